@@ -1,0 +1,1 @@
+"""Lianyun 连云: one backbone for a city's digital government."""
