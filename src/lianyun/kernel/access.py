@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from django.db import models
 
 from . import packs
+from .manifest import permissions
 from .party import Party
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ def roles() -> dict[str, Role]:
 class Membership(models.Model):
     """A person holds a role in a department, from a day until a day."""
 
-    party = models.ForeignKey(Party, models.CASCADE, related_name="memberships", verbose_name="人员")
+    party = models.ForeignKey(
+        Party, models.CASCADE, related_name="memberships", verbose_name="人员"
+    )
     department = models.ForeignKey(
         Party, models.CASCADE, related_name="members", verbose_name="部门"
     )
@@ -119,8 +122,6 @@ class Actor:
     def require(self, permission: str, department: Party | None = None) -> None:
         """Raise Denied unless `may`."""
         if not self.may(permission, department):
-            from .manifest import permissions
-
             title = permissions().get(permission, permission)
             where = f"（{department.name}）" if department is not None else ""
             raise Denied(f"您没有“{title}”的权限{where}，请联系本部门管理员")

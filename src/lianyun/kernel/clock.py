@@ -20,7 +20,9 @@ class CalendarMissing(Exception):
     """The calendar of a year is not known yet: a deadline in it cannot be promised."""
 
     def __init__(self, year: int) -> None:
-        super().__init__(f"{year} 年的节假日安排尚未录入，无法计算工作日期限；请在 packs/core/holidays.csv 中补录")
+        super().__init__(
+            f"{year} 年的节假日安排尚未录入，无法计算工作日期限；请在 packs/core/holidays.csv 中补录"
+        )
         self.year = year
 
 
@@ -71,6 +73,22 @@ class Calendar:
         self._known(end)
         return bisect_right(self.days, end) - bisect_right(self.days, start)
 
+    def deadline(self, start: dt.date, days: int) -> tuple[dt.date, bool]:
+        """Like add_working_days, but beyond the known years plain weekdays count.
+
+        Returns the date and whether it is provisional. Such a date is never later than the lawful
+        one, and is set right when the year's list is entered.
+        """
+        try:
+            return self.add_working_days(start, days), False
+        except CalendarMissing:
+            at, left = start, days
+            while left > 0:
+                at += ONE_DAY
+                known = self.years and self.years[0] <= at.year <= self.years[-1]
+                left -= self.is_working_day(at) if known else at.weekday() < 5
+            return at, True
+
 
 @cache
 def calendar() -> Calendar:
@@ -83,5 +101,13 @@ def calendar() -> Calendar:
 
 
 def remaining(due: dt.date, today: dt.date) -> int:
-    """Working days left until `due` (0 on the day itself, negative when overdue)."""
-    return calendar().working_days_between(today, due)
+    """Working days left until `due` (0 on the day itself, negative when overdue).
+
+    Days of a year whose list is missing count as working days from Monday to Friday.
+    """
+    try:
+        return calendar().working_days_between(today, due)
+    except CalendarMissing:
+        sign, low, high = (1, today, due) if due >= today else (-1, due, today)
+        days = (low + ONE_DAY * n for n in range(1, (high - low).days + 1))
+        return sign * sum(day.weekday() < 5 for day in days)

@@ -96,7 +96,9 @@ class ElementSpec:
 
     def __post_init__(self) -> None:
         if self.type not in TYPES:
-            raise BadFormat(f"数据元 {self.code}：数据类型“{self.type}”不在 {'、'.join(TYPES)} 之中")
+            raise BadFormat(
+                f"数据元 {self.code}：数据类型“{self.type}”不在 {'、'.join(TYPES)} 之中"
+            )
         if self.mask not in MASKS:
             raise BadFormat(f"数据元 {self.code}：脱敏方式“{self.mask}”不存在")
         if self.check is not None and self.check not in CHECKS:

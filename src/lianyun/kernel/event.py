@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import connection, models, transaction
 from django.utils import timezone
+from procrastinate.contrib.django import app
 
+from .manifest import function_at, listeners
 from .party import Party
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 SEAL_LOCK = 0x6C79_0001
 GENESIS = "0" * 64
+DELIVER = "lianyun.deliver"
 
 recorded: ContextVar[int] = ContextVar("recorded", default=0)
 
@@ -103,7 +106,8 @@ def record(
 
     `kind` is noun.past (`grant.issued`); `data` holds nothing personal: that goes to `personal`.
     """
-    salt = secrets.token_hex(16) if personal else ""
+    plain = json.loads(json.dumps(personal, default=str)) if personal else None
+    salt = secrets.token_hex(16) if plain else ""
     event = Event.objects.create(
         kind=kind,
         subject=ref_of(subject),
@@ -112,17 +116,19 @@ def record(
         department=by.department,
         case_id_ref=getattr(case, "pk", case),
         data=json.loads(json.dumps(data or {}, default=str)),
-        personal=json.loads(json.dumps(personal, default=str)) if personal else None,
+        personal=plain,
         salt=salt,
-        personal_digest=_personal_digest(salt, json.loads(json.dumps(personal, default=str)))
-        if personal
-        else "",
+        personal_digest=_personal_digest(salt, plain) if plain else "",
     )
     recorded.set(recorded.get() + 1)
-    from . import outbox
-
-    outbox.defer(event)
+    for run in listeners(kind):
+        app.configure_task(DELIVER, queue="events").defer(event_id=event.pk, run=run)
     return event
+
+
+def deliver(event_id: int, run: str) -> None:
+    """Call one listener with one event (a job of its own, with retries); it must bear a second call."""
+    function_at(run)(Event.objects.get(pk=event_id))
 
 
 def timeline(subject: Any) -> models.QuerySet[Event]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -101,3 +102,12 @@ def permissions() -> dict[str, str]:
 def listeners(kind: str) -> tuple[str, ...]:
     """Dotted paths of the actions that want to hear of events of this kind."""
     return tuple(run for m in manifests() for run in m.listens.get(kind, ()))
+
+
+def function_at(path: str) -> Any:
+    """The function at a dotted path; raises ImportError naming it."""
+    module, _, name = path.rpartition(".")
+    try:
+        return getattr(import_module(module), name)
+    except AttributeError as error:
+        raise ImportError(f"{path} does not exist") from error

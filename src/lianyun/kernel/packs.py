@@ -97,3 +97,12 @@ def code_files() -> Iterator[tuple[str, Path]]:
     for pack in pack_names():
         for file in sorted((packs_dir() / pack / "codes").glob("*.csv")):
             yield file.stem, file
+
+
+@cache
+def mapping(pack: str, file: str) -> dict[str, Any]:
+    """A pack's single YAML mapping, such as core's city.yaml."""
+    data = _yaml(packs_dir() / pack / file)
+    if not isinstance(data, dict):
+        raise BadPack(f"{pack}/{file}: expected a mapping")
+    return data

@@ -54,7 +54,9 @@ class Resource(models.Model):
     name = models.SlugField("标识", max_length=63, unique=True)
     kind = models.CharField("类别", max_length=20, choices=KINDS)
     title = models.CharField("名称", max_length=300)
-    owner = models.ForeignKey(Party, models.PROTECT, related_name="resources", verbose_name="提供方")
+    owner = models.ForeignKey(
+        Party, models.PROTECT, related_name="resources", verbose_name="提供方"
+    )
     level = models.PositiveSmallIntegerField("安全级别", default=1)
     state = models.CharField("状态", max_length=20, choices=STATES, default=DRAFT)
     version = models.PositiveIntegerField("版本", default=0)
