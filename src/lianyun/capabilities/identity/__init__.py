@@ -1,0 +1,1 @@
+"""Identity: accounts with which persons act for their departments."""

@@ -1,0 +1,208 @@
+"""Test bench: a pytest plugin that gives every run a database server, a state folder and a lake.
+
+Loaded by ``-p lianyun.project.testing`` before pytest-django reads the settings. The server runs
+without fsync in a temporary folder and ends with the run; with pytest-xdist the workers share it,
+each with databases and folders of its own. The test database is a copy of a template that is
+built once for a run.
+"""
+
+from __future__ import annotations
+
+import atexit
+import fcntl
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+import pytest
+
+from lianyun.project import postgres
+
+if TYPE_CHECKING:
+    from pytest_django.plugin import DjangoDbBlocker
+
+_ROOT = "LIANYUN_TEST_ROOT"
+_SERVER = "LIANYUN_TEST_SERVER"
+TEMPLATE = "lianyun_template"
+
+
+def _begin() -> None:
+    """Start the server once for the run; every process of the run gets its own surroundings."""
+    if _ROOT not in os.environ:
+        root = Path(tempfile.mkdtemp(prefix="lianyun-test-"))
+        os.environ[_ROOT] = str(root)
+        owner = os.getpid()
+        if not os.environ.get(_SERVER):
+            server = postgres.Server(root / "server", durable=False)
+            os.environ[_SERVER] = server.start(dies_with_parent=True)
+        else:
+            server = None
+
+        def end() -> None:
+            if os.getpid() == owner:
+                if server is not None:
+                    server.stop()
+                shutil.rmtree(root, ignore_errors=True)
+
+        atexit.register(end)
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    home = Path(os.environ[_ROOT]) / worker
+    home.mkdir(parents=True, exist_ok=True)
+    os.environ.update(
+        LIANYUN_TESTING="1",
+        LIANYUN_HOME=str(home),
+        LIANYUN_LAKE=str(home / "lake"),
+        LIANYUN_DATABASE_URL=server_url(f"test_{worker}"),
+        LIANYUN_LAKE_CATALOGUE=server_url(f"lake_{worker}"),
+        DJANGO_SETTINGS_MODULE="lianyun.project.settings",
+    )
+    os.environ.pop("LIANYUN_ENGINE", None)
+
+
+def server_url(database: str) -> str:
+    """The libpq URL of a database on the run's server; the database need not exist."""
+    return urlunsplit(urlsplit(os.environ[_SERVER])._replace(path=f"/{database}"))
+
+
+def create_database(name: str, template: str | None = None) -> str:
+    """An empty database (or a copy of a template) on the run's server; returns its URL."""
+    with psycopg.connect(server_url("postgres"), autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
+        copy = f' TEMPLATE "{template}" STRATEGY FILE_COPY' if template else ""
+        connection.execute(f'CREATE DATABASE "{name}"{copy}'.encode())
+    return server_url(name)
+
+
+def drop_database(name: str) -> None:
+    """Drop a database of the run's server, whoever is connected."""
+    with psycopg.connect(server_url("postgres"), autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)'.encode())
+
+
+_begin()
+
+
+def template_database() -> str:
+    """The name of the template with all tables, built by the first process that asks."""
+    import subprocess
+    import sys
+
+    with (Path(os.environ[_ROOT]) / "template.lock").open("a+") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        handle.seek(0)
+        if not handle.read():
+            # In a process of its own, so that no connection of ours keeps the template busy.
+            url = create_database(TEMPLATE)
+            done = subprocess.run(
+                [sys.executable, "-m", "lianyun.project.schema"],
+                env={**os.environ, "LIANYUN_DATABASE_URL": url},
+                capture_output=True,
+                text=True,
+            )
+            if done.returncode != 0:
+                raise RuntimeError(f"the template database cannot be built:\n{done.stderr}")
+            handle.write("made")
+    return TEMPLATE
+
+
+@pytest.fixture(scope="session")
+def lianyun_database(
+    request: pytest.FixtureRequest,
+    django_test_environment: None,
+    django_db_blocker: DjangoDbBlocker,
+) -> Iterator[None]:
+    """The process's test database, a copy of the template; stands in for django_db_setup."""
+    from django.conf import settings
+    from django.db import connections
+
+    name = str(settings.DATABASES["default"]["NAME"])
+    create_database(name, template_database())
+    yield
+    with django_db_blocker.unblock():
+        connections.close_all()
+    drop_database(name)
+
+
+@dataclass(frozen=True)
+class LakePlace:
+    """Where a test's lake may live: an empty catalogue database and an empty folder."""
+
+    catalogue_url: str
+    folder: Path
+
+
+@pytest.fixture
+def lake_place(tmp_path: Path) -> Iterator[LakePlace]:
+    """A fresh catalogue database and a fresh folder for one test's lake."""
+    import secrets
+
+    name = f"lake_{secrets.token_hex(6)}"
+    folder = tmp_path / "lake"
+    folder.mkdir()
+    yield LakePlace(create_database(name), folder)
+    drop_database(name)
+
+
+@pytest.fixture
+def lake_dsn(lake_place: LakePlace) -> str:
+    """The libpq URL of a fresh catalogue database for one test's lake."""
+    return lake_place.catalogue_url
+
+
+@pytest.fixture
+def empty_database() -> Iterator[Callable[[], str]]:
+    """Makes empty databases on the run's server; each call returns the URL of a new one."""
+    import secrets
+
+    made: list[str] = []
+
+    def make() -> str:
+        made.append(f"extra_{secrets.token_hex(6)}")
+        return create_database(made[-1])
+
+    yield make
+    for name in made:
+        drop_database(name)
+
+
+@pytest.fixture
+def fresh_lake(settings: Any, lake_place: LakePlace) -> LakePlace:
+    """Points the product's settings at a lake of the test's own."""
+    settings.LAKE = str(lake_place.folder)
+    settings.LAKE_CATALOGUE_URL = lake_place.catalogue_url
+    return lake_place
+
+
+@pytest.fixture
+def run_jobs(db: None) -> Callable[[], int]:
+    """Runs what the worker would run: every waiting job, also those they queue; returns how many.
+
+    Works inside a test's transaction, so the jobs run in this process, in order.
+    """
+    from procrastinate.contrib.django import app
+    from procrastinate.contrib.django.models import ProcrastinateJob
+
+    done: set[int] = set()
+
+    def run() -> int:
+        count = 0
+        while True:
+            waiting = [
+                job
+                for job in ProcrastinateJob.objects.filter(status="todo").order_by("id")
+                if job.pk not in done
+            ]
+            if not waiting:
+                return count
+            for job in waiting:
+                done.add(job.pk)
+                count += 1
+                app.tasks[job.task_name].func(**job.args)
+
+    return run
