@@ -1,0 +1,69 @@
+"""Context: what the frames of all pages know: city, date, actor, menu, display choices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
+
+from lianyun.kernel.access import ANONYMOUS
+
+from .menu import menu
+
+WEEKDAYS = "一二三四五六日"
+DISPLAY_COOKIE = "display"
+
+
+def display_choices(request: HttpRequest) -> list[str]:
+    """The visitor's display choices (`elder`, `contrast`), from the cookie."""
+    chosen = request.COOKIES.get(DISPLAY_COOKIE, "").split(".")
+    return [word for word in ("elder", "contrast") if word in chosen]
+
+
+def address(name: str, fallback: str = "") -> str:
+    """The address of a named URL, or `fallback` where that capability is not installed."""
+    try:
+        return reverse(name)
+    except NoReverseMatch:
+        return fallback
+
+
+def shell(request: HttpRequest) -> dict[str, Any]:
+    """Template variables of the frames; the menu is built only where a template asks for it."""
+    actor = getattr(request, "actor", ANONYMOUS)
+    now = timezone.localtime()
+    city = getattr(settings, "LIANYUN_CITY", "连云港市")
+    return {
+        "city": city,
+        "actor": actor,
+        "today": f"{now.year}年{now.month}月{now.day}日",
+        "weekday": f"星期{WEEKDAYS[now.weekday()]}",
+        "year": now.year,
+        "display": display_choices(request),
+        "menu": SimpleLazyObject(lambda: menu(actor, request.path)),
+        "narrow": request.COOKIES.get("narrow") == "1",
+        "sample": getattr(settings, "LIANYUN_SAMPLE", True),
+        "portal_nav": SimpleLazyObject(lambda: _portal_nav(request)),
+        "login_url": address("identity:login", "/login/"),
+    }
+
+
+def _portal_nav(request: HttpRequest) -> list[dict[str, Any]]:
+    wanted = (
+        ("首页", "portal:home"),
+        ("数据目录", "portal:search"),
+        ("提供部门", "portal:departments"),
+        ("谁看过我的数据", "services:seen"),
+        ("使用帮助", "portal:help"),
+    )
+    out = []
+    for title, name in wanted:
+        url = address(name)
+        if url:
+            current = request.path == url or (url != "/" and request.path.startswith(url))
+            out.append({"title": title, "url": url, "current": current})
+    return out

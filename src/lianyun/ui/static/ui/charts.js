@@ -1,0 +1,68 @@
+/* Charts: draws the JSON that `ui/_chart.html` carries with ECharts. */
+(() => {
+  "use strict";
+  const BLUES = ["#1268cf", "#19a35b", "#e08a00", "#7a57d1", "#0fa3b1", "#c8102e", "#6b7a89", "#8fc1f3"];
+  const font = getComputedStyle(document.body).fontFamily;
+  const size = () => parseFloat(getComputedStyle(document.documentElement).fontSize) * 0.78;
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  const number = (v) => (v === null || v === undefined ? "—" : Number(v).toLocaleString("zh-CN"));
+  const fill = (a, b, flat) => ({ type: "linear", x: 0, y: 0, x2: flat ? 1 : 0, y2: flat ? 0 : 1, colorStops: [{ offset: 0, color: a }, { offset: 1, color: b }] });
+
+  const option = (s) => {
+    const text = { fontFamily: font, fontSize: size(), color: "#3a4755" };
+    const base = {
+      animation: !still, animationDuration: 500, color: BLUES, textStyle: text,
+      tooltip: { trigger: "axis", axisPointer: { type: "shadow" }, valueFormatter: (v) => number(v) + s.unit, textStyle: text, confine: true },
+      grid: { left: 8, right: 16, top: s.series.length > 1 ? 40 : 28, bottom: 4, containLabel: true },
+      legend: s.series.length > 1 ? { top: 0, right: 0, itemWidth: 14, itemHeight: 9, textStyle: text } : undefined,
+    };
+    if (s.kind === "donut") {
+      const total = s.series[0].values.reduce((a, b) => a + (b || 0), 0);
+      return { ...base, grid: undefined, tooltip: { ...base.tooltip, trigger: "item", formatter: (p) => `${p.name}<br><b>${number(p.value)}</b>${s.unit}（${p.percent}%）` },
+        legend: { orient: "vertical", right: 0, top: "middle", icon: "circle", itemWidth: 10, textStyle: text, formatter: (n) => `${n}  ${number(s.series[0].values[s.labels.indexOf(n)])}` },
+        title: { text: number(total), subtext: s.unit ? `合计（${s.unit}）` : "合计", left: "31%", top: "40%", textAlign: "center", itemGap: 4, textStyle: { fontFamily: font, fontSize: size() * 1.8, color: "#0b3f86" }, subtextStyle: text },
+        series: [{ type: "pie", radius: ["54%", "78%"], center: ["32%", "50%"], label: { show: false }, itemStyle: { borderColor: "#fff", borderWidth: 2 }, data: s.labels.map((name, i) => ({ name, value: s.series[0].values[i] })) }] };
+    }
+    if (s.kind === "gauge") {
+      const v = s.series[0].values[0];
+      return { ...base, tooltip: undefined, grid: undefined, series: [{ type: "gauge", startAngle: 210, endAngle: -30, min: 0, max: 100, radius: "95%", center: ["50%", "58%"],
+        progress: { show: true, width: 14, roundCap: true, itemStyle: { color: v >= (s.target ?? 90) ? "#19a35b" : v >= 60 ? "#e08a00" : "#c8102e" } },
+        axisLine: { lineStyle: { width: 14, color: [[1, "#e6edf5"]] }, roundCap: true }, axisTick: { show: false }, splitLine: { show: false }, axisLabel: { show: false }, pointer: { show: false },
+        detail: { formatter: () => number(v) + (s.unit || ""), fontSize: size() * 2.3, fontWeight: 700, color: "#0b3f86", offsetCenter: [0, "5%"] }, title: { offsetCenter: [0, "42%"], ...text }, data: [{ value: v, name: s.labels[0] }] }] };
+    }
+    const flat = s.kind === "bars";
+    const names = { type: "category", data: s.labels, axisTick: { show: false }, axisLine: { lineStyle: { color: "#9aa7b4" } }, axisLabel: { ...text, interval: s.kind === "line" || s.kind === "area" ? "auto" : 0, hideOverlap: true, width: flat ? 120 : undefined, overflow: flat ? "truncate" : undefined }, inverse: flat };
+    const values = { type: "value", axisLabel: { ...text, formatter: number }, splitLine: { lineStyle: { color: "#e6ebf1" } }, splitNumber: 4 };
+    const lines = s.kind === "line" || s.kind === "area";
+    return { ...base,
+      tooltip: { ...base.tooltip, axisPointer: { type: lines ? "line" : "shadow" } },
+      xAxis: flat ? { ...values, axisLabel: { show: false }, splitLine: { show: false } } : names,
+      yAxis: flat ? { ...names, axisLine: { show: false } } : values,
+      series: s.series.map((row, i) => ({
+        name: row.name, data: row.values, type: lines ? "line" : "bar", cursor: s.links.length ? "pointer" : "default",
+        stack: s.kind === "stack" ? "all" : undefined, barMaxWidth: flat ? 16 : 26, smooth: 0.25, showSymbol: row.values.length < 15, symbolSize: 7, lineStyle: { width: 2.5 },
+        areaStyle: s.kind === "area" ? { color: fill(BLUES[i] + "59", BLUES[i] + "05") } : undefined,
+        itemStyle: lines || s.kind === "stack" || s.series.length > 1 ? { color: BLUES[i % BLUES.length], borderRadius: s.kind === "stack" ? 0 : [4, 4, 0, 0] }
+          : { color: flat ? fill("#0b55b0", "#1f86e6", true) : fill("#1f86e6", "#0b55b0"), borderRadius: flat ? [0, 5, 5, 0] : [5, 5, 0, 0] },
+        label: { show: !lines && s.series.length === 1 && row.values.length <= 16, position: flat ? "right" : "top", ...text, formatter: (p) => number(p.value) },
+        markLine: s.target !== null && i === 0 ? { symbol: "none", silent: true, label: { formatter: `目标 ${number(s.target)}${s.unit}`, position: "insideEndTop", ...text }, lineStyle: { color: "#c8102e", type: "dashed" }, data: [flat ? { xAxis: s.target } : { yAxis: s.target }] } : undefined,
+      })) };
+  };
+
+  const draw = (root) => {
+    if (!window.echarts) return;
+    root.querySelectorAll("[data-chart]").forEach((box) => {
+      if (box.dataset.drawn) return;
+      const source = document.getElementById(box.dataset.chart);
+      if (!source) return;
+      box.dataset.drawn = "1";
+      const spec = JSON.parse(source.textContent);
+      const made = window.echarts.init(box, null, { renderer: "svg" });
+      made.setOption(option(spec));
+      if (spec.links.length) made.on("click", (p) => { const to = spec.links[p.dataIndex]; if (to) location.assign(to); });
+      new ResizeObserver(() => made.resize()).observe(box);
+    });
+  };
+  draw(document);
+  document.addEventListener("htmx:load", (event) => draw(event.detail.elt));
+})();
