@@ -22,6 +22,17 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments[:1] == ["manage"]:
         postgres.ensure()
         return _manage(arguments[1:])
+    if arguments[:1] == ["worker"]:
+        import django
+
+        django.setup()
+        from lianyun.project import worker
+
+        return worker.main()
+    if arguments[:1] == ["up"]:
+        from lianyun.project.supervisor import Supervisor
+
+        return Supervisor().run()
     return 2
 
 

@@ -100,7 +100,7 @@ def template_database() -> str:
             # In a process of its own, so that no connection of ours keeps the template busy.
             url = create_database(TEMPLATE)
             done = subprocess.run(
-                [sys.executable, "-m", "lianyun.project.schema"],
+                [sys.executable, "-m", "lianyun.project.schema", "--bare"],
                 env={**os.environ, "LIANYUN_DATABASE_URL": url},
                 capture_output=True,
                 text=True,
