@@ -1,6 +1,7 @@
 /* Charts: draws the JSON that `ui/_chart.html` carries with ECharts. */
 (() => {
   "use strict";
+  const BAD = /逾期|拒绝|失败|不合格|超期/;
   const BLUES = ["#1268cf", "#19a35b", "#e08a00", "#7a57d1", "#0fa3b1", "#c8102e", "#6b7a89", "#8fc1f3"];
   const font = getComputedStyle(document.body).fontFamily;
   const size = () => parseFloat(getComputedStyle(document.documentElement).fontSize) * 0.78;
@@ -19,9 +20,9 @@
     if (s.kind === "donut") {
       const total = s.series[0].values.reduce((a, b) => a + (b || 0), 0);
       return { ...base, grid: undefined, tooltip: { ...base.tooltip, trigger: "item", formatter: (p) => `${p.name}<br><b>${number(p.value)}</b>${s.unit}（${p.percent}%）` },
-        legend: { orient: "vertical", right: 0, top: "middle", icon: "circle", itemWidth: 10, textStyle: text, formatter: (n) => `${n}  ${number(s.series[0].values[s.labels.indexOf(n)])}` },
-        title: { text: number(total), subtext: s.unit ? `合计（${s.unit}）` : "合计", left: "31%", top: "40%", textAlign: "center", itemGap: 4, textStyle: { fontFamily: font, fontSize: size() * 1.8, color: "#0b3f86" }, subtextStyle: text },
-        series: [{ type: "pie", radius: ["54%", "78%"], center: ["32%", "50%"], label: { show: false }, itemStyle: { borderColor: "#fff", borderWidth: 2 }, data: s.labels.map((name, i) => ({ name, value: s.series[0].values[i] })) }] };
+        legend: { bottom: 0, left: "center", icon: "circle", itemWidth: 10, itemGap: 14, textStyle: text, formatter: (n) => `${n}  ${number(s.series[0].values[s.labels.indexOf(n)])}` },
+        title: { text: number(total), subtext: s.unit ? `合计（${s.unit}）` : "合计", left: "center", top: "31%", itemGap: 4, textStyle: { fontFamily: font, fontSize: size() * 1.8, color: "#0b3f86" }, subtextStyle: text },
+        series: [{ type: "pie", radius: ["52%", "76%"], center: ["50%", "41%"], label: { show: false }, itemStyle: { borderColor: "#fff", borderWidth: 2 }, data: s.labels.map((name, i) => ({ name, value: s.series[0].values[i] })) }] };
     }
     if (s.kind === "gauge") {
       const v = s.series[0].values[0];
@@ -40,9 +41,9 @@
       yAxis: flat ? { ...names, axisLine: { show: false } } : values,
       series: s.series.map((row, i) => ({
         name: row.name, data: row.values, type: lines ? "line" : "bar", cursor: s.links.length ? "pointer" : "default",
-        stack: s.kind === "stack" ? "all" : undefined, barMaxWidth: flat ? 16 : 26, smooth: 0.25, showSymbol: row.values.length < 15, symbolSize: 7, lineStyle: { width: 2.5 },
+        stack: s.kind === "stack" ? "all" : undefined, barMaxWidth: flat ? 16 : 26, smooth: 0.25, showSymbol: row.values.length < 15, symbolSize: 7, lineStyle: { width: 2.5, color: BAD.test(row.name) ? "#c8102e" : BLUES[i % BLUES.length] },
         areaStyle: s.kind === "area" ? { color: fill(BLUES[i] + "59", BLUES[i] + "05") } : undefined,
-        itemStyle: lines || s.kind === "stack" || s.series.length > 1 ? { color: BLUES[i % BLUES.length], borderRadius: s.kind === "stack" ? 0 : [4, 4, 0, 0] }
+        itemStyle: BAD.test(row.name) ? { color: "#c8102e", borderRadius: s.kind === "stack" ? 0 : [4, 4, 0, 0] } : lines || s.kind === "stack" || s.series.length > 1 ? { color: BLUES[i % BLUES.length], borderRadius: s.kind === "stack" ? 0 : [4, 4, 0, 0] }
           : { color: flat ? fill("#0b55b0", "#1f86e6", true) : fill("#1f86e6", "#0b55b0"), borderRadius: flat ? [0, 5, 5, 0] : [5, 5, 0, 0] },
         label: { show: !lines && s.series.length === 1 && row.values.length <= 16, position: flat ? "right" : "top", ...text, formatter: (p) => number(p.value) },
         markLine: s.target !== null && i === 0 ? { symbol: "none", silent: true, label: { formatter: `目标 ${number(s.target)}${s.unit}`, position: "insideEndTop", ...text }, lineStyle: { color: "#c8102e", type: "dashed" }, data: [flat ? { xAxis: s.target } : { yAxis: s.target }] } : undefined,
