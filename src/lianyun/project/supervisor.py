@@ -165,7 +165,6 @@ class Supervisor:
                     "--workers-kill-timeout=5",
                     "--no-ws",
                     "--log-level=warning",
-                    "--process-name=lianyun-web",
                     "lianyun.project.asgi:app",
                 ],
                 logs / "web.log",
