@@ -10,7 +10,8 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
-from lianyun.kernel.access import ANONYMOUS
+from lianyun.kernel.access import ANONYMOUS, Actor, roles
+from lianyun.kernel.case import work_items
 
 from .menu import menu
 
@@ -49,7 +50,20 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "sample": getattr(settings, "LIANYUN_SAMPLE", True),
         "portal_nav": SimpleLazyObject(lambda: _portal_nav(request)),
         "login_url": address("identity:login", "/login/"),
+        "logout_url": address("identity:logout"),
+        "account_links": SimpleLazyObject(_account_links),
+        "actor_roles": SimpleLazyObject(lambda: _role_titles(actor)),
+        "awaiting_count": SimpleLazyObject(lambda: work_items(actor).count()),
     }
+
+
+def _account_links() -> list[dict[str, str]]:
+    wanted = (("我的账号", "identity:account", "user"), ("修改密码", "identity:password", "key"))
+    return [{"title": t, "url": address(n), "icon": i} for t, n, i in wanted if address(n)]
+
+
+def _role_titles(actor: Actor) -> list[str]:
+    return [roles()[name].title for name in actor.roles if name in roles()]
 
 
 def _portal_nav(request: HttpRequest) -> list[dict[str, Any]]:

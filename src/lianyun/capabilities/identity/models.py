@@ -6,8 +6,11 @@ from typing import ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
+from django.utils import timezone
 
 from lianyun.kernel.models import Party
+
+from . import rules
 
 
 class Accounts(BaseUserManager["User"]):
@@ -17,6 +20,7 @@ class Accounts(BaseUserManager["User"]):
         """A new account; without a password it cannot log in."""
         user = self.model(username=username, **fields)
         user.set_password(password)
+        user.password_set_at = timezone.now()
         user.save(using=self._db)
         return user
 
@@ -29,12 +33,58 @@ class User(AbstractBaseUser):
         Party, models.PROTECT, null=True, related_name="account", verbose_name="人员"
     )
     is_active = models.BooleanField("启用", default=True)
+    failed = models.PositiveSmallIntegerField("连续失败次数", default=0)
+    locked_until = models.DateTimeField("锁定至", null=True, blank=True)
+    must_change = models.BooleanField("须修改密码", default=False)
+    password_set_at = models.DateTimeField("密码设置时间", null=True, blank=True)
+    former = models.JSONField("历史密码", default=list, blank=True)
+    created_at = models.DateTimeField("建立时间", default=timezone.now)
 
     objects: ClassVar[Accounts] = Accounts()
     USERNAME_FIELD = "username"
 
     class Meta:
         verbose_name = verbose_name_plural = "账号"
+        ordering = ["username"]
 
     def __str__(self) -> str:
         return self.username
+
+    @property
+    def ref(self) -> str:
+        """Portable pointer."""
+        return f"account:{self.username}"
+
+    @property
+    def locked(self) -> bool:
+        """Whether it is locked out at this moment."""
+        return rules.is_locked(self.locked_until, timezone.now())
+
+    @property
+    def standing(self) -> str:
+        """active | locked | disabled, for the badge."""
+        if not self.is_active:
+            return "disabled"
+        return "locked" if self.locked else "active"
+
+
+class Seat(models.Model):
+    """One open login of an account: which session, from where, with what."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="seats", verbose_name="账号")
+    key = models.CharField("会话", max_length=40, unique=True)
+    address = models.GenericIPAddressField("地址", null=True)
+    device = models.CharField("设备", max_length=80, blank=True, default="")
+    began_at = models.DateTimeField("登录时间", default=timezone.now)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "登录"
+        ordering = ["-began_at"]
+
+    def __str__(self) -> str:
+        return f"{self.user} {self.device}"
+
+    @property
+    def ref(self) -> str:
+        """Portable pointer."""
+        return f"seat:{self.pk}"

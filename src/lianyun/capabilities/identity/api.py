@@ -1,0 +1,6 @@
+"""Api: what sibling capabilities and the sample city may use of identity."""
+
+from .actions import create_account, disable_account
+from .queries import accounts
+
+__all__ = ["accounts", "create_account", "disable_account"]
