@@ -1,0 +1,1 @@
+"""Lake: the data plane; rows in bulk from landing to publication, without Django."""

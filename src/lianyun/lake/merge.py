@@ -1,0 +1,813 @@
+"""Merge: one batch into the lake in one transaction, whole or not at all.
+
+raw (as it arrived) → checks → trusted (typed, one row per key) and rejects (with reasons). Always
+landed = accepted + rejected, and a batch that committed is never run twice. Rows that did not
+change are not rewritten; what an update or a deletion replaced is kept in ``changes``, from which
+every batch's before and after can be rebuilt however long ago it was.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import json
+import random
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from .check import Checked, ItemCheck, RowRule, compile_checks
+from .infer import unique_names
+from .land import Source, from_rows, match_columns
+from .shelves import (
+    LEDGER,
+    Column,
+    Lake,
+    LakeError,
+    ensure_table,
+    is_conflict,
+    literal,
+    quote,
+    table_columns,
+    valid_name,
+)
+
+MODES = ("full", "incremental", "append")
+CONTRACTS = ("evolve", "discard_value", "freeze", "discard_row")
+SYSTEM = [
+    Column("_batch"),
+    Column("_line", "BIGINT"),
+    Column("_loaded_at", "TIMESTAMP"),
+    Column("_hash", "UBIGINT"),
+    Column("_warnings"),
+]
+Progress = Callable[[float, str], None]
+
+
+class LoadRefused(LakeError):
+    """The whole batch is refused: nothing of it was stored."""
+
+
+class ContractBroken(LoadRefused):
+    """The source's columns differ from what the dataset's contract allows."""
+
+
+class ShrinkRefused(LoadRefused):
+    """A full load would delete too much; run again with `allow_shrink` if that is meant."""
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """What the lake needs to know of a dataset.
+
+    `contract` says what happens to source columns nobody declared: ``evolve`` adds them,
+    ``discard_value`` drops their values, ``freeze`` refuses the load, ``discard_row`` rejects rows
+    that have a value there. `watermark` names the item that grows with every change; with it the
+    newest of several rows of one key wins, and the outcome tells how far the source was read.
+    """
+
+    name: str
+    items: tuple[ItemCheck, ...]
+    key: tuple[str, ...] = ()
+    contract: str = "evolve"
+    rules: tuple[RowRule, ...] = ()
+    watermark: str | None = None
+
+    def __post_init__(self) -> None:
+        valid_name(self.name)
+        names = [item.name for item in self.items]
+        if not names:
+            raise LakeError(f"数据集“{self.name}”没有信息项")
+        for name in names:
+            valid_name(name)
+        if len(set(names)) != len(names):
+            raise LakeError(f"数据集“{self.name}”的信息项名称重复")
+        for name in (*self.key, *([self.watermark] if self.watermark else [])):
+            if name not in names:
+                raise LakeError(f"数据集“{self.name}”的主键或水位列“{name}”不是信息项")
+        if self.contract not in CONTRACTS:
+            raise LakeError(f"数据集“{self.name}”的契约“{self.contract}”不认识")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a batch. landed = accepted + rejected; accepted = inserted + updated + unchanged."""
+
+    batch: str
+    dataset: str
+    mode: str
+    landed: int = 0
+    accepted: int = 0
+    rejected: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    deleted: int = 0
+    snapshot: int = 0
+    seconds: float = 0.0
+    rules: dict[str, dict[str, int]] = field(default_factory=dict)
+    columns_added: tuple[str, ...] = ()
+    columns_ignored: tuple[str, ...] = ()
+    columns_missing: tuple[str, ...] = ()
+    watermark: str | None = None
+    key: tuple[str, ...] = ()
+    titles: dict[str, str] = field(default_factory=dict)
+    repeated: bool = False
+
+    def as_dict(self) -> dict[str, Any]:
+        """The outcome as plain data for JSON."""
+        return asdict(self)
+
+
+def _outcome(text: str) -> Outcome:
+    data = json.loads(text)
+    for name in ("columns_added", "columns_ignored", "columns_missing", "key"):
+        data[name] = tuple(data[name])
+    return Outcome(**data)
+
+
+def outcome_of(lake: Lake, batch: str) -> Outcome | None:
+    """The outcome of a batch that committed; None if it never did."""
+    with lake.connect(read_only=True) as con:
+        return _read_outcome(con, batch)
+
+
+def _read_outcome(con: duckdb.DuckDBPyConnection, batch: str) -> Outcome | None:
+    row = con.execute(f"SELECT outcome FROM {LEDGER} WHERE batch = ?", [batch]).fetchone()
+    if row is None:
+        return None
+    return replace(_outcome(row[0]), snapshot=_snapshot(con, batch), repeated=True)
+
+
+def _snapshot(con: duckdb.DuckDBPyConnection, batch: str) -> int:
+    row = con.execute(
+        "SELECT max(snapshot_id) FROM ducklake_snapshots('lake') WHERE commit_message = ?", [batch]
+    ).fetchone()
+    return int(row[0]) if row and row[0] is not None else 0
+
+
+def row_hash(columns: Sequence[str]) -> str:
+    """SQL of a row's content hash; a column that is NULL everywhere does not change it."""
+    parts = [
+        f"CASE WHEN {quote(c)} IS NULL THEN 0::UBIGINT ELSE hash({quote(c)}, {literal(c)}) END"
+        for c in columns
+    ]
+    sql = parts[0]
+    for part in parts[1:]:
+        sql = f"xor({sql}, {part})"
+    return sql
+
+
+def load(
+    lake: Lake,
+    spec: DatasetSpec,
+    source: Source,
+    mode: str,
+    batch: str,
+    progress: Progress | None = None,
+    *,
+    allow_shrink: bool = False,
+    corrects: str | None = None,
+    wait: float = 3600.0,
+) -> Outcome:
+    """Loads one batch into a dataset and returns its outcome.
+
+    `full`: the source is everything, rows gone from it are deleted (guarded by `allow_shrink`).
+    `incremental`: rows are inserted or updated by key. `append`: every row is inserted. A batch
+    that already committed is not run again: its outcome is returned with `repeated` set.
+    `corrects` names the batch whose rejected rows (by line) these rows replace. `wait` is how many
+    seconds to wait for another writer of the same dataset. `progress` is called from this thread.
+    Raises LoadRefused and its children when nothing was stored.
+    """
+    if mode not in MODES:
+        raise LakeError(f"装载方式“{mode}”不认识，应为 full、incremental 或 append")
+    if not re.fullmatch(r"[\w.:/+\-]{1,200}", batch):
+        raise LakeError(f"批次号“{batch}”不合规")
+    tell = progress or (lambda fraction, message: None)
+    begun = time.monotonic()
+    with lake.writer(f"dataset.{spec.name}", timeout=wait):
+        for attempt in range(1, 7):
+            with lake.connect() as con:
+                done = _read_outcome(con, batch)
+                if done is not None:
+                    if done.dataset != spec.name:
+                        raise LakeError(f"批次号“{batch}”已用于数据集“{done.dataset}”")
+                    return done
+                con.execute("BEGIN")
+                try:
+                    job = _Load(con, spec, source, mode, batch, tell, allow_shrink, corrects)
+                    outcome = replace(job.run(), seconds=round(time.monotonic() - begun, 3))
+                    con.execute(
+                        f"INSERT INTO {LEDGER} VALUES (?, ?, ?, ?, CAST(now() AS TIMESTAMP))",
+                        [batch, spec.name, mode, json.dumps(outcome.as_dict(), ensure_ascii=False)],
+                    )
+                    con.execute(
+                        "CALL ducklake_set_commit_message('lake', ?, ?)", [spec.name, batch]
+                    )
+                    tell(0.95, "提交")
+                    con.execute("COMMIT")
+                except BaseException as error:
+                    with contextlib.suppress(duckdb.Error):
+                        con.execute("ROLLBACK")
+                    if isinstance(error, duckdb.Error) and is_conflict(error) and attempt < 6:
+                        time.sleep(random.uniform(0.1, 0.5) * attempt)
+                        continue
+                    raise
+                tell(1.0, "完成")
+                return replace(
+                    outcome,
+                    snapshot=_snapshot(con, batch),
+                    seconds=round(time.monotonic() - begun, 3),
+                )
+    raise LakeError("多次冲突，批次没有装载")
+
+
+class _Load:
+    """One attempt at one batch, inside a transaction that the caller opened."""
+
+    def __init__(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        spec: DatasetSpec,
+        source: Source,
+        mode: str,
+        batch: str,
+        tell: Progress,
+        allow_shrink: bool,
+        corrects: str | None,
+    ) -> None:
+        self.con, self.spec, self.source, self.mode = con, spec, source, mode
+        self.batch, self.tell = batch, tell
+        self.allow_shrink, self.corrects = allow_shrink, corrects
+        self.raw = f"lake.raw.{quote(spec.name)}"
+        self.trusted = f"lake.trusted.{quote(spec.name)}"
+        self.refused = f"lake.rejects.{quote(spec.name)}"
+        self.changed = f"lake.changes.{quote(spec.name)}"
+        self.mine = f"_batch = {literal(batch)}"
+        self.items: list[ItemCheck] = list(spec.items)
+        self.arrived: dict[str, str] = {}
+        self.extra: list[str] = []
+        self.added: list[str] = []
+        self.ignored: list[str] = []
+        self.missing: list[str] = []
+
+    def one(self, sql: str, args: Sequence[Any] = ()) -> tuple[Any, ...]:
+        """The single row of a query."""
+        row = self.con.execute(sql, list(args)).fetchone()
+        assert row is not None
+        return row
+
+    def run(self) -> Outcome:
+        """Lands, checks, merges; returns the outcome as far as this transaction knows it."""
+        self.match()
+        self.tell(0.0, "读取来源")
+        self.land()
+        landed = int(self.one(f"SELECT count(*) FROM {self.raw} WHERE {self.mine}")[0])
+        self.tell(0.55, f"已读入 {landed} 行，开始检查")
+        present = table_columns(self.con, "trusted", self.spec.name)
+        before = 0
+        if present:
+            before = int(self.one(f"SELECT count(*) FROM {self.trusted}")[0])
+        checks = compile_checks(
+            self.items, self.spec.rules, key=self.spec.key, excel=self.source.excel
+        )
+        checks.prepare(self.con)
+        relation = self.relation()
+        rows, keys, legacy = self.look(checks, relation)
+        for item, companion in list(checks.legacy.items()):
+            if item not in legacy and companion not in present:
+                del checks.legacy[item]
+                del checks.typed[companion]
+        self.tables(checks)
+        simple = before == 0 and (rows == keys or self.mode == "append" or not self.spec.key)
+        if simple and not self.spec.key and self.mode != "append":
+            simple = False
+        counts = (
+            self.append_all(checks, relation)
+            if simple or self.mode == "append"
+            else self.merge(checks, relation, before)
+        )
+        self.tell(0.85, "登记问题数据")
+        rejected = self.reject(checks)
+        accepted = counts["inserted"] + counts["updated"] + counts["unchanged"]
+        if landed != accepted + rejected:
+            raise LakeError(
+                f"行数对不上：读入 {landed}，接收 {accepted}，拒收 {rejected}；批次已撤销"
+            )
+        if self.corrects:
+            self.con.execute(
+                f"UPDATE {self.refused} SET _corrected_by = ? WHERE _batch = ? AND _line IN "
+                f"(SELECT _line FROM {self.raw} WHERE {self.mine} AND _line NOT IN "
+                f"(SELECT _line FROM {self.refused} WHERE {self.mine}))",
+                [self.batch, self.corrects],
+            )
+        return Outcome(
+            self.batch,
+            self.spec.name,
+            self.mode,
+            landed,
+            accepted,
+            rejected,
+            **counts,
+            rules=self.tally(),
+            columns_added=tuple(self.added),
+            columns_ignored=tuple(self.ignored),
+            columns_missing=tuple(self.missing),
+            watermark=self.watermark(),
+            key=self.spec.key,
+            titles=dict(self.arrived.items()),
+        )
+
+    # ------------------------------------------------------------ landing
+
+    def match(self) -> None:
+        """Maps source columns to items and applies the contract to the rest."""
+        spec, columns = self.spec, self.source.columns
+        found = match_columns(columns, spec.items)
+        others = [i for i in range(len(columns)) if i not in found]
+        names = dict(found)
+        taken = {item.name for item in spec.items} | {f"{i.name}_legacy" for i in spec.items}
+        new = unique_names([columns[i] for i in others], taken)
+        names.update(zip(others, new, strict=True))
+        self.arrived = {names[i]: columns[i] for i in range(len(columns))}
+        self.missing = [item.title for item in spec.items if item.name not in found.values()]
+        gone = [i.title for i in spec.items if i.name in spec.key and i.title in self.missing]
+        if not found:
+            raise ContractBroken(
+                f"来源的列（{'、'.join(columns[:8])}）没有一个对得上数据集的信息项"
+            )
+        if gone:
+            raise ContractBroken(f"来源缺少主键列：{'、'.join(gone)}")
+        extra_titles = [columns[i] for i in others]
+        if spec.contract == "freeze" and (extra_titles or self.missing):
+            more = f"多出列：{'、'.join(extra_titles)}" if extra_titles else ""
+            less = f"缺少列：{'、'.join(self.missing)}" if self.missing else ""
+            raise ContractBroken("结构已冻结，" + "；".join(t for t in (more, less) if t))
+        self.extra = new
+        if spec.contract == "evolve":
+            self.items += [ItemCheck(name, columns[i]) for i, name in zip(others, new, strict=True)]
+        else:
+            self.ignored = extra_titles
+
+    def land(self) -> None:
+        """Writes the source as it arrived to raw; other threads read, this one tells progress."""
+        names = list(self.arrived)
+        ensure_table(
+            self.con,
+            "raw",
+            self.spec.name,
+            [
+                Column("_batch"),
+                Column("_line", "BIGINT"),
+                Column("_problem"),
+                Column("_text"),
+                *(Column(name) for name in names),
+            ],
+        )
+        self.con.register("landing", self.source.reader())
+        targets = ", ".join(quote(n) for n in ("_batch", "_line", "_problem", "_text", *names))
+        values = "".join(f", c{i}" for i in range(len(names)))
+        sql = (
+            f"INSERT INTO {self.raw} ({targets}) "
+            f"SELECT {literal(self.batch)}, _line, _problem, _text{values} FROM landing"
+        )
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            running = pool.submit(self.con.execute, sql)
+            try:
+                while True:
+                    try:
+                        running.result(timeout=0.5)
+                        break
+                    except concurrent.futures.TimeoutError:
+                        if running.done():
+                            raise
+                        self.tell(0.55 * self.source.fraction, "读取来源")
+            except BaseException:
+                if not running.done():
+                    self.con.interrupt()
+                raise
+        self.con.unregister("landing")
+
+    def relation(self, where: str = "") -> str:
+        """SQL of the batch's readable rows with one text column per item."""
+        columns = ", ".join(
+            quote(i.name) if i.name in self.arrived else f"CAST(NULL AS VARCHAR) AS {quote(i.name)}"
+            for i in self.items
+        )
+        kept = "".join(f", {quote(n)}" for n in self.unwanted())
+        return (
+            f"(SELECT _line, {columns}{kept} FROM {self.raw} "
+            f"WHERE {self.mine} AND _problem IS NULL{where})"
+        )
+
+    def unwanted(self) -> list[str]:
+        """Undeclared columns whose values make a row inadmissible."""
+        return self.extra if self.spec.contract == "discard_row" else []
+
+    def stray(self) -> str:
+        """SQL that is TRUE when a row has a value in a column nobody declared."""
+        tests = [f"nullif(trim({quote(n)}), '') IS NOT NULL" for n in self.unwanted()]
+        return " OR ".join(tests) or "FALSE"
+
+    def look(self, checks: Checked, relation: str) -> tuple[int, int, set[str]]:
+        """Rows, distinct keys, and which credit-code items hold old numbers."""
+        legacy = list(checks.legacy)
+        tests = "".join(
+            f", bool_or(length(trim({quote(n)})) IN (13, 15) "
+            f"AND regexp_full_match(trim({quote(n)}), '[0-9]+'))"
+            for n in legacy
+        )
+        if self.spec.key:
+            only = compile_checks(
+                [i for i in self.items if i.name in self.spec.key],
+                key=self.spec.key,
+                excel=self.source.excel,
+            )
+            only = replace(only, failures=[])
+            listed = ", ".join(quote(k) for k in self.spec.key)
+            row = self.one(
+                f"SELECT count(*), count(DISTINCT hash({listed})) FROM ({only.verdicts(relation)})"
+            )
+        else:
+            row = self.one(f"SELECT count(*), 0 FROM {relation}")
+        found: set[str] = set()
+        if legacy:
+            flags = self.one(f"SELECT 1{tests} FROM {relation}")[1:]
+            found = {name for name, flag in zip(legacy, flags, strict=True) if flag}
+        return int(row[0]), int(row[1]), found
+
+    def tables(self, checks: Checked) -> None:
+        """Makes or extends trusted, changes and rejects."""
+        columns = checks.columns()
+        self.added = ensure_table(self.con, "trusted", self.spec.name, [*columns, *SYSTEM])
+        ensure_table(
+            self.con,
+            "changes",
+            self.spec.name,
+            [Column("_change_batch"), Column("_op"), *columns, *SYSTEM],
+        )
+        ensure_table(
+            self.con,
+            "rejects",
+            self.spec.name,
+            [
+                Column("_batch"),
+                Column("_line", "BIGINT"),
+                Column("_raw"),
+                Column("_text"),
+                Column("_reasons", "VARCHAR[]"),
+                Column("_codes", "VARCHAR[]"),
+                Column("_rejected_at", "TIMESTAMP"),
+                Column("_corrected_by"),
+            ],
+        )
+
+    # ------------------------------------------------------------ accepting
+
+    def insert(self, checks: Checked, relation: str, where: str) -> int:
+        """Inserts typed rows that pass and satisfy `where`; returns how many."""
+        names = [c.name for c in checks.columns()]
+        listed = ", ".join(quote(n) for n in names)
+        system = ", ".join(c.name for c in SYSTEM)
+        carry = ["_line", *self.unwanted()]
+        row = self.one(
+            f"INSERT INTO {self.trusted} ({listed}, {system}) "
+            f"SELECT {listed}, {literal(self.batch)}, _line, CAST(now() AS TIMESTAMP), {row_hash(names)}, _warnings "
+            f"FROM ({checks.verdicts(relation, carry)}) WHERE _ok AND NOT ({self.stray()}){where}"
+        )
+        return int(row[0])
+
+    def append_all(self, checks: Checked, relation: str) -> dict[str, int]:
+        """The short way: every good row is new."""
+        inserted = self.insert(checks, relation, "")
+        self.con.execute(
+            f"CREATE OR REPLACE TEMP VIEW accepted AS SELECT _line FROM {self.trusted} WHERE {self.mine}"
+        )
+        self.con.execute("CREATE OR REPLACE TEMP TABLE clashes (_line BIGINT, others VARCHAR)")
+        self.good = inserted
+        self.con.execute(
+            "CREATE OR REPLACE TEMP TABLE warned AS SELECT _warnings, count(*) AS n "
+            f"FROM {self.trusted} WHERE {self.mine} AND _warnings IS NOT NULL GROUP BY ALL"
+        )
+        return {"inserted": inserted, "updated": 0, "unchanged": 0, "deleted": 0}
+
+    def merge(self, checks: Checked, relation: str, before: int) -> dict[str, int]:
+        """The long way: rows are compared with what is there, by key and content hash."""
+        names = [c.name for c in checks.columns()]
+        keys = list(self.spec.key)
+        carry = ["_line", *self.unwanted()]
+        key_sql = "".join(f", {quote(k)} AS k{i}" for i, k in enumerate(keys))
+        hashed = row_hash(names)
+        if not keys:
+            key_sql = f", {hashed} AS k0"
+        width = max(len(keys), 1)
+        k = ", ".join(f"k{i}" for i in range(width))
+        mark = self.spec.watermark
+        newest = f", {quote(mark)} AS mark" if mark else ", NULL AS mark"
+        self.con.execute(
+            f"CREATE OR REPLACE TEMP TABLE stage AS SELECT _line{key_sql}, {hashed} AS h, "
+            f"_ok AND NOT ({self.stray()}) AS ok, _warnings{newest} "
+            f"FROM ({checks.verdicts(relation, carry)})"
+        )
+        self.tell(0.7, "与已有数据比较")
+        order = "mark DESC NULLS LAST, _line DESC" if mark else "_line DESC"
+        self.con.execute(
+            f"CREATE OR REPLACE TEMP TABLE twins AS SELECT {k}, "
+            f"arg_max(_line, (mark, _line)) AS winner, min(h) <> max(h) AS differ, "
+            f"left(string_agg(CAST(_line AS VARCHAR), '、' ORDER BY _line), 60) AS listed, "
+            "count(*) AS n FROM stage WHERE ok "
+            f"GROUP BY {k} HAVING count(*) > 1"
+            if mark
+            else f"CREATE OR REPLACE TEMP TABLE twins AS SELECT {k}, max(_line) AS winner, "
+            "min(h) <> max(h) AS differ, "
+            "left(string_agg(CAST(_line AS VARCHAR), '、' ORDER BY _line), 60) AS listed, "
+            f"count(*) AS n FROM stage WHERE ok GROUP BY {k} HAVING count(*) > 1"
+        )
+        del order
+        same = " AND ".join(f"s.k{i} = w.k{i}" for i in range(width))
+        clash = "FALSE" if mark else "w.differ"
+        self.con.execute(
+            f"CREATE OR REPLACE TEMP TABLE clashes AS SELECT s._line, w.listed AS others "
+            f"FROM stage s JOIN twins w ON {same} WHERE s.ok AND {clash}"
+        )
+        if self.one("SELECT count(*) FROM clashes")[0]:
+            self.con.execute(
+                "UPDATE stage SET ok = FALSE WHERE _line IN (SELECT _line FROM clashes)"
+            )
+        self.con.execute("CREATE OR REPLACE TEMP VIEW accepted AS SELECT _line FROM stage WHERE ok")
+        self.con.execute(
+            "CREATE OR REPLACE TEMP TABLE warned AS SELECT _warnings, count(*) AS n FROM stage "
+            "WHERE ok AND _warnings IS NOT NULL GROUP BY ALL"
+        )
+        self.good = int(self.one("SELECT count(*) FROM stage WHERE ok")[0])
+        held = ", ".join(f"t.{quote(key)} AS k{i}" for i, key in enumerate(keys)) or "t._hash AS k0"
+        joined = " AND ".join(f"s.k{i} = t.k{i}" for i in range(width))
+        self.con.execute(
+            "CREATE OR REPLACE TEMP TABLE fate AS "
+            "SELECT s._line, t.rid, CASE WHEN t.rid IS NULL THEN 'insert' "
+            "WHEN t.h = s.h THEN 'same' ELSE 'update' END AS op "
+            f"FROM (SELECT * FROM stage s WHERE ok AND NOT EXISTS (SELECT 1 FROM twins w "
+            f"WHERE {same} AND s._line <> w.winner)) s "
+            f"LEFT JOIN (SELECT rowid AS rid, _hash AS h, {held} FROM {self.trusted} t) t "
+            f"ON {joined}"
+        )
+        if self.mode == "full" and before:
+            self.con.execute(
+                "INSERT INTO fate SELECT NULL, t.rid, 'delete' FROM "
+                f"(SELECT rowid AS rid, {held} FROM {self.trusted} t) t "
+                f"WHERE NOT EXISTS (SELECT 1 FROM stage s WHERE {joined})"
+            )
+        ops = dict(self.con.execute("SELECT op, count(*) FROM fate GROUP BY op").fetchall())
+        gone = int(ops.get("delete", 0))
+        if self.mode == "full" and before and not self.allow_shrink:
+            if self.good == 0:
+                raise ShrinkRefused(
+                    f"全量来源没有一行可用数据，而库中有 {before} 行；已拒绝，未作改动"
+                )
+            if gone > before * 0.5:
+                raise ShrinkRefused(
+                    f"全量来源会删除 {gone} 行（共 {before} 行，超过一半）；已拒绝，未作改动"
+                )
+        replaced = int(ops.get("update", 0)) + gone
+        if replaced:
+            have = list(table_columns(self.con, "trusted", self.spec.name))
+            kept = [c for c in have if c in table_columns(self.con, "changes", self.spec.name)]
+            listed = ", ".join(quote(c) for c in kept)
+            self.con.execute(
+                f"INSERT INTO {self.changed} (_change_batch, _op, {listed}) "
+                f"SELECT {literal(self.batch)}, f.op, {', '.join('t.' + quote(c) for c in kept)} "
+                f"FROM {self.trusted} t JOIN fate f ON f.rid = t.rowid "
+                "WHERE f.op IN ('update', 'delete')"
+            )
+            self.con.execute(
+                f"DELETE FROM {self.trusted} WHERE rowid IN "
+                "(SELECT rid FROM fate WHERE op IN ('update', 'delete'))"
+            )
+        if ops.get("insert") or ops.get("update"):
+            self.insert(
+                checks,
+                relation,
+                " AND _line IN (SELECT _line FROM fate WHERE op IN ('insert', 'update'))",
+            )
+        inserted, updated = int(ops.get("insert", 0)), int(ops.get("update", 0))
+        return {
+            "inserted": inserted,
+            "updated": updated,
+            "unchanged": self.good - inserted - updated,
+            "deleted": gone,
+        }
+
+    # ------------------------------------------------------------ refusing
+
+    def reject(self, checks: Checked) -> int:
+        """Stores every row that was not accepted, as it arrived, with its reasons."""
+        arrived = ", ".join(
+            f"{literal(title)}, r.{quote(name)}" for name, title in self.arrived.items()
+        )
+        total, broken = self.one(
+            f"SELECT count(*), count(_problem) FROM {self.raw} WHERE {self.mine}"
+        )
+        if broken:
+            self.con.execute(
+                f"INSERT INTO {self.refused} SELECT {literal(self.batch)}, _line, NULL, _text, "
+                "[_problem], ['row.unreadable'], CAST(now() AS TIMESTAMP), NULL "
+                f"FROM {self.raw} WHERE {self.mine} AND _problem IS NOT NULL"
+            )
+        if total - broken > self.good:
+            self.con.execute(
+                "CREATE OR REPLACE TEMP TABLE refused AS "
+                f"SELECT r._line FROM {self.raw} r ANTI JOIN accepted a ON a._line = r._line "
+                f"WHERE r.{self.mine} AND r._problem IS NULL"
+            )
+            chosen = self.relation(" AND _line IN (SELECT _line FROM refused)")
+            stray = self.stray()
+            titles = "、".join(self.arrived[n] for n in self.unwanted())
+            reasons = checks.reasons(chosen, ["_line", *self.unwanted()])
+            self.con.execute(
+                f"INSERT INTO {self.refused} "
+                f"SELECT {literal(self.batch)}, v._line, CAST(json_object({arrived}) AS VARCHAR), NULL, "
+                f"list_concat(list_concat(v._reasons, CASE WHEN v._stray THEN [{literal(f'出现未登记的列（{titles}），按契约整行不收')}] ELSE [] END), "
+                "CASE WHEN c._line IS NOT NULL THEN ['主键重复且内容不一致（第 ' || c.others || ' 行）'] ELSE [] END), "
+                "list_concat(list_concat(v._codes, CASE WHEN v._stray THEN ['row.contract'] ELSE [] END), "
+                "CASE WHEN c._line IS NOT NULL THEN ['row.duplicate_key'] ELSE [] END), CAST(now() AS TIMESTAMP), NULL "
+                f"FROM (SELECT *, ({stray}) AS _stray FROM ({reasons})) v "
+                f"JOIN {self.raw} r ON r._line = v._line AND r.{self.mine} "
+                "LEFT JOIN clashes c ON c._line = v._line"
+            )
+        return int(self.one(f"SELECT count(*) FROM {self.refused} WHERE {self.mine}")[0])
+
+    def tally(self) -> dict[str, dict[str, int]]:
+        """How many rows each check and rule refused or warned about."""
+        out: dict[str, dict[str, int]] = {
+            rule.code: {"failed": 0, "warned": 0} for rule in self.spec.rules
+        }
+        for code, n in self.con.execute(
+            f"SELECT code, count(*) FROM (SELECT unnest(_codes) AS code FROM {self.refused} "
+            f"WHERE {self.mine}) GROUP BY code ORDER BY code"
+        ).fetchall():
+            out.setdefault(code, {"failed": 0, "warned": 0})["failed"] = int(n)
+        for codes, n in self.con.execute("SELECT _warnings, n FROM warned").fetchall():
+            for code in codes.split(","):
+                out.setdefault(code, {"failed": 0, "warned": 0})["warned"] += int(n)
+        return out
+
+    def watermark(self) -> str | None:
+        """The greatest watermark among the batch's readable rows in trusted, as text."""
+        if not self.spec.watermark:
+            return None
+        row = self.one(
+            f"SELECT CAST(max({quote(self.spec.watermark)}) AS VARCHAR) FROM {self.trusted}"
+        )
+        return row[0]
+
+
+# ---------------------------------------------------------------- reading batches back
+
+
+def rejects(
+    lake: Lake, name: str, batch: str | None = None, offset: int = 0, limit: int = 100
+) -> list[dict[str, Any]]:
+    """Rejected rows by line: line, raw (title → text), text, reasons, codes, corrected_by, batch.
+
+    Without `batch` those of all batches that nobody has corrected yet.
+    """
+    valid_name(name)
+    with lake.connect(read_only=True) as con:
+        if not table_columns(con, "rejects", name):
+            return []
+        where = "_batch = ?" if batch else "_corrected_by IS NULL AND ? IS NULL"
+        rows = con.execute(
+            "SELECT _batch, _line, _raw, _text, _reasons, _codes, _corrected_by, _rejected_at "
+            f"FROM lake.rejects.{quote(name)} WHERE {where} "
+            f"ORDER BY _rejected_at, _batch, _line LIMIT {int(limit)} OFFSET {int(offset)}",
+            [batch],
+        ).fetchall()
+    return [
+        {
+            "batch": row[0],
+            "line": row[1],
+            "raw": json.loads(row[2]) if row[2] is not None else None,
+            "text": row[3],
+            "reasons": row[4],
+            "codes": row[5],
+            "corrected_by": row[6],
+            "rejected_at": row[7],
+        }
+        for row in rows
+    ]
+
+
+def resend(
+    lake: Lake,
+    spec: DatasetSpec,
+    corrected: str,
+    rows: Sequence[tuple[int, dict[str, Any]]],
+    batch: str,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Sends corrected rows of batch `corrected` again, each under its old line number."""
+    columns = list(dict.fromkeys(title for _, row in rows for title in row))
+    if not columns:
+        raise LakeError("没有要重新提交的行")
+    source = from_rows(columns, [(line, [row.get(c) for c in columns]) for line, row in rows])
+    return load(lake, spec, source, "incremental", batch, progress, corrects=corrected)
+
+
+def changes_sql(con: duckdb.DuckDBPyConnection, name: str, batch: str, key: Sequence[str]) -> str:
+    """SQL of a batch's changes: ``op`` (insert, update, delete), ``before`` and ``after`` rows.
+
+    What a batch wrote is either still in trusted or the before-image of a later change; both
+    carry the batch's code. So no snapshot has to be kept for it.
+    """
+    columns = [
+        c for c in table_columns(con, "trusted", name) if c in table_columns(con, "changes", name)
+    ]
+    listed = ", ".join(quote(c) for c in columns)
+    packed = "struct_pack(" + ", ".join(f"{quote(c)} := {quote(c)}" for c in columns) + ")"
+    mine = literal(batch)
+    on = " AND ".join(f"b.row.{quote(k)} = a.row.{quote(k)}" for k in key) or "FALSE"
+    return (
+        "SELECT CASE WHEN b.row IS NULL THEN 'insert' WHEN a.row IS NULL THEN 'delete' "
+        "ELSE 'update' END AS op, b.row AS before, a.row AS after FROM "
+        f"(SELECT {packed} AS row FROM lake.changes.{quote(name)} WHERE _change_batch = {mine}) b "
+        f"FULL OUTER JOIN (SELECT {packed} AS row FROM (SELECT {listed} "
+        f"FROM lake.trusted.{quote(name)} WHERE _batch = {mine} UNION ALL SELECT {listed} "
+        f"FROM lake.changes.{quote(name)} WHERE _batch = {mine})) a ON {on}"
+    )
+
+
+def changes(lake: Lake, name: str, batch: str) -> pa.Table:
+    """A committed batch's changes: columns op, before, after (structs of the trusted columns)."""
+    valid_name(name)
+    with lake.connect(read_only=True) as con:
+        done = _read_outcome(con, batch)
+        if done is None or done.dataset != name:
+            raise LakeError(f"数据集“{name}”没有批次“{batch}”")
+        return con.execute(changes_sql(con, name, batch, done.key)).to_arrow_table()
+
+
+def batches(lake: Lake, name: str | None = None) -> list[Outcome]:
+    """The outcomes of committed batches, oldest first."""
+    with lake.connect(read_only=True) as con:
+        where = "WHERE dataset = ?" if name else "WHERE ? IS NULL"
+        rows = con.execute(
+            f"SELECT outcome FROM {LEDGER} {where} ORDER BY finished_at", [name]
+        ).fetchall()
+    return [_outcome(row[0]) for row in rows]
+
+
+def profile(lake: Lake, name: str, schema: str = "trusted") -> dict[str, Any]:
+    """Rows, and per column its nulls, distinct values (estimated), least and greatest value."""
+    valid_name(name)
+    with lake.connect(read_only=True) as con:
+        have = table_columns(con, schema, name)
+        if not have:
+            raise LakeError(f"没有表“{schema}.{name}”")
+        columns = {c: t for c, t in have.items() if not c.startswith("_")}
+        parts = ["count(*)"]
+        for column in columns:
+            c = quote(column)
+            parts += [
+                f"count({c})",
+                f"approx_count_distinct({c})",
+                f"left(CAST(min({c}) AS VARCHAR), 80)",
+                f"left(CAST(max({c}) AS VARCHAR), 80)",
+            ]
+        row = con.execute(
+            f"SELECT {', '.join(parts)} FROM lake.{quote(schema)}.{quote(name)}"
+        ).fetchone()
+    assert row is not None
+    out = []
+    for index, (column, kind) in enumerate(columns.items()):
+        filled, distinct, low, high = row[1 + index * 4 : 5 + index * 4]
+        out.append(
+            {
+                "name": column,
+                "type": kind,
+                "nulls": row[0] - filled,
+                "distinct": min(distinct, filled),
+                "min": low,
+                "max": high,
+            }
+        )
+    return {"rows": row[0], "columns": out}
+
+
+def read(
+    lake: Lake, name: str, *, schema: str = "trusted", offset: int = 0, limit: int = 100
+) -> Iterator[dict[str, Any]]:
+    """Rows of a table as dicts, for a preview."""
+    valid_name(name)
+    with lake.connect(read_only=True) as con:
+        cursor = con.execute(
+            f"SELECT * FROM lake.{quote(schema)}.{quote(name)} "
+            f"LIMIT {int(limit)} OFFSET {int(offset)}"
+        )
+        names = [d[0] for d in cursor.description or ()]
+        rows = cursor.fetchall()
+    yield from (dict(zip(names, row, strict=True)) for row in rows)

@@ -1,0 +1,375 @@
+"""Shelves: the lake's tables, Parquet files under a catalogue that lives in PostgreSQL.
+
+DuckLake keeps facts in bulk in four schemas: ``raw`` (rows as they arrived), ``trusted`` (typed,
+checked rows), ``rejects`` (refused rows with reasons), ``library`` (golden records); ``changes``
+holds before-images and ``ledger`` the outcome of every batch. The table format is named only here
+and in the SQL of this package, so that another one can take its place.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import duckdb
+import psycopg
+from psycopg import conninfo
+
+SCHEMAS = ("raw", "trusted", "rejects", "library", "changes", "ledger")
+LEDGER = "lake.ledger.batches"
+_NAME = re.compile(r"^[a-z][a-z0-9_]{0,59}$")
+_FORMAT = re.compile(
+    r"^(?P<kind>an|a|n)?(?P<low>\d+)?(?P<range>\.\.)?(?P<high>\d+|ul)?"
+    r"(?:,(?P<decimals>\d+))?(?:\((?P<pattern>[^)]*)\))?$"
+)
+T = TypeVar("T")
+
+
+class LakeError(Exception):
+    """Anything the lake refuses; its text is Chinese and meant for an officer."""
+
+
+class Busy(LakeError):
+    """Another writer holds the table for longer than the caller is ready to wait."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a lake table: an ASCII name and a DuckDB type."""
+
+    name: str
+    sql_type: str = "VARCHAR"
+
+
+@dataclass(frozen=True)
+class FormatParts:
+    """A representation format such as ``an..18`` taken apart (GB/T 39046-2020 table 3).
+
+    Lengths count characters, not GB 2312 bytes; ``None`` means no bound.
+    """
+
+    kind: str = ""
+    low: int | None = None
+    high: int | None = None
+    decimals: int = 0
+    pattern: str | None = None
+
+
+def format_parts(text: str | None) -> FormatParts:
+    """Takes a representation format apart; date formats and empty ones have no bounds."""
+    if not text:
+        return FormatParts()
+    found = _FORMAT.match(text.strip())
+    if not found:
+        return FormatParts()
+    low, high = found["low"], found["high"]
+    decimals = int(found["decimals"] or 0)
+    if not found["range"]:
+        digits = int((low or "") + (high or "")) if (low or high) and high != "ul" else None
+        fixed = digits if found["kind"] else None
+        if found["kind"] == "n" and decimals:
+            return FormatParts("n", None, digits, decimals, None)
+        return FormatParts(found["kind"] or "", fixed, digits, decimals, found["pattern"])
+    return FormatParts(
+        found["kind"] or "",
+        int(low) if low else None,
+        None if high in (None, "ul") else int(high),
+        decimals,
+        found["pattern"],
+    )
+
+
+def storage_type(type: str, format: str | None = None) -> str:
+    """The DuckDB type in which an item of this data type and format is stored.
+
+    C, M, G are VARCHAR (so that region codes keep their zeros); N and Y with decimals are
+    DECIMAL(p,s), N and I without are BIGINT (up to 18 digits, DECIMAL beyond); B and F are DOUBLE;
+    D is DATE, T is TIMESTAMP, L is BOOLEAN.
+    """
+    letter = (type or "C").strip().upper()[:1]
+    parts = format_parts(format)
+    if letter in ("N", "Y"):
+        if parts.decimals:
+            precision = min(max(parts.high or 38, parts.decimals + 1), 38)
+            return f"DECIMAL({precision},{parts.decimals})"
+        if letter == "Y" and not format:
+            return "DECIMAL(18,2)"
+        if parts.high and parts.high > 18:
+            return f"DECIMAL({min(parts.high, 38)},0)"
+        return "BIGINT"
+    return {
+        "I": "BIGINT",
+        "B": "DOUBLE",
+        "F": "DOUBLE",
+        "D": "DATE",
+        "T": "TIMESTAMP",
+        "L": "BOOLEAN",
+    }.get(letter, "VARCHAR")
+
+
+def valid_name(name: str) -> str:
+    """Returns `name` if it may name a table or an item; raises LakeError otherwise."""
+    if not _NAME.match(name):
+        raise LakeError(f"名称“{name}”不合规：只能用小写字母、数字和下划线，以字母开头，最长 60 位")
+    return name
+
+
+def quote(identifier: str) -> str:
+    """An SQL identifier in quotes, whatever it holds."""
+    return '"' + identifier.replace('"', '""').replace("\x00", "") + '"'
+
+
+def literal(text: str) -> str:
+    """An SQL string literal, whatever it holds."""
+    return "'" + text.replace("'", "''").replace("\x00", "") + "'"
+
+
+def extension_path(name: str) -> Path | None:
+    """Where the wheel `duckdb_extension_<name>` keeps its file; None if it is not installed."""
+    spec = importlib.util.find_spec(f"duckdb_extension_{name}")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    for folder in spec.submodule_search_locations:
+        for path in sorted(Path(folder).rglob(f"{name}.duckdb_extension")):
+            if f"v{duckdb.__version__}" in path.parts:
+                return path
+    return None
+
+
+def load_extension(con: duckdb.DuckDBPyConnection, name: str) -> None:
+    """Loads an extension from its wheel by path; never from the internet by itself."""
+    path = extension_path(name)
+    if path is None:
+        raise LakeError(f"缺少 DuckDB {duckdb.__version__} 扩展“{name}”，请安装对应的扩展包")
+    con.execute(f"LOAD {literal(str(path))}")
+
+
+def open_duckdb(memory_limit: str = "700MB", threads: int = 2) -> duckdb.DuckDBPyConnection:
+    """A private in-memory DuckDB that installs nothing by itself."""
+    return duckdb.connect(
+        ":memory:",
+        config={
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "memory_limit": memory_limit,
+            "threads": threads,
+            "preserve_insertion_order": False,
+        },
+    )
+
+
+@dataclass
+class Lake:
+    """The data plane: a DuckLake catalogue at `dsn` and Parquet under `folder`.
+
+    `dsn` is a PostgreSQL URL or key=value string; `folder` a directory or ``s3://…``.
+    `memory_limit` and `threads` bound each DuckDB that is opened.
+    """
+
+    dsn: str
+    folder: str
+    memory_limit: str = "700MB"
+    threads: int = 2
+    metadata_schema: str = "lake"
+    _ready: bool = field(default=False, init=False, repr=False)
+    _guard: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    def postgres(self) -> psycopg.Connection[Any]:
+        """A plain autocommit connection to the catalogue's PostgreSQL."""
+        return psycopg.connect(self.dsn, autocommit=True)
+
+    @contextlib.contextmanager
+    def connect(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A DuckDB with the lake attached as `lake` and its schemas made; closed at the end."""
+        if not self._ready:
+            self._prepare()
+        con = self._attached(read_only=read_only)
+        try:
+            yield con
+        finally:
+            con.close()
+
+    def _attached(self, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+        con = open_duckdb(self.memory_limit, self.threads)
+        try:
+            if "://" not in self.folder:
+                scratch = Path(self.folder) / "_scratch"
+                scratch.mkdir(parents=True, exist_ok=True)
+                con.execute(f"SET temp_directory={literal(str(scratch))}")
+            for name in ("json", "icu", "postgres_scanner", "ducklake"):
+                load_extension(con, name)
+            con.execute("SET TimeZone='Asia/Shanghai'")
+            info = conninfo.make_conninfo(self.dsn)
+            mode = ", READ_ONLY" if read_only else ""
+            path = self.folder if "://" in self.folder else str(Path(self.folder).resolve()) + "/"
+            con.execute(
+                f"ATTACH {literal('ducklake:postgres:' + info)} AS lake (DATA_PATH {literal(path)}, "
+                f"METADATA_SCHEMA {literal(self.metadata_schema)}, DATA_INLINING_ROW_LIMIT 0{mode})"
+            )
+        except duckdb.Error as error:
+            con.close()
+            raise LakeError(f"数据湖打不开：{error}") from error
+        return con
+
+    def _prepare(self) -> None:
+        with self._guard:
+            if self._ready:
+                return
+            with self.writer("_prepare"):
+                con = self._attached()
+                try:
+                    for schema in SCHEMAS:
+                        con.execute(f"CREATE SCHEMA IF NOT EXISTS lake.{schema}")
+                    con.execute(
+                        f"CREATE TABLE IF NOT EXISTS {LEDGER} (batch VARCHAR, dataset VARCHAR, "
+                        "mode VARCHAR, outcome VARCHAR, finished_at TIMESTAMP)"
+                    )
+                finally:
+                    con.close()
+            self._ready = True
+
+    @contextlib.contextmanager
+    def writer(self, *tables: str, timeout: float = 3600.0) -> Iterator[None]:
+        """Holds the one-writer lock of each table (`timeout` seconds), in a fixed order.
+
+        The lock is a PostgreSQL advisory lock: it dies with the process that held it.
+        """
+        keys = sorted({f"{self.metadata_schema}.{table}" for table in tables})
+        with self.postgres() as pg:
+            for key in keys:
+                deadline = time.monotonic() + timeout
+                while True:
+                    row = pg.execute(
+                        "SELECT pg_try_advisory_lock(hashtextextended(%s, 1819243617))", (key,)
+                    ).fetchone()
+                    if row and row[0]:
+                        break
+                    if time.monotonic() >= deadline:
+                        raise Busy(f"表“{key}”正由另一个批次写入，请稍后再试")
+                    time.sleep(0.1)
+            yield
+
+    def transact(self, work: Callable[[duckdb.DuckDBPyConnection], T], attempts: int = 6) -> T:
+        """Runs `work` in one lake transaction; a conflict of snapshots starts it anew.
+
+        `work` must be repeatable. Any exception rolls everything back.
+        """
+        for attempt in range(1, attempts + 1):
+            with self.connect() as con:
+                con.execute("BEGIN")
+                try:
+                    result = work(con)
+                    con.execute("COMMIT")
+                    return result
+                except duckdb.Error as error:
+                    with contextlib.suppress(duckdb.Error):
+                        con.execute("ROLLBACK")
+                    if attempt == attempts or not is_conflict(error):
+                        raise
+                except BaseException:
+                    with contextlib.suppress(duckdb.Error):
+                        con.execute("ROLLBACK")
+                    raise
+            time.sleep(random.uniform(0.05, 0.3) * attempt)
+        raise AssertionError("unreachable")
+
+    def orphans(self, *, older_than: str = "1 hour", remove: bool = True) -> list[str]:
+        """Files that no snapshot knows (left by a process that died); removed unless told not to.
+
+        `older_than` is an SQL interval: younger files may belong to a load that still runs.
+        """
+        flag = "false" if remove else "true"
+        with self.connect() as con:
+            found = con.execute(
+                f"CALL ducklake_delete_orphaned_files('lake', older_than => now() - "
+                f"CAST({literal(older_than)} AS INTERVAL), dry_run => {flag})"
+            ).fetchall()
+        return [str(row[0]) for row in found]
+
+    def compact(self, *, keep: str | None = None) -> None:
+        """Merges small files and rewrites those with many deleted rows; run beside the loads.
+
+        With `keep` (an SQL interval) snapshots older than that are forgotten and their files
+        removed; `changes` does not need them.
+        """
+        with self.connect() as con:
+            con.execute("CALL ducklake_rewrite_data_files('lake')")
+            con.execute("CALL ducklake_merge_adjacent_files('lake')")
+            if keep:
+                con.execute(
+                    "CALL ducklake_expire_snapshots('lake', older_than => now() - "
+                    f"CAST({literal(keep)} AS INTERVAL))"
+                )
+                con.execute("CALL ducklake_cleanup_old_files('lake', cleanup_all => true)")
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether another writer came first, so that trying again makes sense."""
+    text = str(error).lower()
+    return "conflict" in text or "could not serialize" in text or "deadlock" in text
+
+
+def as_of(schema: str, name: str, *, snapshot: int | None = None, at: str | None = None) -> str:
+    """The SQL name of a table as it stood at a snapshot number or at a time (ISO text)."""
+    base = f"lake.{quote(schema)}.{quote(valid_name(name))}"
+    if snapshot is not None:
+        return f"{base} AT (VERSION => {int(snapshot)})"
+    if at is not None:
+        return f"{base} AT (TIMESTAMP => CAST({literal(at)} AS TIMESTAMPTZ))"
+    return base
+
+
+def table_columns(con: duckdb.DuckDBPyConnection, schema: str, name: str) -> dict[str, str]:
+    """A lake table's columns and types in order; empty if the table does not exist."""
+    return dict(
+        con.execute(
+            "SELECT column_name, data_type FROM duckdb_columns() WHERE database_name = 'lake' "
+            "AND schema_name = ? AND table_name = ? ORDER BY column_index",
+            [schema, name],
+        ).fetchall()
+    )
+
+
+def ensure_table(
+    con: duckdb.DuckDBPyConnection, schema: str, name: str, columns: list[Column]
+) -> list[str]:
+    """Makes a table or adds the columns it lacks; returns the names of those added to an old one.
+
+    A column whose declared type has grown (BIGINT → DECIMAL, anything → VARCHAR) is widened.
+    """
+    have = table_columns(con, schema, name)
+    target = f"lake.{quote(schema)}.{quote(name)}"
+    if not have:
+        body = ", ".join(f"{quote(c.name)} {c.sql_type}" for c in columns)
+        con.execute(f"CREATE TABLE {target} ({body})")
+        return []
+    added = []
+    for column in columns:
+        if column.name not in have:
+            con.execute(f"ALTER TABLE {target} ADD COLUMN {quote(column.name)} {column.sql_type}")
+            added.append(column.name)
+        elif have[column.name] != column.sql_type and column.sql_type != "":
+            try:
+                con.execute(
+                    f"ALTER TABLE {target} ALTER COLUMN {quote(column.name)} "
+                    f"SET DATA TYPE {column.sql_type}"
+                )
+            except duckdb.Error as error:
+                raise LakeError(
+                    f"列“{column.name}”已按 {have[column.name]} 存储，不能改为 {column.sql_type}"
+                ) from error
+    return added
+
+
+def current_snapshot(con: duckdb.DuckDBPyConnection) -> int:
+    """The number of the newest snapshot this connection sees."""
+    row = con.execute("SELECT max(snapshot_id) FROM ducklake_snapshots('lake')").fetchone()
+    return int(row[0]) if row and row[0] is not None else 0
