@@ -1,0 +1,49 @@
+"""Loading: what lands is accepted or rejected, nothing is missing, and a rerun changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from lianyun.capabilities.collection import actions, api, queries
+from lianyun.kernel.access import SYSTEM, Actor, Denied, UserError
+from lianyun.kernel.models import Batch, Event, Resource
+
+from .conftest import make_officer
+
+HEAD = "公民身份号码,姓名,性别,出生日期,金额,更新时间\n"
+
+
+def number(first17: str) -> str:
+    from lianyun.kernel.element import citizen_check_digit
+
+    return first17 + citizen_check_digit(first17)
+
+
+A, B, C = (number(f"32070319900101{n}") for n in ("123", "125", "127"))
+DIRTY = HEAD + (
+    f"{A},张三,1,1990-01-01,12.50,2026-01-01 08:00:00\n"
+    + f"{A[:6]}199902301234,李四,1,,1,2026-01-01 08:00:00\n"
+    + f"{B},王五,7,,1,2026-01-01 08:00:00\n"
+    + f"{C},赵六,1,,-3,2026-01-02 08:00:00\n"
+    + "只有一列\n"
+)
+
+
+def test_landed_is_accepted_and_rejected(
+    people: Resource, officer: Actor, write: Callable[..., Path]
+) -> None:
+    figures = api.load("people", write(DIRTY, encoding="gb18030"), by=officer)
+    assert figures["landed"] == 5 == figures["accepted"] + figures["rejected"]
+    assert figures["inserted"] == figures["accepted"]
+    batch = Batch.objects.get(code=figures["batch"])
+    assert batch.state == Batch.SUCCEEDED
+    assert batch.outcome["total"] == figures["accepted"]
+    rejects = api.rejects(batch.code, by=officer)
+    assert len(rejects) == figures["rejected"]
+    assert all(r["line"] and r["reasons"] for r in rejects)
+    assert {r["line"] for r in rejects} >= {3, 4, 6}
+    assert any("只有一列" in r["text"] for r in rejects)
+    assert Event.objects.filter(kind="batch.finished", subject=batch.ref).count() == 1
