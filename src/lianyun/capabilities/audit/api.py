@@ -1,0 +1,29 @@
+"""Audit's door: record a reading, hash a key, tie a person, and verify both chains."""
+
+from __future__ import annotations
+
+from lianyun.kernel.access import SYSTEM, Actor
+
+from .actions import append_calls, hash_key, keyed_hash, link_person, record_reading
+from .queries import Proof, proof
+from .rules import COLUMNS, Row
+from .rules import keyed_hash as hash_with_key
+
+
+def verify(by: Actor = SYSTEM) -> Proof:
+    """Walk the chain of events and the chain of calls; the first broken link of each is named."""
+    return proof(by)
+
+
+__all__ = [
+    "COLUMNS",
+    "Proof",
+    "Row",
+    "append_calls",
+    "hash_key",
+    "hash_with_key",
+    "keyed_hash",
+    "link_person",
+    "record_reading",
+    "verify",
+]

@@ -1,0 +1,196 @@
+"""Queries: the ledger of events, the record of calls, who has seen a person, and the proof."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import Count, Q, QuerySet, Sum
+from django.utils import timezone
+
+from lianyun.kernel import event
+from lianyun.kernel.access import Actor
+from lianyun.kernel.models import Event, Party, Resource
+
+from . import rules
+from .models import CallLink, CallRecord
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a walk over both chains found: counts, and the first broken link of each, if any."""
+
+    events: int
+    events_broken: str
+    links: int
+    calls: int
+    calls_broken: str
+
+    @property
+    def ok(self) -> bool:
+        """True when every link of both chains holds."""
+        return not self.events_broken and not self.calls_broken
+
+
+def ledger(
+    viewer: Actor,
+    *,
+    kind: str = "",
+    department: int | None = None,
+    since: dt.date | None = None,
+    until: dt.date | None = None,
+    text: str = "",
+) -> QuerySet[Event]:
+    """Events that the viewer may see, newest first."""
+    viewer.require("audit.read")
+    rows = Event.objects.select_related("department").order_by("-id")
+    scope = viewer.departments("audit.read")
+    if scope is not None:
+        rows = rows.filter(department_id__in=scope)
+    if kind:
+        rows = rows.filter(kind=kind)
+    if department:
+        rows = rows.filter(department_id=department)
+    if since:
+        rows = rows.filter(at__gte=_day(since))
+    if until:
+        rows = rows.filter(at__lt=_day(until + dt.timedelta(days=1)))
+    if text:
+        rows = rows.filter(Q(subject__icontains=text) | Q(by_name__icontains=text))
+    return rows
+
+
+def _day(day: dt.date) -> dt.datetime:
+    return timezone.make_aware(dt.datetime.combine(day, dt.time()))
+
+
+def event_kinds(viewer: Actor) -> list[str]:
+    """Kinds of events that exist."""
+    viewer.require("audit.read")
+    return list(Event.objects.order_by("kind").values_list("kind", flat=True).distinct())
+
+
+def one_event(viewer: Actor, number: int) -> Event | None:
+    """One event, if the viewer may see it."""
+    return ledger(viewer).filter(pk=number).first()
+
+
+def calls(
+    viewer: Actor,
+    *,
+    resource: str = "",
+    department: int | None = None,
+    outcome: str = "",
+    channel: str = "",
+    grant: str = "",
+    since: dt.date | None = None,
+    until: dt.date | None = None,
+) -> QuerySet[CallRecord]:
+    """Call records that the viewer may see (its own department's, or all), newest first."""
+    viewer.require("audit.read")
+    rows = CallRecord.objects.order_by("-at", "-id")
+    scope = viewer.departments("audit.read")
+    if scope is not None:
+        mine = Resource.objects.filter(owner_id__in=scope).values("name")
+        rows = rows.filter(Q(department_id__in=scope) | Q(resource__in=mine))
+    for name, value in (
+        ("resource", resource),
+        ("department_id", department),
+        ("outcome", outcome),
+        ("channel", channel),
+        ("grant_code", grant),
+    ):
+        if value:
+            rows = rows.filter(**{name: value})
+    if since:
+        rows = rows.filter(at__gte=_day(since))
+    if until:
+        rows = rows.filter(at__lt=_day(until + dt.timedelta(days=1)))
+    return rows
+
+
+def call_figures(viewer: Actor, hours: int = 24) -> dict[str, Any]:
+    """Calls, rows and refusals of the last hours that the viewer may see."""
+    rows = calls(viewer).filter(at__gte=timezone.now() - dt.timedelta(hours=hours)).order_by()
+    found = rows.aggregate(
+        calls=Count("id"),
+        rows=Sum("rows"),
+        refused=Count("id", filter=~Q(outcome__in=["ok", "empty"])),
+        departments=Count("department_id", distinct=True),
+    )
+    return {k: v or 0 for k, v in found.items()}
+
+
+def names(viewer: Actor) -> tuple[dict[int, str], dict[str, str]]:
+    """What departments (by id) and resources (by name) are called, for lists of calls."""
+    departments = Party.objects.filter(kind=Party.DEPARTMENT).values_list("pk", "name")
+    resources = Resource.objects.filter(
+        name__in=CallRecord.objects.order_by().values("resource").distinct()
+    ).values_list("name", "title")
+    return dict(departments), dict(resources)
+
+
+def departments(viewer: Actor) -> list[tuple[int, str]]:
+    """Departments for a filter: (id, name)."""
+    rows = Party.objects.filter(kind=Party.DEPARTMENT).order_by("id")
+    scope = viewer.departments("audit.read")
+    if scope is not None:
+        rows = rows.filter(pk__in=scope)
+    return list(rows.values_list("pk", "name"))
+
+
+def seen(viewer: Actor) -> QuerySet[CallRecord] | None:
+    """Who read the viewer's own data, newest first; None where no citizen number is tied."""
+    if viewer.party is None:
+        return None
+    mine = viewer.party.data.get("citizen_hash")
+    if not mine:
+        return None
+    return CallRecord.objects.filter(
+        Q(key_hash=mine) | Q(others__contains=[mine]), outcome="ok"
+    ).order_by("-at", "-id")
+
+
+def _calls_proof() -> tuple[int, int, str]:
+    value, number, total = rules.GENESIS, 0, 0
+    fields = rules.COLUMNS
+    for link in CallLink.objects.order_by("number").iterator(chunk_size=2000):
+        number += 1
+        if link.number != number:
+            return number - 1, total, f"调用记录链中缺少第 {number} 批"
+        rows = list(CallRecord.objects.filter(link=number).values_list(*fields))
+        if len(rows) != link.count:
+            return (
+                number - 1,
+                total,
+                f"调用记录链第 {number} 批应有 {link.count} 条，实有 {len(rows)} 条",
+            )
+        value = rules.link_hash(value, number, rows)
+        if value != link.hash:
+            return number - 1, total, f"调用记录链第 {number} 批的内容被改动过"
+        total += len(rows)
+    outside = CallRecord.objects.filter(Q(link__gt=number) | Q(link__lt=1)).order_by("id").first()
+    if outside is not None:
+        return number, total, f"调用记录 {outside.uid} 不在链中"
+    return number, total, _anchors_proof(number)
+
+
+def _anchors_proof(last: int) -> str:
+    for found in Event.objects.filter(kind="calls.anchored").order_by("id").iterator():
+        at = found.data.get("number", 0)
+        if not at:
+            continue
+        if at > last:
+            return f"调用记录链在第 {last} 批之后被截断（台账记载至少有 {at} 批）"
+        if CallLink.objects.get(number=at).hash != found.data.get("hash"):
+            return f"调用记录链第 {at} 批与台账记载的链值不符"
+    return ""
+
+
+def proof(viewer: Actor) -> Proof:
+    """Walk both chains; names the first broken link of each."""
+    viewer.require("audit.verify")
+    verdict = event.verify()
+    links, total, broken = _calls_proof()
+    return Proof(verdict.checked, verdict.reason, links, total, broken)
