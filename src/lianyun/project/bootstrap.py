@@ -61,7 +61,7 @@ def make_environment() -> None:
         venv.EnvBuilder(with_pip=True, symlinks=True).create(VENV)
     except (subprocess.CalledProcessError, OSError) as error:
         raise SystemExit(
-            f"无法建立虚拟环境({error})。Debian/Ubuntu 请先安装 python3-venv。"
+            f"无法建立虚拟环境（{error}）。Debian/Ubuntu 请先安装 python3-venv。"
         ) from error
 
 
@@ -128,7 +128,7 @@ def install_requirements(dev: bool) -> None:
     wanted = _digest(lock, ROOT / "requirements-bootstrap.lock")
     if stamp.exists() and stamp.read_text() == wanted:
         return
-    say(f"· 安装依赖({lock.name},校验哈希)……")
+    say(f"· 安装依赖（{lock.name}，校验哈希）……")
     pip = [str(python()), "-m", "pip", "--disable-pip-version-check"]
     locked = ["--require-hashes", "-r", str(lock)]
     uv = VENV / "bin" / "uv"
@@ -141,7 +141,7 @@ def install_requirements(dev: bool) -> None:
         == 0
     )
     if not with_uv:
-        say("· uv 未能完成,改用 pip ……")
+        say("· uv 未能完成，改用 pip ……")
         subprocess.run([*pip, "install", "-q", *locked], check=True)
     stamp.write_text(wanted)
 
@@ -193,7 +193,7 @@ def install_system_packages() -> None:
         allowed = subprocess.run(["sudo", "-n", "true"], capture_output=True).returncode == 0
         prefix = ["sudo", "-n"] if allowed else None
     if apt and prefix is not None:
-        say(f"· 安装测试所需系统软件:{' '.join(missing)} ……")
+        say(f"· 安装测试所需系统软件：{' '.join(missing)} ……")
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         install = [*prefix, apt, "install", "-y", "-qq", "--no-install-recommends", *missing]
         for attempt in range(3):
@@ -208,8 +208,8 @@ def install_system_packages() -> None:
         missing = _missing_system_packages()
     if missing:
         say("!" * 78)
-        say(f"! 缺少系统软件 {'、'.join(missing)}:浏览器测试(chromium、字体)与")
-        say("! MariaDB 来源测试将被跳过。安装后再运行:apt-get install " + " ".join(missing))
+        say(f"! 缺少系统软件 {'、'.join(missing)}：浏览器测试（chromium、字体）与")
+        say("! MariaDB 来源测试将被跳过。安装后再运行：apt-get install " + " ".join(missing))
         say("!" * 78)
 
 
@@ -220,7 +220,7 @@ def main() -> None:
     parser.add_argument("--system", action="store_true", help="连同测试所需系统软件")
     arguments = parser.parse_args()
     if sys.version_info < (3, 11):  # noqa: UP036 - any Python may be asked to run this file
-        raise SystemExit(f"需要 Python 3.11 或更高版本,当前为 {sys.version.split()[0]}。")
+        raise SystemExit(f"需要 Python 3.11 或更高版本，当前为 {sys.version.split()[0]}。")
     try:
         make_environment()
         install_requirements(arguments.dev)
@@ -229,7 +229,7 @@ def main() -> None:
         if arguments.system:
             install_system_packages()
     except subprocess.CalledProcessError as error:
-        raise SystemExit(f"准备环境失败:{' '.join(map(str, error.cmd))}") from error
+        raise SystemExit(f"准备环境失败：{' '.join(map(str, error.cmd))}") from error
 
 
 if __name__ == "__main__":

@@ -1,39 +1,419 @@
-"""Command line: `lianyun …`, the door for operators and scripts."""
+"""Command line: `lianyun …`, the door for operators and scripts.
+
+Every command that touches data goes through a capability's `api`, as a page would; what a command
+prints for people is Chinese, `--json` prints one JSON value for programs. Errors go to stderr with
+exit code 1.
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
 import os
 import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lianyun.project import postgres
+
+if TYPE_CHECKING:
+    from lianyun.kernel.access import Actor
+
+Command = Callable[[argparse.Namespace], int]
+
+
+# ---- what commands say ---------------------------------------------------------------------
+
+
+def say(text: str = "") -> None:
+    """One line for people, at once."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def say_json(value: Any) -> None:
+    """One JSON value for programs; dates and decimals as text."""
+    say(json.dumps(value, ensure_ascii=False, default=str))
+
+
+def say_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str = "") -> None:
+    """A table for people, as wide as the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row))
+    Console().print(table)
+
+
+# ---- surroundings --------------------------------------------------------------------------
+
+
+def begin(*, up_to_date: bool = True) -> None:
+    """The database running and up to date, Django ready."""
+    from lianyun.project import schema
+
+    postgres.ensure()
+    if up_to_date:
+        schema.prepare(lambda text: sys.stderr.write(f"{text}\n") and None)
+    import django
+
+    django.setup()
+
+
+def caller(arguments: argparse.Namespace) -> Actor:
+    """Who acts: the account named by ``--as``, else the system itself (whoever may run commands
+    on the server is its operator)."""
+    from lianyun.kernel.access import SYSTEM, UserError, actor_of
+
+    name = getattr(arguments, "account", None)
+    if not name:
+        return SYSTEM
+    from django.contrib.auth import get_user_model
+
+    user: Any = get_user_model().objects.filter(username=name, is_active=True).first()
+    if user is None or user.party is None:
+        raise UserError(f"没有账号“{name}”，或该账号未启用、未绑定人员")
+    return actor_of(user.party)
+
+
+# ---- commands ------------------------------------------------------------------------------
+
+
+def _up(arguments: argparse.Namespace) -> int:
+    from lianyun.project.supervisor import Supervisor
+
+    if arguments.port:
+        os.environ["LIANYUN_PORT"] = str(arguments.port)
+    return Supervisor().run()
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from lianyun.project import sample
+
+    if arguments.port:
+        os.environ["LIANYUN_PORT"] = str(arguments.port)
+    return sample.run(
+        people=arguments.people,
+        seed=arguments.seed,
+        serve=not arguments.no_serve,
+        as_json=arguments.json,
+    )
+
+
+def _load(arguments: argparse.Namespace) -> int:
+    begin()
+    from lianyun.capabilities.collection import api as collection
+
+    done = collection.load(
+        arguments.dataset,
+        Path(arguments.file),
+        mode=arguments.mode,
+        sheet=arguments.sheet,
+        by=caller(arguments),
+    )
+    if arguments.json:
+        say_json(done)
+        return 0
+    say(
+        f"批次 {done['batch']}：到达 {done['landed']} 行 = 接收 {done['accepted']} 行"
+        f" + 拒收 {done['rejected']} 行；新增 {done['inserted']}，更新 {done['updated']}，"
+        f"未变 {done['unchanged']}；用时 {done['seconds']} 秒"
+    )
+    if done["rejected"]:
+        say(f"查看拒收原因：lianyun rejects {done['batch']}")
+    return 0
+
+
+def _rejects(arguments: argparse.Namespace) -> int:
+    begin()
+    from lianyun.capabilities.collection import api as collection
+
+    rows = collection.rejects(arguments.batch, by=caller(arguments))
+    if arguments.json:
+        say_json(rows)
+        return 0
+    say_table(
+        ["行号", "原因", "原样"],
+        (
+            (
+                row["line"],
+                "；".join(row["reasons"]),
+                row["text"] or json.dumps(row["values"], ensure_ascii=False, default=str),
+            )
+            for row in rows
+        ),
+        title=f"批次 {arguments.batch} 拒收 {len(rows)} 行",
+    )
+    return 0
+
+
+def _infer(arguments: argparse.Namespace) -> int:
+    begin()
+    from lianyun.capabilities.collection import api as collection
+    from lianyun.kernel.access import UserError
+    from lianyun.kernel.models import Party
+
+    owner = None
+    if arguments.department:
+        owner = Party.objects.filter(kind=Party.DEPARTMENT, slug=arguments.department).first()
+        if owner is None:
+            raise UserError(f"没有简码为“{arguments.department}”的部门")
+    found = collection.infer(
+        Path(arguments.file),
+        register=arguments.register,
+        title=arguments.title,
+        owner=owner,
+        sheet=arguments.sheet,
+        by=caller(arguments),
+    )
+    if arguments.json:
+        say_json(found)
+        return 0
+    say_table(
+        ["名称", "标题", "类型", "格式", "检查", "必填", "主键"],
+        (
+            (
+                item["name"],
+                item["title"],
+                item["type"],
+                item["format"],
+                item["check"],
+                "是" if item["required"] else "",
+                "是" if item["key"] else "",
+            )
+            for item in found["items"]
+        ),
+        title=f"{found['file']} 的建议数据项",
+    )
+    say(f"主键：{'、'.join(found['key']) or '未找到'}")
+    if arguments.register:
+        say(f"已登记为 {found['dataset']}（{found['code']}），可以装载：")
+        say(f"  lianyun load {found['dataset']} {arguments.file}")
+    return 0
+
+
+def _ask(arguments: argparse.Namespace) -> int:
+    begin()
+    from lianyun.capabilities.services import api as services
+
+    answer = services.ask(arguments.sql, by=caller(arguments), limit=arguments.limit)
+    if arguments.json:
+        say_json({"columns": list(answer.columns), "rows": [list(row) for row in answer.rows]})
+        return 0
+    say_table(list(answer.columns), answer.rows)
+    return 0
+
+
+def _catalogue(arguments: argparse.Namespace) -> int:
+    begin()
+    from lianyun.capabilities.catalogue import api as catalogue
+
+    path = Path(arguments.file)
+    if arguments.what == "export":
+        form = "yaml" if path.suffix.lower() in {".yaml", ".yml"} else "xlsx"
+        content = catalogue.export_catalogue(viewer=caller(arguments), form=form)
+        path.write_bytes(content)
+        if arguments.json:
+            say_json({"file": str(path), "bytes": len(content)})
+        else:
+            say(f"目录已导出到 {path}（{len(content):,} 字节）")
+        return 0
+    report = catalogue.import_catalogue(file=path, by=caller(arguments))
+    if arguments.json:
+        say_json(report.plain)
+    else:
+        say(
+            f"{report.resources} 条目录、{report.items} 个信息项：新增 {report.created}，"
+            f"更新 {report.updated}，未变 {report.unchanged}，未通过 {report.rejected}；"
+            f"用时 {report.seconds:.1f} 秒"
+        )
+        if report.issues:
+            say_table(
+                ["工作表", "行", "列", "问题", "怎么改"],
+                ((i.sheet, i.row, i.column, i.problem, i.advice) for i in report.issues),
+                title=f"{len(report.issues)} 处需要留意",
+            )
+    return 1 if report.rejected else 0
+
+
+def _audit(arguments: argparse.Namespace) -> int:
+    begin()
+    from lianyun.capabilities.audit import api as audit
+
+    proof = audit.verify(caller(arguments))
+    if arguments.json:
+        say_json({"ok": proof.ok, **vars(proof)})
+    else:
+        say(f"事件链：{proof.events} 条，{proof.events_broken or '完整'}")
+        say(f"调用记录链：{proof.calls} 次调用、{proof.links} 环，{proof.calls_broken or '完整'}")
+    return 0 if proof.ok else 1
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from lianyun.project import doctor
+
+    findings = doctor.examine()
+    if arguments.json:
+        say_json([finding.__dict__ for finding in findings])
+    else:
+        say_table(
+            ["", "项目", "情况", "怎么办"],
+            (
+                ("✓" if f.ok else "·" if f.optional else "✗", f.name, f.detail, f.advice)
+                for f in findings
+            ),
+        )
+    return 0 if all(f.ok or f.optional for f in findings) else 1
+
+
+def _check_packs(arguments: argparse.Namespace) -> int:
+    import django
+
+    django.setup()
+    from lianyun.project import packcheck
+
+    faults = packcheck.faults()
+    if arguments.json:
+        say_json(faults)
+    else:
+        for fault in faults:
+            say(fault)
+        say(f"行业包检查：{packcheck.summary()}，{len(faults)} 处问题")
+    return 1 if faults else 0
+
+
+def _worker(arguments: argparse.Namespace) -> int:
+    import django
+
+    django.setup()
+    from lianyun.project import worker
+
+    return worker.main()
 
 
 def _manage(arguments: list[str]) -> int:
     from django.core.management import execute_from_command_line
 
+    postgres.ensure()
     execute_from_command_line(["lianyun manage", *arguments])
     return 0
 
 
+# ---- the parser ----------------------------------------------------------------------------
+
+
+def parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    top = argparse.ArgumentParser(
+        prog="lianyun",
+        description="连云：一座城市的数据与政务服务主干",
+        epilog="状态目录 LIANYUN_HOME（默认 ./var），外部数据库 LIANYUN_DATABASE_URL，端口 LIANYUN_PORT。",
+    )
+    commands = top.add_subparsers(dest="command", metavar="命令", required=True)
+
+    def add(name: str, run: Command, text: str, *, acts: bool = False) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=text, description=text)
+        made.set_defaults(run=run)
+        if acts:
+            made.add_argument("--as", dest="account", metavar="账号", help="以该账号的身份执行")
+            made.add_argument("--json", action="store_true", help="输出 JSON")
+        return made
+
+    up = add("up", _up, "启动数据库、网站和后台任务，直到 Ctrl-C")
+    up.add_argument("--port", type=int, help="网站端口（默认 8000）")
+
+    demo = add("demo", _demo, "建立样例城市，运行主流程，然后启动服务")
+    demo.add_argument("--people", type=int, default=20_000, metavar="N", help="居民人数")
+    demo.add_argument("--seed", type=int, default=1, metavar="S", help="随机种子")
+    demo.add_argument("--no-serve", action="store_true", help="完成后不启动服务")
+    demo.add_argument("--json", action="store_true", help="以 JSON 输出汇总")
+    demo.add_argument("--port", type=int, help="网站端口（默认 8000）")
+
+    load = add("load", _load, "把一个文件装载到目录中的数据集", acts=True)
+    load.add_argument("dataset", metavar="数据集")
+    load.add_argument("file", metavar="文件")
+    load.add_argument(
+        "--mode",
+        choices=["incremental", "full"],
+        default="incremental",
+        help="incremental 按主键合并；full 以文件为准，删去文件中没有的行",
+    )
+    load.add_argument("--sheet", default="", help="Excel 工作表")
+
+    rejects = add("rejects", _rejects, "列出一个批次拒收的行、行号和原因", acts=True)
+    rejects.add_argument("batch", metavar="批次")
+
+    infer = add("infer", _infer, "从文件推断数据项；--register 直接登记为数据集", acts=True)
+    infer.add_argument("file", metavar="文件")
+    infer.add_argument("--register", metavar="代码", help="登记为该代码的数据集")
+    infer.add_argument("--title", default="", help="数据集名称（默认取文件名）")
+    infer.add_argument("--department", default="", help="提供部门简码（默认大数据主管部门）")
+    infer.add_argument("--sheet", default="", help="Excel 工作表")
+
+    ask = add("ask", _ask, "对数据湖执行只读 SQL", acts=True)
+    ask.add_argument("sql", metavar="SQL")
+    ask.add_argument("--limit", type=int, default=10_000)
+
+    catalogue = add("catalogue", _catalogue, "以 Excel 或 YAML 导入、导出目录", acts=True)
+    catalogue.add_argument("what", choices=["import", "export"])
+    catalogue.add_argument("file", metavar="文件")
+
+    audit = add("audit", _audit, "核验事件链与调用记录链", acts=True)
+    audit.add_argument("what", choices=["verify"])
+
+    doctor = add("doctor", _doctor, "检查安装、连接和权限，并说明如何解决")
+    doctor.add_argument("--json", action="store_true", help="输出 JSON")
+
+    packs = add("check-packs", _check_packs, "检查行业包的全部声明")
+    packs.add_argument("--json", action="store_true", help="输出 JSON")
+
+    add("worker", _worker, "只运行后台任务（由 lianyun up 调用，也可单独部署）")
+    commands.add_parser("manage", help="Django 管理命令，例如 lianyun manage check", add_help=False)
+    return top
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    from lianyun.project import postgres
-
     arguments = sys.argv[1:] if arguments is None else arguments
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lianyun.project.settings")
     if arguments[:1] == ["manage"]:
-        postgres.ensure()
         return _manage(arguments[1:])
-    if arguments[:1] == ["worker"]:
-        import django
+    known = parser().parse_args(arguments)
+    try:
+        return int(known.run(known))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 0
+    except Exception as error:
+        if not _expected(error):
+            raise
+        if getattr(known, "json", False):
+            say_json({"error": str(error)})
+        sys.stderr.write(f"{error}\n")
+        return 1
 
-        django.setup()
-        from lianyun.project import worker
 
-        return worker.main()
-    if arguments[:1] == ["up"]:
-        from lianyun.project.supervisor import Supervisor
+def _expected(error: Exception) -> bool:
+    """Errors whose message is meant for the reader; anything else is a fault of ours."""
+    from lianyun.project.schema import SchemaError
+    from lianyun.project.supervisor import UpError
 
-        return Supervisor().run()
-    return 2
+    if isinstance(error, (postgres.PostgresError, UpError, SchemaError)):
+        return True
+    from django.apps import apps
+
+    if not apps.ready:
+        return False
+    from lianyun.kernel.access import Denied, UserError
+    from lianyun.lake.shelves import LakeError
+
+    return isinstance(error, (Denied, UserError, LakeError))
 
 
 if __name__ == "__main__":

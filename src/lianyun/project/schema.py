@@ -70,6 +70,35 @@ def current(connection: BaseDatabaseWrapper) -> bool:
     return wanted <= set(MigrationRecorder(connection).applied_migrations())
 
 
+def _declared_by_capabilities() -> list[Callable[..., object]]:
+    """Every capability's `api.sync_declared(by=)`, what a capability needs before itself."""
+    from importlib import import_module
+    from importlib.util import find_spec
+
+    from lianyun.kernel.manifest import manifests
+
+    by_name = {manifest.name: manifest for manifest in manifests()}
+    ordered: list[str] = []
+
+    def visit(name: str) -> None:
+        if name in ordered or name not in by_name:
+            return
+        for needed in by_name[name].needs:
+            visit(needed)
+        ordered.append(name)
+
+    for name in by_name:
+        visit(name)
+    found = []
+    for name in ordered:
+        api = f"lianyun.capabilities.{name}.api"
+        if find_spec(api) is not None:
+            sync = getattr(import_module(api), "sync_declared", None)
+            if sync is not None:
+                found.append(sync)
+    return found
+
+
 def _tables_missing(connection: Any) -> bool:
     """Whether a model has no table after all migrations (its first migration is not written)."""
     from django.apps import apps
@@ -94,7 +123,7 @@ def prepare(say: Callable[[str], None]) -> bool:
         [sys.executable, "-m", "lianyun.project.schema"], capture_output=True, text=True
     )
     if done.returncode != 0:
-        raise SchemaError(f"数据库结构更新失败:\n{done.stderr[-4000:]}")
+        raise SchemaError(f"数据库结构更新失败：\n{done.stderr[-4000:]}")
     return True
 
 
@@ -115,6 +144,8 @@ def bring_up_to_date(connection: Any, *, packs: bool = True) -> None:
             call_command("migrate", verbosity=0, interactive=False, run_syncdb=True)
         if packs:
             install(by=SYSTEM)
+            for sync in _declared_by_capabilities():
+                sync(by=SYSTEM)
             guard.execute(f"CREATE TABLE IF NOT EXISTS {_TABLE} (value text NOT NULL)")
             guard.execute(f"DELETE FROM {_TABLE}")
             guard.execute(f"INSERT INTO {_TABLE} VALUES (%s)", [wanted])

@@ -186,7 +186,7 @@ class Supervisor:
         except BlockingIOError:
             handle.seek(0)
             raise UpError(
-                f"联云已在运行(进程 {handle.read().strip() or '?'},状态目录 {self.base})。"
+                f"联云已在运行（进程 {handle.read().strip() or '?'}，状态目录 {self.base}）。"
                 " Lianyun is already running in this folder."
             ) from None
         handle.truncate(0)
@@ -241,8 +241,8 @@ class Supervisor:
                 except OSError as error:
                     if time.monotonic() > end:
                         raise UpError(
-                            f"端口 {port()} 已被占用或不可用({error.strerror})。"
-                            "请结束占用它的程序,或用 LIANYUN_PORT 换一个端口。"
+                            f"端口 {port()} 已被占用或不可用（{error.strerror}）。"
+                            "请结束占用它的程序，或用 LIANYUN_PORT 换一个端口。"
                             f" Port {port()} on {host()} is in use."
                         ) from error
             time.sleep(0.2)
@@ -275,7 +275,7 @@ class Supervisor:
     def _healed(self) -> None:
         """One look at everything that should run; starts what does not."""
         if self._database_died():
-            self.say("数据库已退出,正在重新启动……")
+            self.say("数据库已退出，正在重新启动……")
             self.database.process = None
             try:
                 self._start_database()
@@ -288,7 +288,7 @@ class Supervisor:
             if child.died():
                 code = child.process.returncode if child.process else 0
                 child.again()
-                self.say(f"{child.name} 已退出({code}),正在重新启动(第 {child.restarts} 次)……")
+                self.say(f"{child.name} 已退出（{code}），正在重新启动（第 {child.restarts} 次）……")
             if child.process is None and time.monotonic() - child.began >= child.pause:
                 child.start()
                 changed = True
@@ -316,7 +316,9 @@ class Supervisor:
                 self._healed()
                 if not told and self._ready():
                     told = True
-                    self.say(f"联云已启动:{self.address}(用时 {time.monotonic() - began:.1f} 秒)")
+                    self.say(
+                        f"联云已启动：{self.address}（用时 {time.monotonic() - began:.1f} 秒）"
+                    )
                     if self.when_ready is not None:
                         self.when_ready()
                 time.sleep(0.2)

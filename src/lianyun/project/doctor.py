@@ -1,0 +1,155 @@
+"""Doctor: what is installed, reachable and writable, and what to do about what is not."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from lianyun.project import frontend, postgres, schema, supervisor
+
+_EXTENSIONS = (
+    "ducklake",
+    "postgres_scanner",
+    "mysql_scanner",
+    "sqlite_scanner",
+    "spatial",
+    "icu",
+    "json",
+    "excel",
+)
+_LEAST_GIGABYTES = 2
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at; `advice` says what to do where it is not well."""
+
+    name: str
+    ok: bool
+    detail: str
+    advice: str = ""
+    optional: bool = False
+
+
+def _python() -> Iterator[Finding]:
+    found = platform.python_version()
+    yield Finding(
+        "Python",
+        sys.version_info >= (3, 11),
+        found,
+        "请使用 3.11 以上版本" if sys.version_info < (3, 11) else "",
+    )
+
+
+def _home() -> Iterator[Finding]:
+    base = postgres.home()
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        writable = os.access(base, os.W_OK | os.X_OK)
+    except OSError:
+        writable = False
+    yield Finding(
+        "状态目录", writable, str(base), "" if writable else "请改正目录权限或设置 LIANYUN_HOME"
+    )
+    if writable:
+        free = shutil.disk_usage(base).free / 2**30
+        enough = free >= _LEAST_GIGABYTES
+        yield Finding("磁盘空间", enough, f"剩余 {free:.1f} GB", "" if enough else "请清理磁盘")
+
+
+def _lake() -> Iterator[Finding]:
+    place = os.environ.get("LIANYUN_LAKE") or str(postgres.home() / "lake")
+    if "://" in place:
+        yield Finding("数据湖", True, place)
+        return
+    try:
+        Path(place).mkdir(parents=True, exist_ok=True)
+        writable = os.access(place, os.W_OK | os.X_OK)
+    except OSError:
+        writable = False
+    advice = "" if writable else "请改正目录权限或设置 LIANYUN_LAKE"
+    yield Finding("数据湖", writable, place, advice)
+
+
+def _database() -> Iterator[Finding]:
+    external = os.environ.get("LIANYUN_DATABASE_URL")
+    if external:
+        advice = "请检查 LIANYUN_DATABASE_URL 与网络"
+    else:
+        advice = f"请查看 {postgres.place().log}"
+        try:
+            yield Finding("内置 PostgreSQL 程序", True, str(postgres.binaries()))
+        except postgres.PostgresError as error:
+            yield Finding("内置 PostgreSQL 程序", False, "未找到", str(error))
+            return
+    try:
+        url = postgres.ensure()
+        with psycopg.connect(url, connect_timeout=10) as connection:
+            version = connection.info.server_version
+        yield Finding("数据库", True, f"PostgreSQL {version // 10000}.{version % 10000}")
+        current = schema.recorded(url) == schema.fingerprint()
+        yield Finding(
+            "数据库结构与行业包",
+            current,
+            "最新" if current else "需要更新",
+            "" if current else "下次 lianyun up 会自动更新",
+            optional=True,
+        )
+    except (postgres.PostgresError, psycopg.Error) as error:
+        yield Finding("数据库", False, str(error).splitlines()[0], advice)
+
+
+def _libraries() -> Iterator[Finding]:
+    missing = [
+        name for name in _EXTENSIONS if importlib.util.find_spec(f"duckdb_extension_{name}") is None
+    ]
+    yield Finding(
+        "DuckDB 扩展",
+        not missing,
+        "齐全" if not missing else f"缺少 {'、'.join(missing)}",
+        "" if not missing else "请运行 make setup",
+    )
+    there = frontend.installed()
+    yield Finding("前端库", there, str(frontend.folder()), "" if there else "请运行 make setup")
+
+
+def _port() -> Iterator[Finding]:
+    with socket.socket() as trial:
+        trial.settimeout(1)
+        busy = trial.connect_ex((supervisor.host(), supervisor.port())) == 0
+    yield Finding(
+        "网站端口",
+        True,
+        f"{supervisor.port()} {'正在使用' if busy else '空闲'}",
+        "若不是联云在使用，请用 LIANYUN_PORT 换一个端口" if busy else "",
+    )
+
+
+def _for_tests() -> Iterator[Finding]:
+    for program, package, what in (
+        ("chromium", "chromium", "浏览器测试"),
+        ("mariadbd", "mariadb-server", "MariaDB 来源测试"),
+    ):
+        where = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+        yield Finding(
+            what,
+            where is not None,
+            where or "未安装",
+            "" if where else f"只在开发时需要：apt-get install {package}",
+            optional=True,
+        )
+
+
+def examine() -> list[Finding]:
+    """Look at everything; the database is started if it is the embedded one and not running."""
+    looks = (_python, _home, _database, _lake, _libraries, _port, _for_tests)
+    return [finding for look in looks for finding in look()]
