@@ -1,0 +1,1 @@
+"""Catalogue 目录: departments' resources with their items: drawn up, reviewed, published, found."""

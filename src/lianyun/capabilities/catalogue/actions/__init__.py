@@ -1,0 +1,42 @@
+"""Actions: every write of the catalogue, each allowed, atomic and recorded."""
+
+from .entries import (
+    discard_draft,
+    draft_resource,
+    edit_resource,
+    new_version,
+    register_dataset,
+    register_lineage,
+    withdraw_resource,
+)
+from .imports import (
+    ImportReport,
+    apply_import,
+    import_catalogue,
+    perform_import,
+    plan_import,
+    start_import,
+)
+from .reviews import do_review, on_case_closed, submit_entry
+from .sync import SyncReport, sync_declared
+
+__all__ = [
+    "ImportReport",
+    "SyncReport",
+    "apply_import",
+    "discard_draft",
+    "do_review",
+    "draft_resource",
+    "edit_resource",
+    "import_catalogue",
+    "new_version",
+    "on_case_closed",
+    "perform_import",
+    "plan_import",
+    "register_dataset",
+    "register_lineage",
+    "start_import",
+    "submit_entry",
+    "sync_declared",
+    "withdraw_resource",
+]

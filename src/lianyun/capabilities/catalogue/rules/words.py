@@ -1,0 +1,108 @@
+"""Words: text folded for search, and the lexemes by which it is found.
+
+Traditional characters are folded to simplified at index and query alike. Beside the segmenter's
+words every single character and every pair stands in the index, so that a search for one or two
+characters is an index look-up and not a scan (trigrams cannot serve those).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import cache, lru_cache
+from typing import Any
+
+import opencc
+import rjieba
+from pypinyin import Style, lazy_pinyin
+
+_RUNS = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]+|[a-z0-9]+(?:[_./-][a-z0-9]+)*")
+_PARTS = re.compile(r"[_./-]")
+WEIGHTS = "ABCD"
+
+
+@cache
+def _converter() -> Any:
+    return opencc.OpenCC("t2s")
+
+
+@lru_cache(maxsize=65536)
+def fold(text: str) -> str:
+    """Lower case, half width, simplified characters, single blanks: 婚姻登記 → 婚姻登记."""
+    plain = unicodedata.normalize("NFKC", text).lower()
+    if not plain.isascii():
+        plain = _converter().convert(plain)
+    return " ".join(plain.split())
+
+
+def _pairs(run: str) -> list[str]:
+    return [run[i : i + 2] for i in range(len(run) - 1)]
+
+
+@lru_cache(maxsize=65536)
+def lexemes(text: str) -> frozenset[str]:
+    """Every lexeme under which a text is found: words, characters, pairs, code parts."""
+    out: set[str] = set()
+    for run in _RUNS.findall(fold(text)):
+        if run[0].isascii():
+            out.add(run)
+            out.update(part for part in _PARTS.split(run) if part)
+        else:
+            out.update(run)
+            out.update(_pairs(run))
+            out.update(word for word in rjieba.cut_for_search(run) if len(word) > 2)
+    return frozenset(out)
+
+
+@lru_cache(maxsize=16384)
+def sounds(text: str) -> frozenset[str]:
+    """Pinyin of a text's words and of the whole, in full and as initials (jiehun, jh, jhdjxx)."""
+    out: set[str] = set()
+    for run in _RUNS.findall(fold(text)):
+        if run[0].isascii():
+            continue
+        for word in {run, *rjieba.cut_for_search(run)}:
+            if len(word) > 1:
+                full = lazy_pinyin(word, style=Style.NORMAL, errors="ignore")
+                out.add("".join(full))
+                out.add("".join(s[0] for s in full if s))
+    return frozenset(out)
+
+
+def _quoted(lexeme: str) -> str:
+    doubled = lexeme.replace("\\", "\\\\").replace("'", "''")
+    return f"'{doubled}'"
+
+
+def vector(title: str, names: Iterable[str], items: Iterable[str], summary: str = "") -> str:
+    """A tsvector literal: title weighs A, department, class and codes B, items C, summary D."""
+    weight: dict[str, str] = {}
+    named = list(names)
+    groups = (
+        lexemes(title),
+        set().union(*(lexemes(n) for n in named), *(sounds(t) for t in (title, *named))),
+        set().union(*(lexemes(i) for i in items)),
+        lexemes(summary),
+    )
+    for letter, words in zip(WEIGHTS, groups, strict=True):
+        for word in words:
+            weight.setdefault(word, letter)
+    return " ".join(f"{_quoted(word)}:1{letter}" for word, letter in weight.items())
+
+
+def query(text: str, *, every: bool = True) -> str | None:
+    """A tsquery literal for what somebody typed; None where there is nothing to look for.
+
+    Words are joined by AND (by OR unless `every`); a word of three characters or more is asked for by its pairs; Latin
+    text and numbers match from their beginning.
+    """
+    wanted: dict[str, None] = {}
+    for run in _RUNS.findall(fold(text)[:80]):
+        if run[0].isascii():
+            wanted[f"{_quoted(run)}:*"] = None
+            continue
+        for word in rjieba.cut(run):
+            for piece in [word] if len(word) < 3 else _pairs(word):
+                wanted[_quoted(piece)] = None
+    return (" & " if every else " | ").join(wanted) or None
