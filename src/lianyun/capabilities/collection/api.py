@@ -24,13 +24,15 @@ from .actions import (
     run_source,
 )
 from .adapters import lake
-from .queries import Rejected, content, dataset_spec, masks, rejected, rule_titles
+from .queries import Rejected, Row, board, content, dataset_spec, masks, rejected, rule_titles
 
 if TYPE_CHECKING:
     from lianyun.kernel.access import Actor
 
 __all__ = [
     "Rejected",
+    "Row",
+    "board",
     "carry_queued",
     "content",
     "correct_rejected",
