@@ -20,8 +20,8 @@ from django.utils import timezone
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 
+from lianyun.capabilities.catalogue import api as catalogue
 from lianyun.kernel import batch as kernel_batch
-from lianyun.kernel import resource as kernel_resource
 from lianyun.kernel.access import UserError
 from lianyun.kernel.action import action
 from lianyun.kernel.event import record
@@ -488,7 +488,14 @@ def correct_by_file(batch: Batch, path: Path, *, by: Actor) -> Batch:
 # ---- new datasets from files -------------------------------------------------------------
 
 
-@action("collection.run", department=lambda *, owner, **_: owner)
+_ELEMENT_OF = {
+    "citizen_number": "citizen_number",
+    "credit_code": "credit_code",
+    "region": "region_code",
+}
+"""The data element that brings a check which inference found."""
+
+
 def register_proposal(
     *,
     code: str,
@@ -500,40 +507,60 @@ def register_proposal(
 ) -> Resource:
     """Register a proposed dataset as a draft of the catalogue that can be loaded at once.
 
-    `items` are {name, title, type, format, check, required, element}; an existing dataset that
-    has rows keeps its items (UserError).
+    `items` are {name, title, type, format, check, required, element}; `code` is a resource code
+    (类项目/顺序码) or an identifier. A dataset that already has rows keeps its items (UserError).
     """
     if not items:
         raise UserError("数据集至少要有一个数据项")
-    name = code if rules.good_name(code) else rules.table_name(ascii_name(code))
-    old = Resource.objects.filter(Q(code=code) | Q(name=name)).first()
+    by_code = "/" in code
+    name = "" if by_code else code if rules.good_name(code) else rules.table_name(ascii_name(code))
+    old = Resource.objects.filter(Q(code=code) | Q(name=name or code)).first()
+    if old is not None and old.batches.filter(state=Batch.SUCCEEDED).exists():
+        raise UserError(f"“{code}”已有数据，不能重新登记数据项；请换一个代码")
+    if old is not None and old.owner_id != owner.pk:
+        raise UserError(f"“{code}”属于{old.owner.name}，请换一个代码")
+    personal = any(i.get("check") == "citizen_number" for i in items)
+    content = {
+        "name": name or rules.table_name(ascii_name(title or code)),
+        "title": title or code,
+        "class": code.partition("/")[0] if by_code else queries.class_for(owner),
+        "summary": f"由文件推断登记：{title or code}",
+        "format": "电子表格",
+        "share": {"type": 2, "conditions": "待完善", "basis": "", "method": "服务接口"},
+        "open": {"open": False, "conditions": ""},
+        "cycle": "不定期",
+        "level": 3 if personal else 2,
+        "key": list(key),
+        "items": [
+            {
+                "name": item["name"],
+                "title": item.get("title") or item["name"],
+                "type": item.get("type") or "C",
+                "format": item.get("format") or _FORMATS.get(item.get("type") or "C", "an..ul"),
+                "required": bool(item.get("required")),
+                "element": item.get("element") or _ELEMENT_OF.get(item.get("check") or "", ""),
+            }
+            for item in items
+        ],
+    }
+    if by_code:
+        content["code"] = code
     if old is not None:
-        if not old.data.get("proposed") or old.batches.filter(state=Batch.SUCCEEDED).exists():
-            raise UserError(f"已有代码或标识为“{code}”的资源，请换一个代码")
-        if old.owner_id != owner.pk:
-            raise UserError(f"“{code}”属于{old.owner.name}，不能改动")
-    resource, new = kernel_resource.register(
-        code=code,
-        name=name,
-        kind=Resource.DATASET,
-        title=title or code,
-        owner=owner,
-        level=3 if any(i.get("check") == "citizen_number" for i in items) else 2,
-        terms={"cycle": "不定期", "share_type": 2},
-        data={
-            "proposed": True,
-            "items": [dict(item) for item in items],
-            "key": list(key),
-            "contract": "evolve",
-        },
-    )
-    record(
-        "resource.registered",
-        resource,
-        by=by,
-        data={"title": resource.title, "items": len(items), "new": new},
-    )
-    return resource
+        content["name"] = old.name
+    return catalogue.register_dataset(provider=owner, content=content, by=by)
+
+
+_FORMATS = {
+    "D": "YYYYMMDD",
+    "T": "YYYYMMDDhhmmss",
+    "L": "n1",
+    "N": "n..18",
+    "Y": "n..18,2",
+    "B": "n..ul",
+    "I": "n..18",
+    "F": "n..ul",
+}
+"""The representation format of a type where inference gives none."""
 
 
 # ---- uses --------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Count, Max, Min, OuterRef, Q, QuerySet, Subquery, Sum
 from django.utils import timezone
 
+from lianyun.capabilities.catalogue import api as catalogue
 from lianyun.kernel import case as kernel_case
 from lianyun.kernel import packs
 from lianyun.kernel.access import UserError
@@ -19,6 +20,7 @@ from lianyun.kernel.element import mask_value
 from lianyun.kernel.models import Batch, Code, CodeList, Element, Event, Party, Resource
 from lianyun.lake import land, merge
 from lianyun.lake.check import DomainCode, ItemCheck, RowRule
+from lianyun.lake.infer import ascii_name
 from lianyun.lake.shelves import quote, table_columns
 
 from . import adapters, rules
@@ -74,13 +76,10 @@ PROVINCES = [
 
 def dataset(name: str) -> Resource:
     """The dataset with this identifier or resource code; raises UserError where there is none."""
-    found = (
-        Resource.objects.filter(
-            Q(name=name) | Q(code=name), kind__in=(Resource.DATASET, Resource.LIBRARY)
-        )
-        .select_related("owner")
-        .first()
-    )
+    rows = Resource.objects.filter(kind=Resource.DATASET).select_related("owner")
+    found = rows.filter(Q(name=name) | Q(code=name)).first()
+    if found is None:
+        found = rows.filter(name=rules.table_name(ascii_name(name))).first()
     if found is None:
         raise UserError(f"没有名为“{name}”的数据集，请先在目录中编制，或用 infer --register 登记")
     return found
@@ -147,14 +146,25 @@ def _province_rules(items: Sequence[ItemCheck]) -> Iterator[RowRule]:
             )
 
 
+_OWN = ("aliases", "domain", "domain_on", "check", "mask")
+"""What a pack may say of an item beyond what the catalogue keeps."""
+
+
 def content(resource: Resource) -> dict[str, Any]:
     """What the catalogue and the packs say of a dataset: items, key, contract, rules, cycle."""
-    declared: dict[str, Any] = {}
-    for found in packs.declarations("datasets"):
-        if found.name == resource.name:
-            declared = found.data
-    told = resource.data if resource.data.get("items") else {}
-    return {**declared, **told}
+    declared = next(
+        (d.data for d in packs.declarations("datasets") if d.name == resource.name), None
+    )
+    if not hasattr(resource, "entry"):
+        return {**(declared or {}), **resource.data}
+    told = catalogue.dataset_spec(resource)
+    if declared is None:
+        return told
+    more = {i["name"]: {k: i[k] for k in _OWN if i.get(k)} for i in declared.get("items") or ()}
+    told["items"] = [{**i, **more.get(i["name"], {})} for i in told["items"]]
+    for name in ("rules", "key", "contract"):
+        told[name] = told.get(name) or declared.get(name)
+    return told
 
 
 def dataset_spec(resource: Resource, watermark: str = "") -> merge.DatasetSpec:
@@ -508,6 +518,22 @@ def departments_run(viewer: Actor) -> QuerySet[Party]:
     rows = Party.objects.filter(kind=Party.DEPARTMENT, active=True).order_by("id")
     scope = viewer.departments("collection.run")
     return rows if scope is None else rows.filter(pk__in=scope)
+
+
+def class_for(owner: Party) -> str:
+    """The catalogue class under which a department's new dataset begins: its most used one."""
+    used = Counter(
+        str(code)
+        for code in Resource.objects.filter(owner=owner, kind=Resource.DATASET).values_list(
+            "data__class", flat=True
+        )
+        if code
+    )
+    if used:
+        return used.most_common(1)[0][0]
+    rows = [r for r in packs.table("core", "classes.csv") if r["level"] == "目"]
+    own = [r["code"] for r in rows if owner.name in r["name"] or owner.short in r["name"]]
+    return own[0] if own else next(r["code"] for r in rows if r["code"].startswith("3"))
 
 
 def bureau() -> Party:

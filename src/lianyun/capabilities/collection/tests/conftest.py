@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from lianyun.capabilities.catalogue import api as catalogue
 from lianyun.kernel import resource as kernel_resource
 from lianyun.kernel.access import Actor, actor_of
 from lianyun.kernel.install import install
@@ -47,6 +48,7 @@ RULES = [
 def city(db: None, fresh_lake: Any) -> None:
     """Departments, elements and code lists, and an empty lake."""
     install(by=SYSTEM)
+    catalogue.sync_declared(by=SYSTEM)
 
 
 @pytest.fixture

@@ -47,3 +47,16 @@ def test_landed_is_accepted_and_rejected(
     assert {r["line"] for r in rejects} >= {3, 4, 6}
     assert any("只有一列" in r["text"] for r in rejects)
     assert Event.objects.filter(kind="batch.finished", subject=batch.ref).count() == 1
+
+
+def test_proposal_can_be_loaded_at_once(city: None, write: Callable[..., Path]) -> None:
+    rows = "".join(f"{i:05d},企业{i},2020-01-{i % 28 + 1:02d},{i}.5\n" for i in range(1, 60))
+    path = write("编号,企业名称,成立日期,注册资金\n" + rows, "firms.csv")
+    told = api.infer(path, register="test-firms", by=SYSTEM)
+    assert told["key"] == ["bian_hao"] or told["key"]
+    figures = api.load("test-firms", path, by=SYSTEM)
+    assert (figures["landed"], figures["rejected"], figures["inserted"]) == (59, 0, 59)
+    again = api.load(told["dataset"], path, by=SYSTEM)
+    assert (again["unchanged"], again["inserted"]) == (59, 0)
+    with pytest.raises(UserError, match="已有数据"):
+        api.infer(path, register="test-firms", by=SYSTEM)

@@ -1,0 +1,25 @@
+"""Quality's door for its siblings: report a wrong value, a dataset's score, its open corrections."""
+
+from __future__ import annotations
+
+from lianyun.kernel.models import Batch, Case, Resource
+
+from .actions import report_error
+from .queries import desk, open_cases
+
+__all__ = ["corrections", "desk", "report_error", "score"]
+
+
+def score(resource: Resource) -> float | None:
+    """The score of a dataset's newest assessed batch, 0 to 100."""
+    found = (
+        Batch.objects.filter(resource=resource, state=Batch.SUCCEEDED, score__isnull=False)
+        .order_by("-id")
+        .first()
+    )
+    return found.score if found else None
+
+
+def corrections(resource: Resource) -> list[Case]:
+    """The dataset's open correction cases."""
+    return open_cases(resource)
