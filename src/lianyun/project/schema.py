@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import psycopg
+from psycopg import sql
 
 from lianyun.project import postgres
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).resolve().parent.parent
 # One starter at a time brings the database up to date.
 _LOCK = 0x6C79_0002
-_TABLE = "lianyun_fingerprint"
 
 
 class SchemaError(RuntimeError):
@@ -52,13 +52,13 @@ def fingerprint() -> str:
 
 
 def recorded(url: str) -> str | None:
-    """The fingerprint that the database was last brought to, if any."""
+    """The fingerprint that the database was last brought to, if any: a comment on the table of
+    migrations, so that it goes wherever the database is copied to."""
     with psycopg.connect(url) as connection:
-        there = connection.execute("SELECT to_regclass(%s)", [_TABLE]).fetchone()
-        if there is None or there[0] is None:
-            return None
-        row = connection.execute(f"SELECT value FROM {_TABLE}").fetchone()
-        return str(row[0]) if row else None
+        row = connection.execute(
+            "SELECT obj_description(to_regclass('django_migrations'), 'pg_class')"
+        ).fetchone()
+    return str(row[0]) if row and row[0] else None
 
 
 def current(connection: BaseDatabaseWrapper) -> bool:
@@ -146,9 +146,8 @@ def bring_up_to_date(connection: Any, *, packs: bool = True) -> None:
             install(by=SYSTEM)
             for sync in _declared_by_capabilities():
                 sync(by=SYSTEM)
-            guard.execute(f"CREATE TABLE IF NOT EXISTS {_TABLE} (value text NOT NULL)")
-            guard.execute(f"DELETE FROM {_TABLE}")
-            guard.execute(f"INSERT INTO {_TABLE} VALUES (%s)", [wanted])
+            comment = sql.SQL("COMMENT ON TABLE django_migrations IS {}")
+            guard.execute(comment.format(sql.Literal(wanted)))
 
 
 def main(arguments: list[str] | None = None) -> None:

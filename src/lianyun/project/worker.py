@@ -133,6 +133,23 @@ async def _work(ending: threading.Event) -> None:
         )
 
 
+def drain() -> None:
+    """Run the queued jobs until none is left (a command that has no worker beside it)."""
+
+    async def work() -> None:
+        worker_app = app.with_connector(app.connector.get_worker_connector())
+        async with worker_app.open_async():
+            await worker_app.run_worker_async(
+                name="lianyun-drain",
+                wait=False,
+                listen_notify=False,
+                install_signal_handlers=False,
+                delete_jobs="successful",
+            )
+
+    asyncio.run(work())
+
+
 def main() -> int:
     """``lianyun worker``: run jobs, schedules and the sealer until SIGTERM."""
     register_schedules()

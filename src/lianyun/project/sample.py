@@ -1,0 +1,499 @@
+"""Sample city: what `lianyun demo` does, every step through the doors that officers use.
+
+`demo/` writes departments' databases and files; this module registers them, runs the main job
+(catalogue, collection, checks, libraries, a request from one department to another, a call under
+its grant), and tells what came of it. Each step may run again: what is done already is left alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import json
+import os
+import secrets
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import psycopg
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from lianyun.project import postgres
+
+DATABASE = "lianyun_departments"
+MARK = "city.json"
+Tell = Callable[[float, str], None]
+
+# Who works in the bureau, by account: name, roles.
+BUREAU = {
+    "yunying": ("运营专员", ["bureau_operator"]),
+    "mulu": ("目录管理员", ["bureau_catalogue"]),
+    "xitong": ("系统管理员", ["system_admin"]),
+    "anquan": ("安全管理员", ["security_admin"]),
+    "shenji": ("审计管理员", ["audit_admin"]),
+    "lingdao": ("市领导", ["leader"]),
+}
+# What departments ask of one another: applicant, dataset, fields, why; and how far the case goes.
+REQUESTS = (
+    (
+        "gjj",
+        "ga_residents",
+        ("citizen_number", "name", "birth_date", "marital_status", "village_code"),
+        "办理离退休提取住房公积金时核验职工身份和出生日期",
+        "deliver",
+    ),
+    (
+        "mz",
+        "rs_insured",
+        ("citizen_number", "name", "unit_name", "insurance_status"),
+        "审核最低生活保障申请人的就业和参保情况",
+        "answer",
+    ),
+    (
+        "jy",
+        "ga_residents",
+        ("citizen_number", "name", "village_code", "household_number"),
+        "核验义务教育阶段入学儿童的户籍和学区",
+        "consent",
+    ),
+)
+
+
+class SampleError(RuntimeError):
+    """The sample city cannot be built; the message says why and what to do."""
+
+
+@dataclass
+class Outcome:
+    """What building the city came to; `as_dict` is what `--json` prints."""
+
+    people: int
+    seed: int
+    steps: dict[str, Any] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    accounts: dict[str, str] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "people": self.people,
+            "seed": self.seed,
+            **self.steps,
+            "seconds": {k: round(v, 1) for k, v in self.seconds.items()},
+            "accounts": self.accounts,
+        }
+
+
+class Stage:
+    """Prints one bar a step on a terminal, one line a step elsewhere."""
+
+    def __init__(self, outcome: Outcome, quiet: bool) -> None:
+        self.outcome = outcome
+        self.console = Console(stderr=True)
+        self.quiet = quiet
+        self.bars = Progress(
+            TextColumn("{task.fields[title]:<12}"),
+            BarColumn(bar_width=28),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TimeElapsedColumn(),
+            TextColumn("[dim]{task.description}"),
+            console=self.console,
+            disable=quiet or not self.console.is_terminal,
+        )
+
+    @contextmanager
+    def step(self, key: str, title: str) -> Iterator[Tell]:
+        """One step of the building, timed; the caller tells how far it is (0 to 1)."""
+        began = time.monotonic()
+        task = self.bars.add_task("", title=title, total=1.0)
+
+        def tell(fraction: float, text: str = "") -> None:
+            self.bars.update(task, completed=fraction, description=text)
+
+        yield tell
+        took = time.monotonic() - began
+        self.outcome.seconds[key] = took
+        self.bars.update(task, completed=1.0, description="")
+        if not self.quiet and not self.console.is_terminal:
+            self.console.print(f"{title}（{took:.1f} 秒）")
+
+
+# ---- the departments' own systems ----------------------------------------------------------
+
+
+def departments_database() -> str:
+    """The URL of the database that plays the departments' own servers; made if it is not there."""
+    own = postgres.database_url()
+    with psycopg.connect(own, autocommit=True) as connection:
+        there = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
+        if there.fetchone() is None:
+            connection.execute(f'CREATE DATABASE "{DATABASE}" TEMPLATE template0'.encode())
+    return urlunsplit(urlsplit(own)._replace(path=f"/{DATABASE}"))
+
+
+def write_sources(people: int, seed: int, folder: Path, url: str, tell: Tell) -> dict[str, Any]:
+    """Have `demo/` write the departments' databases and files; returns its own summary."""
+    root = Path(__file__).resolve().parents[3]
+    if not (root / "demo").is_dir():
+        raise SampleError("没有找到 demo/ 目录：样例城市只能在源码目录中建立")
+    command = [
+        *(sys.executable, "-m", "demo", "--people", str(people), "--seed", str(seed)),
+        *("--out", str(folder), "--postgres-dsn", url, "--json-progress"),
+    ]
+    last: dict[str, Any] = {}
+    with subprocess.Popen(
+        command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith("{"):
+                last = json.loads(line)
+                tell(last.get("fraction", 1.0), last.get("message", ""))
+        assert process.stderr is not None
+        trouble = process.stderr.read()
+    if process.returncode != 0:
+        raise SampleError(f"样例数据生成失败：\n{trouble[-2000:]}")
+    return last
+
+
+# ---- people --------------------------------------------------------------------------------
+
+
+def open_accounts(home: Path, tell: Tell) -> dict[str, str]:
+    """Accounts for the bureau and for two people of each department that has data or asks for some.
+
+    All share one password, drawn once for this installation; returns account → title, and the
+    password under `密码`.
+    """
+    from django.contrib.auth import get_user_model
+
+    from lianyun.capabilities.identity import api as identity
+    from lianyun.kernel.access import SYSTEM
+    from lianyun.kernel.case import bureau
+    from lianyun.kernel.models import Party
+    from lianyun.kernel.packs import declarations
+
+    path = home / "demo-password"
+    if not path.exists():
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(f"Lianyun-{secrets.token_hex(4)}")
+    password = path.read_text().strip()
+    slugs = {d.data["provider"] for d in declarations("datasets")} | {r[0] for r in REQUESTS}
+    parties = {p.slug: p for p in Party.objects.filter(kind=Party.DEPARTMENT, slug__in=slugs)}
+    wanted: list[tuple[Party, str, str, list[str]]] = [
+        (bureau(), name, username, roles) for username, (name, roles) in BUREAU.items()
+    ]
+    for slug in sorted(slugs):
+        party = parties[slug]
+        short = party.short.removeprefix("市")
+        wanted.append(
+            (party, f"{short}数据专员", f"{slug}.zhuanyuan", ["data_officer", "department_admin"])
+        )
+        wanted.append((party, f"{short}负责人", f"{slug}.fuzeren", ["share_head"]))
+    have = set(get_user_model().objects.values_list("username", flat=True))
+    told: dict[str, str] = {}
+    for number, (party, name, username, roles) in enumerate(wanted):
+        tell(number / len(wanted), name)
+        if username not in have:
+            identity.create_account(
+                party, name, username, roles, password=password, must_change=False, by=SYSTEM
+            )
+        if party.slug in ("sjj", "ga", "gjj"):
+            told[username] = f"{party.name} {name}"
+    return {**told, "密码": password}
+
+
+def officer(username: str) -> Any:
+    """The actor behind an account of the sample city."""
+    from django.contrib.auth import get_user_model
+
+    from lianyun.kernel.access import actor_of
+
+    return actor_of(get_user_model().objects.get(username=username).party)
+
+
+# ---- the main job --------------------------------------------------------------------------
+
+
+def fill_catalogue(folder: Path, tell: Tell) -> dict[str, int]:
+    """Import the city's catalogue from its workbook; returns how much it holds."""
+    from lianyun.capabilities.catalogue import api as catalogue
+
+    report = catalogue.import_catalogue(
+        file=folder / "catalogue.xlsx", by=officer("mulu"), tell=tell
+    )
+    if report.rejected:
+        wrong = next(i for i in report.issues if i.severity == "error")
+        raise SampleError(f"目录导入拒收了 {report.rejected} 个资源，首个错误：{wrong}")
+    departments = catalogue.public_totals()["departments"]
+    return {"departments": departments, "resources": report.resources, "items": report.items}
+
+
+def collect(folder: Path, url: str, tell: Tell) -> dict[str, int]:
+    """Register every source that the departments have and load each once."""
+    from lianyun.capabilities.collection import api as collection
+    from lianyun.kernel.access import SYSTEM, UserError
+
+    listing = json.loads((folder / "sources.json").read_text("utf-8"))
+    total = {"datasets": 0, "landed": 0, "accepted": 0, "rejected": 0, "failed": 0}
+    for number, entry in enumerate(listing):
+        tell(number / len(listing), entry["title"])
+        database = entry["kind"] == "postgresql"
+        options = {**entry["options"], **({"table": entry["table"]} if entry["table"] else {})}
+        name = f"{entry['dataset']}_source"
+        collection.register_source(
+            dataset=entry["dataset"],
+            name=name,
+            kind=entry["kind"],
+            location=url if database else str(folder / entry["location"]),
+            options=options,
+            mode=entry["mode"],
+            watermark=entry["watermark"] or "",
+            schedule=entry["schedule"] or "",
+            replace=True,
+            by=SYSTEM,
+        )
+        try:
+            done = collection.load_source(name, by=SYSTEM)
+        except UserError as error:
+            total["failed"] += 1
+            Console(stderr=True).print(f"[red]{entry['title']}：{error}")
+            continue
+        total["datasets"] += 1
+        for key in ("landed", "accepted", "rejected"):
+            total[key] += done[key]
+    return total
+
+
+def build_libraries(tell: Tell) -> dict[str, int]:
+    """Build every declared library; returns golden records by library."""
+    from lianyun.capabilities.libraries import api as libraries
+    from lianyun.kernel.packs import declarations
+
+    out = {}
+    declared = declarations("libraries")
+    for number, library in enumerate(declared):
+        tell(number / len(declared), library.data["title"])
+        out[library.name] = libraries.build_library(name=library.name, by=officer("yunying")).rows
+    return out
+
+
+def request_data(tell: Tell) -> dict[str, Any]:
+    """Departments ask one another; the first request goes all the way to a grant and its key."""
+    from django.utils import timezone
+
+    from lianyun.capabilities.sharing import api as sharing
+    from lianyun.kernel.models import Grant, Resource
+
+    until = timezone.localdate() + dt.timedelta(days=365)
+    out: dict[str, Any] = {"requests": 0}
+    for number, (asker, name, fields, why, far) in enumerate(REQUESTS):
+        tell(number / len(REQUESTS), why)
+        resource = Resource.objects.select_related("owner").get(name=name)
+        case = sharing.request_share(
+            resource=resource,
+            request=sharing.Request(
+                basis="《政务数据共享条例》第二十条及本部门法定职责",
+                scene=why,
+                purpose=why[:40],
+                fields=fields,
+                until=until,
+                plain=("citizen_number",) if far == "deliver" else (),
+                plain_reason="按身份号码逐人核验，须返回原值以供比对" if far == "deliver" else "",
+            ),
+            once=f"sample-{asker}-{name}",
+            by=officer(f"{asker}.zhuanyuan"),
+        )
+        out["requests"] += 1
+        provider = resource.owner.slug
+        ways = [
+            ("consent", "agree", f"{asker}.fuzeren", "answer deliver"),
+            ("answer_", "agree", f"{provider}.zhuanyuan", "deliver"),
+            ("approve", "agree", f"{provider}.fuzeren", "deliver"),
+            ("deliver", "done", f"{provider}.zhuanyuan", "deliver"),
+        ]
+        for step, outcome, who, when in ways:
+            item = case.items.filter(step__startswith=step, done_at=None).first()
+            if far in when.split() and item is not None:
+                sharing.do_step(item=item, outcome=outcome, by=officer(who))
+        if far == "deliver":
+            out["grant"] = Grant.objects.get(case=case).code
+    return out
+
+
+def call_service(grant_code: str, home: Path) -> dict[str, Any]:
+    """Use the grant as the applicant's system would: five people asked for by number over HTTP.
+
+    The key is kept beside the demo's password, since it is shown only once.
+    """
+    import httpx
+
+    from lianyun.capabilities.collection import api as collection
+    from lianyun.capabilities.services import api as services
+    from lianyun.capabilities.services.fast import app, shutdown
+    from lianyun.kernel.models import Grant
+
+    grant = Grant.objects.get(code=grant_code)
+    by = officer("gjj.zhuanyuan")
+    client = services.client_of(by, grant)
+    assert client is not None
+    assert grant.resource is not None
+    path = home / "demo-credential"
+    if client.collected_at is None:
+        credential = services.collect_secret(client=client, by=by)
+        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(handle, "w") as file:
+            file.write(credential)
+    elif path.exists():
+        credential = path.read_text().strip()
+    else:
+        credential = services.rotate_secret(client=client, by=by)
+    with collection.lake().connect(read_only=True) as con:
+        people = con.execute(
+            f"SELECT citizen_number FROM lake.trusted.{grant.resource.name} ORDER BY 1 LIMIT 5"
+        ).fetchall()
+
+    async def ask() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(app=app)
+        headers = {"Authorization": f"Bearer {credential}"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
+            answers = [
+                await http.get(
+                    f"/api/data/{grant.resource.name}",  # type: ignore[union-attr]
+                    params={"citizen_number": number},
+                    headers=headers,
+                )
+                for (number,) in people
+            ]
+        await shutdown()
+        return answers
+
+    answers = asyncio.run(ask())
+    bad = [a for a in answers if a.status_code != 200]
+    if bad:
+        raise SampleError(f"数据服务没有答复：{bad[0].status_code} {bad[0].text[:300]}")
+    return {"calls": len(answers)}
+
+
+# ---- all of it -----------------------------------------------------------------------------
+
+
+def build(people: int, seed: int, quiet: bool) -> Outcome:
+    """Build the city, or finish one whose building was broken off; the database must be running."""
+    from lianyun.capabilities.audit import api as audit
+    from lianyun.project import worker
+
+    home = postgres.home()
+    folder = home / "demo"
+    folder.mkdir(parents=True, exist_ok=True)
+    mark = folder / MARK
+    outcome = Outcome(people, seed)
+    if mark.exists():
+        told = json.loads(mark.read_text("utf-8"))
+        if (told["people"], told["seed"]) != (people, seed):
+            raise SampleError(
+                f"{home} 中已有一座 {told['people']} 人（种子 {told['seed']}）的样例城市；"
+                "请换一个 LIANYUN_HOME，或删除该目录后重试"
+            )
+        if told.get("outcome"):
+            outcome.steps = told["outcome"]["steps"]
+            outcome.seconds = told["outcome"]["seconds"]
+            outcome.accounts = told["outcome"]["accounts"]
+            return outcome
+    mark.write_text(json.dumps({"people": people, "seed": seed}), "utf-8")
+    stage = Stage(outcome, quiet)
+    with stage.bars:
+        url = departments_database()
+        with stage.step("sources", "部门数据源") as tell:
+            outcome.steps["sources"] = write_sources(people, seed, folder, url, tell)
+        with stage.step("accounts", "部门账号") as tell:
+            outcome.accounts = open_accounts(home, tell)
+        with stage.step("catalogue", "数据目录") as tell:
+            outcome.steps["catalogue"] = fill_catalogue(folder, tell)
+        with stage.step("collection", "数据归集") as tell:
+            outcome.steps["collection"] = collect(folder, url, tell)
+        with stage.step("libraries", "基础库") as tell:
+            outcome.steps["libraries"] = build_libraries(tell)
+        with stage.step("sharing", "共享申请") as tell:
+            outcome.steps["sharing"] = request_data(tell)
+        with stage.step("listeners", "校核与统计"):
+            worker.drain()
+        with stage.step("service", "数据服务"):
+            called = call_service(outcome.steps["sharing"]["grant"], home)
+            outcome.steps["service"] = called
+        with stage.step("audit", "台账校验"):
+            proof = audit.verify()
+            outcome.steps["audit"] = {"ok": proof.ok}
+    mark.write_text(
+        json.dumps(
+            {
+                "people": people,
+                "seed": seed,
+                "outcome": {
+                    "steps": outcome.steps,
+                    "seconds": outcome.seconds,
+                    "accounts": outcome.accounts,
+                },
+            },
+            ensure_ascii=False,
+            default=str,
+        ),
+        "utf-8",
+    )
+    return outcome
+
+
+def summary(outcome: Outcome) -> Table:
+    """The figures of the city as a table for the terminal."""
+    steps = outcome.steps
+    table = Table(title="样例城市（模拟数据）", title_justify="left", show_header=False)
+    table.add_column(style="bold")
+    table.add_column()
+    listed = steps["catalogue"]
+    table.add_row(
+        "数据目录",
+        f"{listed['departments']} 个部门，{listed['resources']:,} 个资源，{listed['items']:,} 个信息项",
+    )
+    taken = steps["collection"]
+    table.add_row(
+        "数据归集",
+        f"{taken['datasets']} 个数据集，到达 {taken['landed']:,} 行 = "
+        f"通过 {taken['accepted']:,} 行 + 拒收 {taken['rejected']:,} 行",
+    )
+    table.add_row("基础库", "，".join(f"{k} {v:,} 条" for k, v in steps["libraries"].items()))
+    table.add_row(
+        "共享申请", f"{steps['sharing']['requests']} 件，授权 {steps['sharing']['grant']}"
+    )
+    table.add_row("数据服务", f"{steps['service']['calls']} 次调用，均有记录")
+    table.add_row("台账校验", "完整" if steps["audit"]["ok"] else "[red]不完整")
+    table.add_row("用时", f"{sum(outcome.seconds.values()):.0f} 秒")
+    for account, title in outcome.accounts.items():
+        table.add_row(account, title)
+    return table
+
+
+def run(*, people: int, seed: int, serve: bool, as_json: bool) -> int:
+    """`lianyun demo`: build the city, print its figures, and serve it until Ctrl-C."""
+    from lianyun.project import cli
+    from lianyun.project.supervisor import Supervisor
+
+    cli.begin()
+    outcome = build(people, seed, as_json)
+    if as_json:
+        cli.say_json(outcome.as_dict())
+    else:
+        Console().print(summary(outcome))
+    complete = outcome.steps["audit"]["ok"] and not outcome.steps["collection"]["failed"]
+    if not serve:
+        return 0 if complete else 1
+    return Supervisor().run()
