@@ -118,7 +118,20 @@ def _places(con: duckdb.DuckDBPyConnection) -> None:
             )
         )
         upper += share
-    names = "v lo hi code name town town_name county county_name urban lon lat".split()
+    names = [
+        "v",
+        "lo",
+        "hi",
+        "code",
+        "name",
+        "town",
+        "town_name",
+        "county",
+        "county_name",
+        "urban",
+        "lon",
+        "lat",
+    ]
     places = pa.table(dict(zip(names, map(list, zip(*table, strict=True)), strict=True)))
     con.register("places", places)
     con.execute("CREATE TABLE village AS SELECT * FROM places ORDER BY v")

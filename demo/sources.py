@@ -259,7 +259,8 @@ class Writer:
         per = EMPTY_ROWS.get(dataset, 0)
         count = max(1, rows * per // 1000) if per else 0
         step = max(1, rows // (count + 1))
-        self.extra["empty_rows"] = count
+        if count:
+            self.extra["empty_rows"] = count
         return {step * (k + 1) for k in range(count)}
 
     def _csv(self, dataset: str, source: Source, title: str, items: list[Item], table: str) -> None:
@@ -315,7 +316,7 @@ class Writer:
         book = Workbook(write_only=True)
         book.properties.created = book.properties.modified = dt.datetime.combine(
             self.as_of, dt.time()
-        )  # noqa: DTZ011
+        )
         sheet = book.create_sheet(source.table)
         width = len(items)
         two = source.options["header_rows"] == 2
