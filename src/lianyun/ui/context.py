@@ -33,6 +33,14 @@ def address(name: str, fallback: str = "") -> str:
         return fallback
 
 
+def address_of(name: str, *args: Any) -> str:
+    """The address of a named URL with arguments, or an empty text where there is none."""
+    try:
+        return reverse(name, args=args)
+    except NoReverseMatch:
+        return ""
+
+
 def shell(request: HttpRequest) -> dict[str, Any]:
     """Template variables of the frames; the menu is built only where a template asks for it."""
     actor = getattr(request, "actor", ANONYMOUS)

@@ -460,3 +460,9 @@ def described(bound: Any) -> SafeString:
 def problem_count(form: Any) -> int:
     """How many messages a form's error summary has."""
     return sum(len(messages) for messages in form.errors.values())
+
+
+@register.filter
+def prefix(value: Any, words: str) -> str:
+    """A value behind some words (`12|prefix:"提供部门 "`)."""
+    return f"{words}{value}"

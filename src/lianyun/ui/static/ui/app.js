@@ -80,6 +80,8 @@
   window.addEventListener("pageshow", () => all("form[data-sent]").forEach(release));
   document.addEventListener("htmx:afterRequest", (event) => { const form = event.target.closest?.("form"); if (form) release(form); });
 
+  document.addEventListener("change", (event) => { if (event.target.matches("[data-submit]")) event.target.form?.requestSubmit(); });
+
   /* toasts */
   const toast = (text, level = "info") => {
     const box = document.createElement("div");

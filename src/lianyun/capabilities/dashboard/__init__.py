@@ -1,0 +1,1 @@
+"""Dashboard: what awaits an officer, and how the city's data stand."""

@@ -1,0 +1,42 @@
+"""Rules: which sign stands for a class of the catalogue, and which pages a pager shows."""
+
+from __future__ import annotations
+
+ICONS = {
+    "101": "users",
+    "102": "building",
+    "103": "map",
+    "104": "shield",
+    "105": "card",
+    "106": "chart",
+    "201": "heart",
+    "202": "pulse",
+    "203": "grant",
+    "204": "leaf",
+    "205": "alert",
+    "206": "tag",
+    "207": "target",
+    "208": "scale",
+    "209": "building",
+    "210": "home",
+    "211": "leaf",
+    "212": "bell",
+    "213": "cap",
+    "214": "briefcase",
+}
+
+
+def icon_of(code: str) -> str:
+    """The icon of a class code; what has no sign of its own is a building (部门) or a folder."""
+    return ICONS.get(code[:3]) or ("building" if code.startswith("3") else "folder")
+
+
+def pager(page: int, pages: int) -> list[int | None]:
+    """Page numbers around the current one; None is a gap."""
+    shown = sorted({1, 2, pages - 1, pages, page - 1, page, page + 1} & set(range(1, pages + 1)))
+    out: list[int | None] = []
+    for number in shown:
+        if out and out[-1] is not None and number - out[-1] > 1:
+            out.append(None)
+        out.append(number)
+    return out
