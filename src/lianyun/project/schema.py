@@ -138,6 +138,12 @@ def bring_up_to_date(connection: Any, *, packs: bool = True) -> None:
     # The lock lives in a session of its own: it goes when that session goes, whatever fails.
     with psycopg.connect(postgres.database_url(), autocommit=True) as guard:
         guard.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        from lianyun.project import baseline
+
+        empty = not connection.introspection.table_names()
+        if empty and os.environ.get("LIANYUN_BASELINE") != "0" and baseline.fits():
+            connection.close()
+            baseline.load(postgres.database_url())
         if not current(connection):
             call_command("migrate", verbosity=0, interactive=False)
         if _tables_missing(connection):
