@@ -1,0 +1,10 @@
+"""Jobs: what services do by the clock."""
+
+from __future__ import annotations
+
+from . import actions
+
+
+def tell_uses() -> None:
+    """Every ten minutes: count calls as uses of their datasets."""
+    actions.tell_uses()
