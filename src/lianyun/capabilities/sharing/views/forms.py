@@ -1,0 +1,207 @@
+"""Forms: what a department fills in when it asks, answers, stops or ends a share."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+
+from lianyun.capabilities.services.api import Field
+from lianyun.ui.forms import Styled
+
+from .. import rules
+
+_DATE = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+_LONG = {"rows": 3, "maxlength": 1000}
+
+
+class RequestForm(Styled):
+    """A request: legal basis, scene, purpose, fields, scope, method, time, calls per day (art. 20)."""
+
+    basis = forms.CharField(
+        label="使用依据",
+        max_length=1000,
+        widget=forms.Textarea(attrs=_LONG),
+        help_text="法律、法规、规章或部门职责的名称和条款，如《社会救助暂行办法》第十二条",
+    )
+    scene = forms.CharField(
+        label="使用场景",
+        max_length=1000,
+        widget=forms.Textarea(attrs=_LONG),
+        help_text="在哪项业务的哪个环节使用",
+    )
+    purpose = forms.CharField(
+        label="用途", max_length=200, help_text="一句话，将写入授权和每次调用的记录"
+    )
+    fields_ = forms.MultipleChoiceField(
+        label="数据项",
+        widget=forms.CheckboxSelectMultiple,
+        help_text="只选履行职责必需的数据项",
+    )
+    plain = forms.MultipleChoiceField(
+        label="需要不脱敏（明文）的数据项",
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+        help_text="个人信息默认脱敏；确有必要使用明文的在此勾选并说明理由",
+    )
+    plain_reason = forms.CharField(label="使用明文的理由", max_length=500, required=False)
+    scope_field = forms.ChoiceField(
+        label="限定范围：按数据项", required=False, help_text="不限定则可查询全部记录"
+    )
+    scope_values = forms.CharField(
+        label="限定范围：取值", max_length=1000, required=False, help_text="多个取值用逗号分隔"
+    )
+    method = forms.ChoiceField(label="共享方式", choices=[(m, m) for m in rules.METHODS])
+    until = forms.DateField(label="使用时限", widget=_DATE, help_text="到期自动停止，最长 5 年")
+    calls_per_day = forms.IntegerField(
+        label="每日调用次数上限", min_value=1, max_value=rules.MOST_CALLS, initial=1000
+    )
+
+    def __init__(self, *args: Any, columns: Iterable[Field], **kwargs: Any) -> None:
+        kwargs.setdefault("initial", {})
+        super().__init__(*args, **kwargs)
+        listed = list(columns)
+        choices = [(f.name, f.title) for f in listed]
+        self.fields["fields_"].choices = choices  # type: ignore[attr-defined]
+        masked = [(f.name, f.title) for f in listed if f.mask != "none"]
+        self.fields["plain"].choices = masked  # type: ignore[attr-defined]
+        if not masked:
+            del self.fields["plain"]
+            del self.fields["plain_reason"]
+        self.fields["scope_field"].choices = [("", "不限定"), *choices]  # type: ignore[attr-defined]
+        if not self.initial.get("until"):
+            self.initial["until"] = timezone.localdate() + dt.timedelta(days=365)
+
+    def clean(self) -> dict[str, Any]:
+        """Check the whole with the rules of sharing; every problem lands at its field."""
+        data = super().clean() or {}
+        if self.errors:
+            return data
+        column, values = data.get("scope_field"), data.get("scope_values", "")
+        words = [w.strip() for w in values.replace("，", ",").replace("、", ",").split(",")]
+        given = tuple(w for w in words if w)
+        if given and not column:
+            self.add_error("scope_field", "请选择限定范围的数据项")
+        self.request = rules.Request(
+            basis=data["basis"],
+            scene=data["scene"],
+            purpose=data["purpose"],
+            fields=tuple(data["fields_"]),
+            until=data["until"],
+            plain=tuple(data.get("plain") or ()),
+            plain_reason=data.get("plain_reason") or "",
+            scope={column: given} if column else {},
+            method=data["method"],
+            calls_per_day=data["calls_per_day"],
+        )
+        known = [n for n, _ in self.fields["fields_"].choices]  # type: ignore[attr-defined]
+        places = {"fields": "fields_", "scope": "scope_values"}
+        for name, text in rules.problems(self.request, known, timezone.localdate()).items():
+            place = places.get(name, name)
+            self.add_error(place if place in self.fields else None, text)
+        return data
+
+
+def initial_of(request: rules.Request) -> dict[str, Any]:
+    """A kept request as a form's initial values."""
+    column, values = next(iter(request.scope.items()), ("", ()))
+    return {
+        "basis": request.basis,
+        "scene": request.scene,
+        "purpose": request.purpose,
+        "fields_": list(request.fields),
+        "plain": list(request.plain),
+        "plain_reason": request.plain_reason,
+        "scope_field": column,
+        "scope_values": "，".join(values),
+        "method": request.method,
+        "until": request.until,
+        "calls_per_day": request.calls_per_day,
+    }
+
+
+class AllowForm(Styled):
+    """What the provider grants of what was asked: never more."""
+
+    fields_ = forms.MultipleChoiceField(
+        label="同意提供的数据项", widget=forms.CheckboxSelectMultiple, required=False
+    )
+    plain = forms.MultipleChoiceField(
+        label="同意以明文提供的数据项", widget=forms.CheckboxSelectMultiple, required=False
+    )
+    until = forms.DateField(label="同意的使用时限", widget=_DATE, required=False)
+    calls_per_day = forms.IntegerField(label="同意的每日次数", min_value=1, required=False)
+    disposal = forms.CharField(
+        label="使用目的实现后的处置要求",
+        max_length=500,
+        required=False,
+        help_text="如：使用完毕 10 日内删除并反馈",
+    )
+
+    def __init__(
+        self, *args: Any, request: rules.Request, titles: dict[str, str], **kwargs: Any
+    ) -> None:
+        kwargs.setdefault("prefix", "allow")
+        super().__init__(*args, **kwargs)
+        named = [(f, titles.get(f, f)) for f in request.fields]
+        self.fields["fields_"].choices = named  # type: ignore[attr-defined]
+        self.fields["plain"].choices = [(f, t) for f, t in named if f in request.plain]  # type: ignore[attr-defined]
+        if not request.plain:
+            del self.fields["plain"]
+        self.fields["calls_per_day"].widget.attrs["max"] = request.calls_per_day
+        self.initial = {
+            "fields_": list(request.fields),
+            "plain": list(request.plain),
+            "until": request.until,
+            "calls_per_day": request.calls_per_day,
+        }
+
+    def allowed(self) -> dict[str, Any]:
+        """The answer as the action takes it."""
+        data = self.cleaned_data
+        out: dict[str, Any] = {"fields": data["fields_"], "disposal": data["disposal"]}
+        if "plain" in self.fields:
+            out["plain"] = data["plain"]
+        if data["until"]:
+            out["until"] = data["until"].isoformat()
+        if data["calls_per_day"]:
+            out["calls_per_day"] = data["calls_per_day"]
+        return out
+
+
+class ExtensionForm(Styled):
+    """How many more working days, and why (art. 21)."""
+
+    days = forms.IntegerField(
+        label="延长工作日数", min_value=1, max_value=rules.MOST_EXTENSION_DAYS, initial=10
+    )
+    reason = forms.CharField(
+        label="延长理由", max_length=500, widget=forms.Textarea(attrs={"rows": 2})
+    )
+
+
+class StopForm(Styled):
+    """Why a share stops; the provider adds the negotiation and the filing (art. 27)."""
+
+    reason = forms.CharField(label="理由", max_length=300, widget=forms.Textarea(attrs={"rows": 2}))
+    negotiation = forms.CharField(
+        label="与使用部门协商的情况",
+        max_length=300,
+        required=False,
+        help_text="提供部门停止共享时必填",
+    )
+    filing = forms.CharField(
+        label="向数据主管部门备案的文号",
+        max_length=80,
+        required=False,
+        help_text="提供部门停止共享时必填",
+    )
+
+
+class ReasonForm(Styled):
+    """One text."""
+
+    reason = forms.CharField(label="说明", max_length=500, widget=forms.Textarea(attrs={"rows": 2}))
