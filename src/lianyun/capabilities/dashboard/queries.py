@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import Avg, Count, Q, Sum
 from django.db.models.functions import TruncDate
@@ -15,6 +15,7 @@ from lianyun.kernel.case import Case, WorkItem, overdue_items, work_items
 from lianyun.kernel.models import Batch, Event, Grant, Resource
 from lianyun.ui.charts import Chart, Series, one
 from lianyun.ui.context import address_of
+from lianyun.ui.templatetags.ui import event_title
 
 from . import rules
 
@@ -188,9 +189,63 @@ def charts(viewer: Actor) -> dict[str, Chart]:
     }
 
 
-def recent(viewer: Actor) -> list[Event]:
-    """The last things that the viewer's department did, newest first."""
+def recent(viewer: Actor) -> list[dict[str, Any]]:
+    """The last things that the viewer's department did, newest first, as timeline entries."""
     if viewer.department is None:
         return []
     wanted = Q(department=viewer.department) & ~Q(kind__startswith="session.")
-    return list(Event.objects.filter(wanted).exclude(kind="seat.taken").order_by("-id")[:7])
+    events = list(Event.objects.filter(wanted).exclude(kind="seat.taken").order_by("-id")[:8])
+    cases = Case.objects.in_bulk([e.case_id_ref for e in events if e.case_id_ref])
+    out = []
+    for event in events:
+        case = cases.get(event.case_id_ref)
+        done = event.data.get("outcome") or ""
+        words = f"{event.data['title']}：{done}" if event.data.get("title") and done else ""
+        out.append(
+            {
+                "when": event.at,
+                "what": words or event_title(event.kind),
+                "who": event.by_name,
+                "more": case.title if case else event.data.get("note") or "",
+                "tone": "red" if event.kind.endswith((".failed", ".revoked")) else "",
+            }
+        )
+    return out
+
+
+def beginning(viewer: Actor) -> list[dict[str, Any]]:
+    """The first steps of a new city, each with whether it is done and where it is done."""
+    viewer.require("dashboard.read")
+    steps = [
+        (
+            "为各部门建立账号",
+            "数据专员编目和归集，共享工作机构负责人审签。",
+            Event.objects.filter(kind="account.created").exists(),
+            address_of("identity:accounts"),
+            "users",
+        ),
+        (
+            "编制并发布目录",
+            "导入 Excel 目录，或由各部门逐条编制后送审。",
+            Resource.objects.filter(state=Resource.PUBLISHED).exists(),
+            address_of("catalogue:import"),
+            "folder",
+        ),
+        (
+            "归集第一批数据",
+            "登记数据库、文件或接口，也可以直接上传文件。",
+            Batch.objects.filter(state=Batch.SUCCEEDED).exists(),
+            address_of("collection:upload"),
+            "database",
+        ),
+        (
+            "办理第一件共享申请",
+            "其他部门在目录中提出申请，提供部门按时限答复。",
+            Grant.objects.exists(),
+            address_of("sharing:list"),
+            "share",
+        ),
+    ]
+    if all(done for _, _, done, _, _ in steps[1:3]):
+        return []
+    return [{"title": t, "text": x, "done": d, "url": u, "icon": i} for t, x, d, u, i in steps]

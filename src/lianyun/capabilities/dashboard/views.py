@@ -31,5 +31,6 @@ def home(request: HttpRequest) -> HttpResponse:
         "figures": queries.figures(actor) if city else None,
         "charts": queries.charts(actor) if city else {},
         "recent": queries.recent(actor),
+        "beginning": queries.beginning(actor) if city else [],
     }
     return render(request, "dashboard/home.html", context)

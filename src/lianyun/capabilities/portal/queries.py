@@ -63,7 +63,7 @@ def home(viewer: Actor) -> Home:
     """Figures, doors and charts of the home page; the same for every viewer."""
     totals = catalogue.public_totals()
     tiles = [
-        Tile(name, _search_url(category=code), rules.icon_of(code), n)
+        Tile(rules.short_name(name), _search_url(category=code), rules.icon_of(code), n)
         for code, name, n in totals["classes"][:8]
     ]
     rows = totals["table"][:12]

@@ -40,3 +40,8 @@ def pager(page: int, pages: int) -> list[int | None]:
             out.append(None)
         out.append(number)
     return out
+
+
+def short_name(name: str) -> str:
+    """A class's name without the word that all of them carry (人口信息 → 人口)."""
+    return name.removesuffix("信息") or name

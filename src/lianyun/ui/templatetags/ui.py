@@ -157,7 +157,9 @@ def _entry(entry: Any) -> dict[str, Any]:
         "when": entry.at,
         "what": data.pop("title", "") or event_title(entry.kind),
         "who": entry.by_name,
-        "more": data.get("note") or data.get("reason") or data.get("message") or "",
+        "more": "　".join(
+            str(data[k]) for k in ("outcome", "note", "reason", "message") if data.get(k)
+        ),
         "tone": "red" if entry.kind.endswith((".failed", ".refused", ".revoked")) else "",
     }
 
@@ -168,6 +170,19 @@ PAST = {
     "withdrawn": "已撤销",
     "opened": "已开始",
     "closed": "已办结",
+    "extended": "已延期",
+    "taken": "登录",
+    "refused": "被拒绝",
+    "loaded": "已入库",
+    "built": "已生成",
+    "corrected": "已更正",
+    "requested": "已提出",
+    "delivered": "已交付",
+    "imported": "已导入",
+    "submitted": "已提交",
+    "edited": "已编辑",
+    "drafted": "已起草",
+    "measured": "已测量",
     "stepped": "已办理一步",
     "suspended": "已暂停计时",
     "resumed": "已恢复计时",
@@ -198,6 +213,14 @@ NOUNS = {
     "source": "数据源",
     "work_item": "环节",
     "request": "申请",
+    "seat": "设备",
+    "library": "基础库",
+    "catalogue": "目录",
+    "row": "数据行",
+    "service": "数据服务",
+    "client": "调用凭证",
+    "rejects": "拒收数据",
+    "pack": "数据包",
 }
 
 

@@ -1,7 +1,7 @@
 /* Charts: draws the JSON that `ui/_chart.html` carries with ECharts. */
 (() => {
   "use strict";
-  const BAD = /逾期|拒绝|失败|不合格|超期/;
+  const BAD = /逾期|拒绝|拒收|失败|不合格|超期/;
   const BLUES = ["#1268cf", "#19a35b", "#e08a00", "#7a57d1", "#0fa3b1", "#c8102e", "#6b7a89", "#8fc1f3"];
   const font = getComputedStyle(document.body).fontFamily;
   const size = () => parseFloat(getComputedStyle(document.documentElement).fontSize) * 0.78;
@@ -9,7 +9,7 @@
   const number = (v) => (v === null || v === undefined ? "—" : Number(v).toLocaleString("zh-CN"));
   const fill = (a, b, flat) => ({ type: "linear", x: 0, y: 0, x2: flat ? 1 : 0, y2: flat ? 0 : 1, colorStops: [{ offset: 0, color: a }, { offset: 1, color: b }] });
 
-  const option = (s) => {
+  const option = (s, width) => {
     const text = { fontFamily: font, fontSize: size(), color: "#3a4755" };
     const base = {
       animation: !still, animationDuration: 500, color: BLUES, textStyle: text,
@@ -31,10 +31,12 @@
         axisLine: { lineStyle: { width: 14, color: [[1, "#e6edf5"]] }, roundCap: true }, axisTick: { show: false }, splitLine: { show: false }, axisLabel: { show: false }, pointer: { show: false },
         detail: { formatter: () => number(v) + (s.unit || ""), fontSize: size() * 2.3, fontWeight: 700, color: "#0b3f86", offsetCenter: [0, "5%"] }, title: { offsetCenter: [0, "42%"], ...text }, data: [{ value: v, name: s.labels[0] }] }] };
     }
-    const flat = s.kind === "bars";
-    const names = { type: "category", data: s.labels, axisTick: { show: false }, axisLine: { lineStyle: { color: "#9aa7b4" } }, axisLabel: { ...text, interval: s.kind === "line" || s.kind === "area" ? "auto" : 0, hideOverlap: true, width: flat ? 120 : undefined, overflow: flat ? "truncate" : undefined }, inverse: flat };
-    const values = { type: "value", axisLabel: { ...text, formatter: number }, splitLine: { lineStyle: { color: "#e6ebf1" } }, splitNumber: 4 };
+    const room = (width - 60) / Math.max(s.labels.length, 1);
+    const longest = Math.max(...s.labels.map((l) => l.length));
     const lines = s.kind === "line" || s.kind === "area";
+    const flat = s.kind === "bars" || (!lines && longest > 4 && room < 34);
+    const names = { type: "category", data: s.labels, axisTick: { show: false }, axisLine: { lineStyle: { color: "#9aa7b4" } }, axisLabel: { ...text, interval: lines || room < 26 ? "auto" : 0, hideOverlap: lines, width: flat ? 116 : lines ? undefined : Math.max(room - 4, 26), overflow: flat ? "truncate" : lines ? undefined : "break", lineHeight: size() * 1.25 }, inverse: flat };
+    const values = { type: "value", axisLabel: { ...text, formatter: number }, splitLine: { lineStyle: { color: "#e6ebf1" } }, splitNumber: 4 };
     return { ...base,
       tooltip: { ...base.tooltip, axisPointer: { type: lines ? "line" : "shadow" } },
       xAxis: flat ? { ...values, axisLabel: { show: false }, splitLine: { show: false } } : names,
@@ -59,9 +61,13 @@
       box.dataset.drawn = "1";
       const spec = JSON.parse(source.textContent);
       const made = window.echarts.init(box, null, { renderer: "svg" });
-      made.setOption(option(spec));
+      made.setOption(option(spec, box.clientWidth));
       if (spec.links.length) made.on("click", (p) => { const to = spec.links[p.dataIndex]; if (to) location.assign(to); });
-      new ResizeObserver(() => made.resize()).observe(box);
+      let width = box.clientWidth;
+      new ResizeObserver(() => {
+        if (Math.abs(box.clientWidth - width) > 40) { width = box.clientWidth; made.setOption(option(spec, width), true); }
+        made.resize();
+      }).observe(box);
     });
   };
   draw(document);
