@@ -25,7 +25,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lianyun.project.settings")
 FAST = "lianyun.capabilities.services.fast"
 FAST_PATHS = ("/api/data/", "/api/stream/")
 
-django_application = get_wsgi_application()
+django_application: Any = get_wsgi_application()
 _slow: Any = WSGIMiddleware(
     django_application, workers=int(os.environ.get("LIANYUN_WEB_THREADS", "8"))
 )

@@ -50,6 +50,10 @@ def say_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str 
     Console().print(table)
 
 
+def _tell(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
 # ---- surroundings --------------------------------------------------------------------------
 
 
@@ -59,7 +63,7 @@ def begin(*, up_to_date: bool = True) -> None:
 
     postgres.ensure()
     if up_to_date:
-        schema.prepare(lambda text: sys.stderr.write(f"{text}\n") and None)
+        schema.prepare(_tell)
     import django
 
     django.setup()
@@ -401,10 +405,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _expected(error: Exception) -> bool:
     """Errors whose message is meant for the reader; anything else is a fault of ours."""
+    from lianyun.project.sample import SampleError
     from lianyun.project.schema import SchemaError
     from lianyun.project.supervisor import UpError
 
-    if isinstance(error, (postgres.PostgresError, UpError, SchemaError)):
+    if isinstance(error, (postgres.PostgresError, UpError, SchemaError, SampleError)):
         return True
     from django.apps import apps
 

@@ -110,6 +110,12 @@ def _seal_until(ending: threading.Event) -> None:
             connection.close()
 
 
+def _worker_app() -> procrastinate.App:
+    """The application on an asynchronous connection of its own, as workers need it."""
+    connector: Any = app.connector
+    return app.with_connector(connector.get_worker_connector())
+
+
 async def _work(ending: threading.Event) -> None:
     task = asyncio.current_task()
     loop = asyncio.get_running_loop()
@@ -121,7 +127,7 @@ async def _work(ending: threading.Event) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    worker_app = app.with_connector(app.connector.get_worker_connector())
+    worker_app = _worker_app()
     async with worker_app.open_async():
         await worker_app.run_worker_async(
             name="lianyun",
@@ -137,7 +143,7 @@ def drain() -> None:
     """Run the queued jobs until none is left (a command that has no worker beside it)."""
 
     async def work() -> None:
-        worker_app = app.with_connector(app.connector.get_worker_connector())
+        worker_app = _worker_app()
         async with worker_app.open_async():
             await worker_app.run_worker_async(
                 name="lianyun-drain",
