@@ -186,7 +186,7 @@ def _plain(node: ast.expr) -> bool:
     """Writes that are no rows of ours: workbooks, HTTP clients, Django's own sessions."""
     names = {n.attr for n in ast.walk(node) if isinstance(n, ast.Attribute)}
     names |= {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-    return bool(names & {"book", "workbook", "client", "http", "session", "mark", "Path"})
+    return bool(names & {"book", "workbook", "client", "http", "session", "mark", "EnvBuilder"})
 
 
 def test_rows_are_written_in_actions_only() -> None:
