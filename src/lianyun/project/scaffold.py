@@ -85,8 +85,8 @@ def capability(name: str) -> list[Path]:
             f"templates/{name}/home.html": f"""
                 {{% extends "ui/workbench.html" %}}
                 {{% block title %}}{title}{{% endblock %}}
+                {{% block heading %}}{title}{{% endblock %}}
                 {{% block content %}}
-                <h1>{title}</h1>
                 <p>{{{{ greeting }}}}</p>
                 {{% endblock %}}
                 """,
