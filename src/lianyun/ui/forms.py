@@ -24,7 +24,6 @@ from lianyun.kernel.element import (
 )
 
 TOKEN = "once"
-TOKEN_LIFE = 24 * 3600
 
 Choices = Callable[[str], Iterable[tuple[str, str]]]
 
@@ -47,8 +46,9 @@ def once(request: HttpRequest) -> bool:
     digest = hashlib.sha256(f"{owner}:{token}".encode()).hexdigest()
     # A session row of its own: its primary key makes "first" atomic over all processes, and
     # the expiry of sessions sweeps it away.
-    mark = SessionStore(session_key=f"once{digest[:28]}")
-    mark.set_expiry(TOKEN_LIFE)
+    mark = SessionStore()
+    # Only now the key: setting anything on a store with an unknown key would forget that key.
+    mark._session_key = f"once{digest[:28]}"
     try:
         mark.save(must_create=True)
     except CreateError:
