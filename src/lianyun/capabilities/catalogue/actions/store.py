@@ -168,6 +168,9 @@ def _resource(
         "share": share,
         "open": {"open": opened["type"] > 0, **opened},
     }
+    # Collection reads a dataset's columns from here; what a pack says of one beyond the catalogue's
+    # own fields (aliases, a domain's date) is kept.
+    told = {i["name"]: i for i in row.data.get("items") or []}
     row.data = {
         "contract": "evolve",
         **row.data,
@@ -179,6 +182,7 @@ def _resource(
         "related": content["related"],
         "published_on": content["published_on"],
         "key": [i["name"] for i in content["items"] if i["key"]],
+        "items": [{**told.get(i["name"], {}), **i} for i in content["items"]],
         **extra.get(content["code"], {}),
     }
     row.search = words.vector(

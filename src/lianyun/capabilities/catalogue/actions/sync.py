@@ -124,6 +124,8 @@ def sync_declared(*, by: Actor) -> SyncReport:
             "declared": _digest(d.data),
             "contract": str(d.data.get("contract") or "evolve"),
             "rules": d.data.get("rules") or [],
+            "items": d.data.get("items") or [],
+            "key": d.data.get("key") or [],
         }
         declared.append((content, extra))
         wrong = [f for f in check(content, around) if f.severity == ERROR]

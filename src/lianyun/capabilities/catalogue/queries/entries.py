@@ -15,7 +15,7 @@ from lianyun.kernel.access import ANONYMOUS, Actor, UserError
 from lianyun.kernel.case import work_items
 from lianyun.kernel.element import TYPES, BadFormat, Format
 from lianyun.kernel.event import timeline
-from lianyun.kernel.models import Case, Element, Event, Party, Resource, WorkItem
+from lianyun.kernel.models import Case, Element, Event, Grant, Party, Resource, WorkItem
 
 from ..models import CatalogueClass, Import, Item
 from ..rules import entries as rules
@@ -232,6 +232,7 @@ def search(
         rows = _ranked(rows, f.q)
     page = min(max(page, 1), max(-(-total // size), 1))
     start = (page - 1) * size
+    rows = rows.annotate(brief=F("data__summary"))
     shown = rows.select_related("owner", "entry__category").defer(
         "search", "entry__text", "entry__draft", "data"
     )
@@ -578,6 +579,60 @@ def review(viewer: Actor, number: int) -> Review:
         compare(before, content) if before else None,
         list(item.case.items.exclude(done_at=None).select_related("by").order_by("id")),
     )
+
+
+def under_way(viewer: Actor) -> list[tuple[WorkItem, Resource]]:
+    """Entries of the viewer's departments that are in review, with the step they wait at."""
+    scope = viewer.departments("catalogue.edit")
+    sign = viewer.departments("catalogue.sign")
+    rows = Resource.objects.filter(entry__case__state__in=[Case.OPEN, Case.SUSPENDED])
+    if scope is not None and sign is not None:
+        rows = rows.filter(owner_id__in=scope | sign)
+    found = {r.entry.case_id: r for r in rows.select_related("owner", "entry__category")}
+    waiting = (
+        WorkItem.objects.filter(case_id__in=found, done_at=None)
+        .select_related("case__path", "department")
+        .order_by(F("due_on").asc(nulls_last=True), "id")
+    )
+    return [(w, found[w.case_id]) for w in waiting]
+
+
+def place_of_case(viewer: Actor, code: str) -> tuple[int | None, str]:
+    """For a review case: the step that is the viewer's to do (or None), and the resource's name."""
+    item = work_items(viewer).filter(case__code=code, case__path__key="catalogue_entry").first()
+    case = Case.objects.filter(code=code, path__key="catalogue_entry").first()
+    if case is None:
+        raise UserError(f"没有编号为 {code} 的目录办件")
+    return (item.pk if item else None), case.subject.partition(":")[2]
+
+
+def name_of(viewer: Actor, resource: Resource) -> str:
+    """The name (标识) that a resource has now, after an edit may have changed it."""
+    return visible(viewer).values_list("name", flat=True).get(pk=resource.pk)
+
+
+def grants(viewer: Actor, resource: Resource) -> list[Grant]:
+    """Rights given on a resource: all for its own department and the bureau, else the viewer's own."""
+    rows = Grant.objects.filter(resource=resource).select_related("grantee")
+    if not may_see_draft(viewer, resource) and not viewer.may("sharing.supervise"):
+        mine = viewer.department.pk if viewer.department else None
+        rows = rows.filter(grantee_id=mine)
+    return list(rows.order_by("-id")[:100])
+
+
+def matched_items(viewer: Actor, rows: Iterable[Resource], text: str) -> dict[int, list[str]]:
+    """For each resource of a page the items whose titles hold one of the words looked for."""
+    pieces = [p for p in words.pieces(text) if len(p) > 1 or len(words.fold(text)) == 1]
+    if not pieces:
+        return {}
+    wanted = Q()
+    for piece in pieces[:8]:
+        wanted |= Q(title__contains=piece) | Q(name__startswith=piece)
+    out: dict[int, list[str]] = {}
+    found = Item.objects.filter(wanted, resource__in=list(rows)).order_by("position")
+    for pk, title in found.values_list("resource_id", "title"):
+        out.setdefault(pk, []).append(title)
+    return out
 
 
 def export_entries(viewer: Actor, filters: Filters | None = None) -> list[dict[str, Any]]:

@@ -6,7 +6,8 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet, Sum
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from lianyun.kernel.access import Actor, UserError
@@ -14,14 +15,7 @@ from lianyun.kernel.models import Code, CodeList, Element, Party, Resource
 
 from ..models import CatalogueClass, Item
 from ..rules.entries import LEVELS, OPEN, SHARE
-from .entries import visible
-
-
-def departments(viewer: Actor) -> list[Party]:
-    """All departments, those first that the viewer may edit for."""
-    mine = viewer.departments("catalogue.edit")
-    rows = list(Party.objects.filter(kind=Party.DEPARTMENT, active=True).order_by("id"))
-    return sorted(rows, key=lambda p: mine is not None and p.pk not in mine)
+from .entries import ItemRow, item_rows, visible
 
 
 def class_options(viewer: Actor) -> list[CatalogueClass]:
@@ -31,13 +25,6 @@ def class_options(viewer: Actor) -> list[CatalogueClass]:
         .select_related("parent__parent__parent")
         .order_by("code")
     )
-
-
-def class_children(viewer: Actor, code: str = "") -> list[CatalogueClass]:
-    """The classes right below one, or the three 类."""
-    if not code:
-        return list(CatalogueClass.objects.filter(parent=None))
-    return list(CatalogueClass.objects.filter(parent__code=code))
 
 
 @dataclass(frozen=True)
@@ -61,39 +48,46 @@ def _page(rows: QuerySet[Any], page: int, size: int) -> Listing:
     return Listing(list(rows[(page - 1) * size : page * size]), total, page, size)
 
 
-def elements(
-    viewer: Actor,
-    text: str = "",
-    *,
-    kind: str = "",
-    personal: str = "",
-    page: int = 1,
-    size: int = 20,
-) -> Listing:
-    """Data elements by name, field name, number or definition, by type and personal mark."""
-    rows = Element.objects.all()
-    if text:
-        rows = rows.filter(
-            Q(title__icontains=text)
-            | Q(code__icontains=text)
-            | Q(identifier__icontains=text)
-            | Q(definition__icontains=text)
-        )
-    if kind:
-        rows = rows.filter(type=kind)
-    if personal in ("0", "1"):
-        rows = rows.filter(personal=personal == "1")
-    out = _page(rows.order_by("identifier", "code"), page, size)
-    used = dict(
-        Item.objects.filter(
-            element__in=[e.code for e in out.rows], resource__in=visible(viewer).values("pk")
-        )
-        .values_list("element")
+def elements(viewer: Actor) -> QuerySet[Element]:
+    """All data elements; `used` counts the visible resources whose items are drawn from each."""
+    uses = (
+        Item.objects.filter(element=OuterRef("code"), resource__in=visible(viewer).values("pk"))
+        .order_by()
+        .values("element")
         .annotate(n=Count("resource", distinct=True))
+        .values("n")
     )
-    for e in out.rows:
-        e.used = used.get(e.code, 0)
-    return out
+    return Element.objects.annotate(used=Coalesce(Subquery(uses), 0))
+
+
+def element_options(viewer: Actor) -> list[tuple[str, str]]:
+    """(code, title) of every data element, for a form's choices."""
+    return list(Element.objects.order_by("title").values_list("code", "title"))
+
+
+def filled_item(viewer: Actor, item: dict[str, Any]) -> ItemRow:
+    """A grid row in which what is empty is taken from the chosen data element."""
+    found = Element.objects.filter(code=item.get("element", "")).first()
+    content = {
+        **item,
+        "required": item.get("required") == "1",
+        "key": item.get("key") == "1",
+    }
+    if found is not None:
+        content["title"] = item.get("title") or found.title
+        content["name"] = item.get("name") or found.code
+        content["type"], content["format"] = found.type, found.format
+    return item_rows(viewer, [content])[0]
+
+
+def own_departments(viewer: Actor) -> list[Party]:
+    """Departments for which the viewer may draw up entries, the own one first."""
+    scope = viewer.departments("catalogue.edit")
+    rows = Party.objects.filter(kind=Party.DEPARTMENT, active=True).order_by("id")
+    if scope is not None:
+        rows = rows.filter(pk__in=scope)
+    home = viewer.department.pk if viewer.department else None
+    return sorted(rows, key=lambda p: p.pk != home)
 
 
 def element(viewer: Actor, code: str) -> dict[str, Any]:

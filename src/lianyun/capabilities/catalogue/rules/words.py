@@ -91,6 +91,15 @@ def vector(title: str, names: Iterable[str], items: Iterable[str], summary: str 
     return " ".join(f"{_quoted(word)}:1{letter}" for word, letter in weight.items())
 
 
+def pieces(text: str) -> list[str]:
+    """The words that somebody typed, folded and segmented."""
+    out: dict[str, None] = {}
+    for run in _RUNS.findall(fold(text)[:80]):
+        for word in [run] if run[0].isascii() else rjieba.cut(run):
+            out[word] = None
+    return list(out)
+
+
 def query(text: str, *, every: bool = True) -> str | None:
     """A tsquery literal for what somebody typed; None where there is nothing to look for.
 
