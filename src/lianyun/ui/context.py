@@ -79,7 +79,7 @@ def _portal_nav(request: HttpRequest) -> list[dict[str, Any]]:
         ("首页", "portal:home"),
         ("数据目录", "portal:search"),
         ("提供部门", "portal:departments"),
-        ("谁看过我的数据", "services:seen"),
+        ("谁看过我的数据", "audit:seen"),
         ("使用帮助", "portal:help"),
     )
     out = []

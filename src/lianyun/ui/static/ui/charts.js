@@ -32,7 +32,7 @@
         detail: { formatter: () => number(v) + (s.unit || ""), fontSize: size() * 2.3, fontWeight: 700, color: "#0b3f86", offsetCenter: [0, "5%"] }, title: { offsetCenter: [0, "42%"], ...text }, data: [{ value: v, name: s.labels[0] }] }] };
     }
     const room = (width - 60) / Math.max(s.labels.length, 1);
-    const longest = Math.max(...s.labels.map((l) => l.length));
+    const longest = Math.max(...s.labels.map((l) => l.replace(/[\x00-\x7f]{2}/g, "x").length));
     const lines = s.kind === "line" || s.kind === "area";
     const flat = s.kind === "bars" || (!lines && longest > 4 && room < 34);
     const names = { type: "category", data: s.labels, axisTick: { show: false }, axisLine: { lineStyle: { color: "#9aa7b4" } }, axisLabel: { ...text, interval: lines || room < 26 ? "auto" : 0, hideOverlap: lines, width: flat ? 116 : lines ? undefined : Math.max(room - 4, 26), overflow: flat ? "truncate" : lines ? undefined : "break", lineHeight: size() * 1.25 }, inverse: flat };
