@@ -7,6 +7,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Count, Max, Min, OuterRef, Q, QuerySet, Subquery, Sum
@@ -20,8 +21,8 @@ from lianyun.kernel.element import mask_value
 from lianyun.kernel.models import Batch, Code, CodeList, Element, Event, Party, Resource
 from lianyun.lake import land, merge
 from lianyun.lake.check import DomainCode, ItemCheck, RowRule
-from lianyun.lake.infer import ascii_name
-from lianyun.lake.shelves import quote, table_columns
+from lianyun.lake.infer import Proposal, ascii_name, propose
+from lianyun.lake.shelves import LakeError, quote, table_columns
 
 from . import adapters, rules
 from .models import Correction, Source, Use
@@ -701,3 +702,49 @@ def rejects_csv(found: Batch) -> bytes:
             for r in rows
         ),
     )
+
+
+# ---- uploads -----------------------------------------------------------------------------
+
+
+def proposal(path: Path) -> tuple[land.Sniffed, list[Proposal]]:
+    """What an uploaded file looks like and which items it would make; raises UserError."""
+    try:
+        opened = land.open_file(path)
+        return opened.sniffed or land.sniff(path), propose(opened, limit=200_000)
+    except LakeError as error:
+        raise UserError(f"文件读不出来：{error}") from error
+
+
+def spelled(title: str) -> str:
+    """A title in ASCII, for an identifier."""
+    return ascii_name(title)
+
+
+def best_match(columns: Sequence[str], datasets: QuerySet[Resource]) -> str:
+    """The dataset whose items the columns match best (at least half of them), or empty."""
+    best, most = "", 0.5
+    for resource in datasets.select_related("owner", "entry__category")[:200]:
+        items = [
+            ItemCheck(i["name"], i.get("title") or i["name"])
+            for i in content(resource).get("items") or ()
+        ]
+        if not items:
+            continue
+        share = len(land.match_columns(columns, items)) / max(len(columns), len(items))
+        if share > most:
+            best, most = resource.name, share
+    return best
+
+
+def department_run(slug: str, viewer: Actor) -> Party:
+    """A department for which the viewer may register datasets; raises UserError."""
+    found = departments_run(viewer).filter(slug=slug).first()
+    if found is None:
+        raise UserError("您不能为这个部门登记数据集")
+    return found
+
+
+def runs_of(found: Source, last: int = 10) -> list[Batch]:
+    """The last loads of a source."""
+    return list(Batch.objects.filter(source_ref=found.ref).order_by("-id")[:last])

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth import get_user_model
+from django.test import Client
 
 from lianyun.capabilities.catalogue import api as catalogue
 from lianyun.kernel import resource as kernel_resource
-from lianyun.kernel.access import Actor, actor_of
+from lianyun.kernel.access import SYSTEM, Actor, actor_of
 from lianyun.kernel.install import install
-from lianyun.kernel.access import SYSTEM
 from lianyun.kernel.models import Membership, Party, Resource
 
 ITEMS = [
@@ -90,3 +92,16 @@ def write(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return make
+
+
+def client_of(actor: Actor) -> Client:
+    """A browser in which this person is logged in."""
+    users: Any = get_user_model().objects
+    user = users.create_user(f"u{actor.party.pk}", "correct-horse-9", party=actor.party)
+    users.filter(pk=user.pk).update(must_change=False)
+    client = Client()
+    client.force_login(user)
+    session = client.session
+    session["seen"] = time.time()
+    session.save()
+    return client

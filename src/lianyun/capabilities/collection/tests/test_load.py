@@ -7,11 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from lianyun.capabilities.collection import actions, api, queries
-from lianyun.kernel.access import SYSTEM, Actor, Denied, UserError
+from lianyun.capabilities.collection import api
+from lianyun.kernel.access import SYSTEM, Actor, UserError
 from lianyun.kernel.models import Batch, Event, Resource
-
-from .conftest import make_officer
 
 HEAD = "公民身份号码,姓名,性别,出生日期,金额,更新时间\n"
 

@@ -1,0 +1,232 @@
+"""Batch views: the list of loads, one load with its verdict, and its rejected rows set right."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_POST
+
+from lianyun.kernel.access import UserError
+from lianyun.ui.forms import once
+from lianyun.ui.pages import ActorRequest, page
+from lianyun.ui.tables import Column, Empty, Filter, Table
+
+from .. import actions, adapters, queries, rules
+from .forms import CorrectionFile
+
+GRID = 50
+"""Rows that are corrected at once in a page; more go through the file."""
+
+STATES = [("running", "进行中"), ("succeeded", "成功"), ("failed", "失败")]
+
+
+def batch_columns(*, with_dataset: bool = True) -> list[Column]:
+    """The columns of a list of batches."""
+    own = [
+        Column(
+            "resource.title",
+            "数据集",
+            link=lambda b: reverse("collection:dataset", args=[b.resource.name]),
+        ),
+        Column("resource.owner.short", "部门", phone=False),
+    ]
+    return [
+        Column(
+            "code",
+            "批次",
+            kind="code",
+            primary=True,
+            link=lambda b: reverse("collection:batch", args=[b.code]),
+        ),
+        *(own if with_dataset else []),
+        Column("mode", "方式", cell=lambda b: rules.MODES.get(b.mode, b.mode), phone=False),
+        Column("state", "状态", kind="state"),
+        Column("landed", "落地", kind="number"),
+        Column("accepted", "通过", kind="number"),
+        Column("rejected", "拒收", kind="number"),
+        Column("score", "得分", kind="number", phone=False),
+        Column("started_at", "开始", kind="stamp"),
+        Column("seconds", "用时（秒）", kind="number", phone=False),
+    ]
+
+
+@page(permission="collection.read")
+def batches(request: ActorRequest) -> HttpResponse:
+    """All loads, the newest first."""
+    table = Table(
+        request,
+        queries.batches(request.actor),
+        columns=batch_columns(),
+        filters=[
+            Filter("q", "关键词", lookup="resource__title__icontains|code__icontains"),
+            Filter("state", "状态", "select", choices=STATES, lookup="state"),
+        ],
+        caption="归集批次",
+        export_name="归集批次",
+        empty=Empty("还没有批次", "运行数据源或上传文件后，每次归集都会留下一个批次。"),
+    )
+    return table.respond(request, "collection/batches.html")
+
+
+@page(permission="collection.read")
+def batch(request: ActorRequest, code: str) -> HttpResponse:
+    """One load: progress while it runs, then its counts and its rejected rows."""
+    found = queries.batch(code, request.actor)
+    open_eyes = queries.may_see_rejects(request.actor, found.resource)
+    titles = queries.rule_titles(found.resource)
+    checks = [
+        {
+            "title": titles.get(name, name),
+            "code": name,
+            "failed": count.get("failed", 0),
+            "warned": count.get("warned", 0),
+        }
+        for name, count in (found.outcome.get("rules") or {}).items()
+        if count.get("failed") or count.get("warned")
+    ]
+    checks.sort(key=lambda c: (-c["failed"], -c["warned"]))
+    rows = queries.rejected(found, limit=2000) if open_eyes else []
+    table = Table(
+        request,
+        rows,
+        columns=[
+            Column("line", "行号", kind="number", primary=True),
+            Column("why", "拒收原因"),
+            Column("raw", "原文"),
+            Column(
+                "corrected_by",
+                "更正批次",
+                kind="code",
+                link=lambda r: (
+                    reverse("collection:batch", args=[r.corrected_by]) if r.corrected_by else ""
+                ),
+            ),
+        ],
+        filters=[
+            Filter(
+                "q",
+                "关键词",
+                apply=lambda rs, v: [r for r in rs if v in r.why or v in r.raw],
+                placeholder="原因或原文",
+            )
+        ],
+        caption="拒收的行",
+        empty=Empty("没有拒收的行", "本批次的每一行都通过了检查。", icon="check"),
+    )
+    outcome = found.outcome
+    return table.respond(
+        request,
+        "collection/batch.html",
+        {
+            "batch": found,
+            "resource": found.resource,
+            "checks": checks,
+            "source": queries.source_title(found),
+            "started_by": queries.started_by(found),
+            "mode": rules.MODES.get(found.mode, found.mode),
+            "counts": [
+                ("新增", outcome.get("inserted")),
+                ("更新", outcome.get("updated")),
+                ("未变", outcome.get("unchanged")),
+                ("删除", outcome.get("deleted")),
+            ],
+            "added": outcome.get("columns_added") or [],
+            "ignored": outcome.get("columns_ignored") or [],
+            "missing": outcome.get("columns_missing") or [],
+            "open_eyes": open_eyes,
+            "corrections": queries.corrections_of(found),
+            "upload": CorrectionFile(),
+            "may_shrink": found.state == "failed" and "全量来源" in found.message and open_eyes,
+            "source_name": found.source_ref.partition(":")[2]
+            if found.source_ref.startswith("source:")
+            else "",
+        },
+    )
+
+
+@page(permission="collection.read")
+def progress(request: ActorRequest, code: str) -> HttpResponse:
+    """The bar of a running load; when it has ended the page is asked to show the verdict."""
+    found = queries.batch(code, request.actor)
+    answer = render(request, "collection/_progress.html", {"batch": found})
+    if found.state != "running":
+        answer["HX-Refresh"] = "true"
+    return answer
+
+
+@page(permission="collection.run")
+def rejects_csv(request: ActorRequest, code: str) -> HttpResponse:
+    """The rejected rows as a file to correct and send again."""
+    found = queries.batch(code, request.actor)
+    request.actor.require("collection.run", found.resource.owner)
+    answer = HttpResponse(queries.rejects_csv(found), content_type="text/csv; charset=utf-8")
+    answer["Content-Disposition"] = f'attachment; filename="rejects-{found.code}.csv"'
+    return answer
+
+
+def _grid(found: Any, data: Any = None) -> list[dict[str, Any]]:
+    """The rows of the correction grid with the texts as sent or as arrived."""
+    lines = []
+    for row in queries.rejected(found, limit=2000):
+        if row.corrected_by or not row.values:
+            continue
+        cells = [
+            {
+                "title": title,
+                "name": f"v-{row.line}-{at}",
+                "value": (data.get(f"v-{row.line}-{at}") if data else value) or "",
+            }
+            for at, (title, value) in enumerate(row.values.items())
+        ]
+        lines.append({"line": row.line, "why": row.why, "cells": cells})
+        if len(lines) == GRID:
+            break
+    return lines
+
+
+@page(permission="collection.run")
+def correct(request: ActorRequest, code: str) -> HttpResponse:
+    """Correct rejected rows in a grid: what was changed is sent as a new batch."""
+    found = queries.batch(code, request.actor)
+    request.actor.require("collection.run", found.resource.owner)
+    if request.method == "POST" and once(request):
+        before = {line["line"]: line for line in _grid(found)}
+        rows = []
+        for line in _grid(found, request.POST):
+            old = [c["value"] for c in before[line["line"]]["cells"]]
+            if [c["value"] for c in line["cells"]] != old:
+                rows.append((line["line"], {c["title"]: c["value"] for c in line["cells"]}))
+        made = actions.correct_rejected(found, rows, by=request.actor)
+        messages.success(
+            request, f"已提交 {len(rows)} 行：通过 {made.accepted}，仍拒收 {made.rejected}"
+        )
+        return redirect("collection:batch", code=made.code)
+    return render(
+        request,
+        "collection/correct.html",
+        {"batch": found, "resource": found.resource, "lines": _grid(found), "most": GRID},
+    )
+
+
+@require_POST
+@page(permission="collection.run")
+def correct_file(request: ActorRequest, code: str) -> HttpResponse:
+    """Send the corrected file of rejected rows again."""
+    found = queries.batch(code, request.actor)
+    form = CorrectionFile(request.POST, request.FILES)
+    if not form.is_valid():
+        raise UserError("请选择更正后的文件（从本页下载、修改后再上传）")
+    if not once(request):
+        return redirect("collection:batch", code=found.code)
+    token = adapters.keep_upload(form.cleaned_data["file"], request.actor.ref)
+    path = adapters.upload_path(token, request.actor.ref)
+    try:
+        made = actions.correct_by_file(found, path, by=request.actor)
+    finally:
+        adapters.drop_upload(path)
+    messages.success(request, f"更正批次已完成：通过 {made.accepted}，仍拒收 {made.rejected}")
+    return redirect("collection:batch", code=made.code)
