@@ -12,6 +12,8 @@ import atexit
 import fcntl
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -88,19 +90,16 @@ def drop_database(name: str) -> None:
 _begin()
 
 
-def template_database() -> str:
-    """The name of the template with all tables, built by the first process that asks."""
-    import subprocess
-    import sys
-
-    with (Path(os.environ[_ROOT]) / "template.lock").open("a+") as handle:
+def _built(name: str, *options: str) -> str:
+    """A template database, built by the first process that asks; the others wait for it."""
+    with (Path(os.environ[_ROOT]) / f"{name}.lock").open("a+") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         handle.seek(0)
         if not handle.read():
             # In a process of its own, so that no connection of ours keeps the template busy.
-            url = create_database(TEMPLATE)
+            url = create_database(name)
             done = subprocess.run(
-                [sys.executable, "-m", "lianyun.project.schema", "--bare"],
+                [sys.executable, "-m", "lianyun.project.schema", *options],
                 env={**os.environ, "LIANYUN_DATABASE_URL": url},
                 capture_output=True,
                 text=True,
@@ -108,7 +107,17 @@ def template_database() -> str:
             if done.returncode != 0:
                 raise RuntimeError(f"the template database cannot be built:\n{done.stderr}")
             handle.write("made")
-    return TEMPLATE
+    return name
+
+
+def template_database() -> str:
+    """The name of the template with all tables and no rows."""
+    return _built(TEMPLATE, "--bare")
+
+
+def installed_database() -> str:
+    """The name of the template in which all packs are installed."""
+    return _built(f"{TEMPLATE}_installed")
 
 
 @pytest.fixture(scope="session")
