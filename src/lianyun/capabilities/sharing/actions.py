@@ -106,7 +106,7 @@ def do_step(
     if item.step.startswith("answer_") and outcome == "agree" and data.get("allowed"):
         asked = rules.Request.of(case.data["request"])
         granted = rules.narrowed(asked, data["allowed"])
-        wrong = rules.problems(granted, asked.fields, timezone.localdate())
+        wrong = rules.problems(granted, [*asked.fields, *asked.scope], timezone.localdate())
         if wrong:
             raise UserError("；".join(wrong.values()))
         changes["allowed"] = granted.as_data()

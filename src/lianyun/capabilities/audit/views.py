@@ -1,0 +1,222 @@
+"""Views: the ledger, the record of calls, the proof of both, and 谁看过我的数据 for a person."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+from urllib.parse import urlencode
+
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+
+from lianyun.kernel.access import UserError
+from lianyun.ui.pages import page, signed_in
+from lianyun.ui.tables import Column, Empty, Filter, Table
+from lianyun.ui.templatetags.ui import event_title
+
+from . import queries, rules
+
+
+def _day(text: str) -> dt.date | None:
+    try:
+        return dt.date.fromisoformat(text) if text else None
+    except ValueError as wrong:
+        raise UserError("日期应如 2026-11-22") from wrong
+
+
+def _more(event: Any) -> str:
+    data = event.data
+    for key in ("note", "reason", "title", "outcome", "resource"):
+        if data.get(key):
+            return str(data[key])[:80]
+    return ""
+
+
+@page(permission="audit.read")
+def ledger(request: HttpRequest) -> HttpResponse:
+    """Every event the viewer may see, newest first."""
+    viewer = request.actor
+    table = Table(
+        request,
+        queries.ledger(
+            viewer,
+            since=_day(request.GET.get("since", "")),
+            until=_day(request.GET.get("until", "")),
+        ),
+        columns=[
+            Column("at", "时间", kind="stamp"),
+            Column(
+                "kind",
+                "事件",
+                primary=True,
+                cell=lambda e: event_title(e.kind),
+                sub=lambda e: e.kind,
+            ),
+            Column(
+                "subject",
+                "对象",
+                kind="code",
+                link=lambda e: f"{reverse('audit:subject')}?{urlencode({'ref': e.subject})}",
+            ),
+            Column("by_name", "行为人"),
+            Column("department.short", "部门", cell=lambda e: str(e.department or ""), phone=False),
+            Column("more", "内容", cell=_more, phone=False),
+            Column("seq", "链序", kind="number", phone=False),
+        ],
+        filters=[
+            Filter("q", "对象或行为人", lookup="subject__icontains|by_name__icontains"),
+            Filter(
+                "kind",
+                "事件",
+                "select",
+                choices=lambda: [(k, event_title(k)) for k in queries.event_kinds(viewer)],
+                lookup="kind",
+            ),
+            Filter(
+                "department",
+                "部门",
+                "select",
+                choices=lambda: [(str(k), v) for k, v in queries.departments(viewer)],
+                lookup="department_id",
+            ),
+            Filter("since", "从", "date", apply=lambda rows, _: rows),
+            Filter("until", "到", "date", apply=lambda rows, _: rows),
+        ],
+        caption="审计台账",
+        export_name="审计台账",
+        keyset="-id",
+        page_size=30,
+        empty=Empty("还没有事件", icon="list"),
+    )
+    return table.respond(request, "audit/ledger.html")
+
+
+@page(permission="audit.read")
+def subject(request: HttpRequest) -> HttpResponse:
+    """What happened to one thing."""
+    ref = request.GET.get("ref", "")[:160]
+    events = list(queries.ledger(request.actor).filter(subject=ref)[:500])
+    if not events:
+        raise Http404
+    return render(request, "audit/subject.html", {"ref": ref, "events": events})
+
+
+@page(permission="audit.read")
+def calls(request: HttpRequest) -> HttpResponse:
+    """Every reading of data the viewer may see, newest first."""
+    viewer = request.actor
+    departments, resources = queries.names(viewer)
+    table = Table(
+        request,
+        queries.calls(
+            viewer,
+            since=_day(request.GET.get("since", "")),
+            until=_day(request.GET.get("until", "")),
+        ),
+        columns=[
+            Column("at", "时间", kind="stamp"),
+            Column(
+                "resource",
+                "数据",
+                primary=True,
+                cell=lambda c: resources.get(c.resource, c.resource),
+                sub=lambda c: c.purpose,
+            ),
+            Column("by_name", "调用者"),
+            Column(
+                "department_id",
+                "部门",
+                cell=lambda c: departments.get(c.department_id or 0, ""),
+                phone=False,
+            ),
+            Column("channel", "途径", cell=lambda c: rules.CHANNELS.get(c.channel, c.channel)),
+            Column("grant_code", "授权", kind="code", phone=False),
+            Column(
+                "key_hash", "对象（散列）", kind="code", cell=lambda c: c.key_hash[:10], phone=False
+            ),
+            Column("rows", "行数", kind="number"),
+            Column("milliseconds", "毫秒", kind="number", phone=False),
+            Column(
+                "outcome",
+                "结果",
+                kind="badge",
+                cell=lambda c: rules.OUTCOMES.get(c.outcome, c.outcome),
+                tone=lambda c: {"ok": "green", "empty": "grey"}.get(c.outcome, "red"),
+            ),
+        ],
+        filters=[
+            Filter(
+                "q",
+                "授权、凭证或用途",
+                lookup="grant_code__icontains|client__icontains|purpose__icontains",
+            ),
+            Filter(
+                "resource", "数据", "select", choices=list(resources.items()), lookup="resource"
+            ),
+            Filter(
+                "department",
+                "部门",
+                "select",
+                choices=lambda: [(str(k), v) for k, v in queries.departments(viewer)],
+                lookup="department_id",
+            ),
+            Filter(
+                "outcome", "结果", "select", choices=list(rules.OUTCOMES.items()), lookup="outcome"
+            ),
+            Filter("since", "从", "date", apply=lambda rows, _: rows),
+            Filter("until", "到", "date", apply=lambda rows, _: rows),
+        ],
+        caption="数据调用记录",
+        export_name="数据调用记录",
+        keyset="-id",
+        page_size=30,
+        empty=Empty(
+            "还没有调用记录", "数据服务被调用、工作台查阅个人数据时会留下记录。", icon="eye"
+        ),
+    )
+    return table.respond(request, "audit/calls.html", {"figures": queries.call_figures(viewer)})
+
+
+@page(permission="audit.verify")
+def proof(request: HttpRequest) -> HttpResponse:
+    """Walk both chains when asked to, and name the first broken link."""
+    found = queries.proof(request.actor) if request.method == "POST" else None
+    return render(request, "audit/proof.html", {"proof": found})
+
+
+@signed_in
+def seen(request: HttpRequest) -> HttpResponse:
+    """谁看过我的数据: who read the viewer's own data, when, under which grant and for what."""
+    rows = queries.seen(request.actor)
+    if rows is None:
+        return render(request, "audit/seen.html", {"unknown": True})
+    departments, resources = queries.names(request.actor)
+    table = Table(
+        request,
+        rows,
+        columns=[
+            Column("at", "时间", kind="stamp"),
+            Column(
+                "department_id",
+                "谁",
+                primary=True,
+                cell=lambda c: departments.get(c.department_id or 0, c.by_name),
+                sub=lambda c: rules.CHANNELS.get(c.channel, c.channel),
+            ),
+            Column("resource", "看了什么", cell=lambda c: resources.get(c.resource, c.resource)),
+            Column("purpose", "用途", cell=lambda c: c.purpose or "履行本部门职责"),
+            Column(
+                "grant_code", "依据的授权", kind="code", cell=lambda c: c.grant_code or "本部门职责"
+            ),
+        ],
+        filters=[
+            Filter("resource", "数据", "select", choices=list(resources.items()), lookup="resource")
+        ],
+        caption="谁看过我的数据",
+        export_name="谁看过我的数据",
+        empty=Empty(
+            "还没有人看过您的数据", "政府部门查阅您的数据时，会在这里留下记录。", icon="eye"
+        ),
+    )
+    return table.respond(request, "audit/seen.html")
