@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render, resolve_url
 from django.utils.http import url_has_allowed_host_and_scheme
 
@@ -17,7 +18,7 @@ from lianyun.kernel.access import Denied, UserError
 if TYPE_CHECKING:
     from lianyun.kernel.access import Actor
 
-View = Callable[..., HttpResponse]
+View = Callable[..., HttpResponseBase]
 
 SIGNED_IN = "signed-in"
 """What `view.permission` says of a page that every signed-in person may open."""
@@ -39,7 +40,7 @@ def page(*, permission: str) -> Callable[[View], View]:
 
     def wrap(view: View) -> View:
         @wraps(view)
-        def call(request: ActorRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        def call(request: ActorRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not request.actor.known:
                 return _to_login(request)
             if permission != SIGNED_IN and not request.actor.may(permission):
@@ -62,7 +63,7 @@ def public(view: View) -> View:
     """A view for every visitor; refusals inside it become pages all the same."""
 
     @wraps(view)
-    def call(request: ActorRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+    def call(request: ActorRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         return _guarded(lambda: view(request, *args, **kwargs), request)
 
     call.permission = None  # type: ignore[attr-defined]
@@ -96,7 +97,7 @@ def refusal(request: HttpRequest, status: int, message: str) -> HttpResponse:
     return render(request, f"{status}.html", {"message": message}, status=status)
 
 
-def _guarded(run: Callable[[], Any], request: ActorRequest) -> HttpResponse:
+def _guarded(run: Callable[[], Any], request: ActorRequest) -> HttpResponseBase:
     try:
         return run()
     except Denied as refused:

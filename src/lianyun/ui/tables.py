@@ -7,7 +7,7 @@ import datetime as dt
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote, urlencode
 
 from django.db.models import Q, QuerySet
@@ -160,7 +160,7 @@ class Table:
             | {self._key(k) for k in ("page", "after", "before")}
             | {"export"}
         )
-        return [(k, v) for k, v in self.request.GET.items() if k not in mine]
+        return [(k, str(v)) for k, v in self.request.GET.items() if k not in mine]
 
     def heads(self) -> list[dict[str, Any]]:
         """Column heads with their sort links."""
@@ -264,7 +264,10 @@ class Table:
         """The page, the table alone (htmx), or the exported file."""
         wanted = request.GET.get("export", "")
         if wanted and self.export_name and wanted.endswith(f"-{self.name}"):
-            return self.as_xlsx() if wanted.startswith("xlsx") else self.as_csv()
+            if wanted.startswith("xlsx"):
+                return self.as_xlsx()
+            # Views answer with HttpResponse; a stream is one in all but its class.
+            return cast("HttpResponse", self.as_csv())
         if request.headers.get("HX-Target") == self.id:
             return render(request, "ui/_table.html", {"table": self})
         return render(request, template, {"table": self, **(context or {})})

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from types import SimpleNamespace
+from typing import Any
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.utils import timezone
 
@@ -41,7 +43,7 @@ def find(request: HttpRequest) -> HttpResponse:
 
 
 @page(permission="dashboard.read")
-def style(request: HttpRequest) -> HttpResponse:
+def style(request: HttpRequest) -> HttpResponseBase:
     """Every component once, on invented examples: the living style guide."""
     today = timezone.localdate()
     now = timezone.now()
@@ -86,7 +88,7 @@ def style(request: HttpRequest) -> HttpResponse:
         export_name="示例目录",
         empty=Empty("还没有目录", "先导入目录模板。"),
     )
-    specs = [
+    specs: list[dict[str, Any]] = [
         {"name": "name", "title": "姓名", "format": "an..50", "required": True},
         {
             "name": "number",

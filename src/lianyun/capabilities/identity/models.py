@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
 from django.utils import timezone
@@ -11,18 +9,6 @@ from django.utils import timezone
 from lianyun.kernel.models import Party
 
 from . import rules
-
-
-class Accounts(BaseUserManager["User"]):
-    """Makes and finds accounts."""
-
-    def create_user(self, username: str, password: str | None = None, **fields: object) -> User:
-        """A new account; without a password it cannot log in."""
-        user = self.model(username=username, **fields)
-        user.set_password(password)
-        user.password_set_at = timezone.now()
-        user.save(using=self._db)
-        return user
 
 
 class User(AbstractBaseUser):
@@ -40,7 +26,7 @@ class User(AbstractBaseUser):
     former = models.JSONField("历史密码", default=list, blank=True)
     created_at = models.DateTimeField("建立时间", default=timezone.now)
 
-    objects: ClassVar[Accounts] = Accounts()
+    objects = BaseUserManager()
     USERNAME_FIELD = "username"
 
     class Meta:

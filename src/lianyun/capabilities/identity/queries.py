@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from django.contrib.sessions.models import Session
 from django.db import models
+from django.db.models.functions import TruncDate
 from django.utils import timezone
 
 from lianyun.kernel.access import Denied, Membership, roles
@@ -66,7 +67,7 @@ def assignable_roles(viewer: Actor) -> list[tuple[str, str]]:
 def posts(viewer: Actor, party: Party) -> list[Membership]:
     """A person's posts: the viewer's own, or of someone whose account the viewer may see."""
     if viewer.party is None or viewer.party.pk != party.pk:
-        account(viewer, party.account.username)  # type: ignore[attr-defined]
+        account(viewer, party.account.username)
     return list(party.memberships.select_related("department").order_by("department_id", "id"))
 
 
@@ -113,9 +114,9 @@ def failures_by_day(viewer: Actor, days: int = 14) -> list[tuple[dt.date, int]]:
     today = timezone.localdate()
     begin = today - dt.timedelta(days=days - 1)
     start = timezone.make_aware(dt.datetime.combine(begin, dt.time()))
-    counted = dict(
+    counted: dict[dt.date, int] = dict(
         Event.objects.filter(kind="session.refused", at__gte=start)
-        .annotate(day=models.functions.TruncDate("at"))
+        .annotate(day=TruncDate("at"))
         .values_list("day")
         .annotate(models.Count("id"))
     )

@@ -10,6 +10,7 @@ from django import forms
 from django.contrib import messages
 from django.contrib.auth import login, logout, update_session_auth_hash
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -45,12 +46,13 @@ class Guard:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Handle one request."""
         if not request.path.startswith("/static/") and request.user.is_authenticated:
-            now, seen = time.time(), request.session.get("seen")
-            if rules.is_idle(seen, now):
+            now = time.time()
+            seen: float | None = request.session.get("seen")
+            if rules.is_idle(seen or now, now):
                 logout(request)
                 messages.info(request, "离开时间较长，请重新登录")
             else:
-                if now - seen > SEEN_EVERY:
+                if seen is None or now - seen > SEEN_EVERY:
                     request.session["seen"] = now
                 free = (reverse("identity:password"), reverse("identity:logout"))
                 inside = request.path.startswith("/workbench/") and request.path not in free
@@ -119,7 +121,7 @@ def logout_page(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
     if request.user.is_authenticated:
-        user, key = cast("User", request.user), request.session.session_key or ""
+        user, key = request.user, request.session.session_key or ""
         actions.leave(user, key, by=_actor(request))
         logout(request)
         messages.success(request, "已安全退出")
@@ -256,7 +258,7 @@ STANDINGS = [("active", "启用"), ("disabled", "停用")]
 
 
 @page(permission="identity.manage")
-def accounts(request: HttpRequest) -> HttpResponse:
+def accounts(request: HttpRequest) -> HttpResponseBase:
     """The accounts of the departments I manage."""
     actor = _actor(request)
     departments = queries.manageable_departments(actor)

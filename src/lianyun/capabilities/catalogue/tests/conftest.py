@@ -45,9 +45,8 @@ def browser_of(officer: Callable[[str, str], Actor]) -> Callable[[str, str], Cli
 
     def make(role: str, slug: str) -> Client:
         party = officer(role, slug).party
-        users: Any = get_user_model().objects
-        user = users.filter(party=party).first() or users.create_user(
-            f"{role}_{slug}", "Long-enough-1", party=party
+        user, _ = get_user_model().objects.get_or_create(
+            username=f"{role}_{slug}", defaults={"party": party, "must_change": False}
         )
         client = Client()
         client.force_login(user)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pytest
+from django.utils import timezone
 
 from lianyun.capabilities.identity.models import User
 from lianyun.kernel.access import Actor, Membership, actor_of
@@ -17,7 +18,10 @@ def person(name: str, username: str, department: Party, *roles: str) -> User:
     party = Party.objects.create(kind=Party.PERSON, name=name)
     for role in roles:
         Membership.objects.create(party=party, department=department, role=role)
-    return User.objects.create_user(username, PASSWORD, party=party)
+    user = User(username=username, party=party, password_set_at=timezone.now())
+    user.set_password(PASSWORD)
+    user.save()
+    return user
 
 
 @dataclass
