@@ -364,12 +364,13 @@ def _boundary(data: bytes, low: int, high: int) -> int:
 
 
 def _quick(
-    data: bytes, delimiter: str, width: int, line: int, names: list[str]
+    data: bytes, delimiter: str, width: int, line: int, names: list[str], marked: bool
 ) -> tuple[pa.RecordBatch, int] | None:
-    """A block parsed by Arrow, and its lines; None if anything about it does not add up."""
-    if b"\x00" in data or MARK_BYTES in data or b"\n\n" in data or b"\n\r\n" in data:
-        return None
-    if data[:1] in (b"\n", b"\r") or len(delimiter.encode()) > 1:
+    """A block parsed by Arrow, and its lines; None if anything about it does not add up.
+
+    With `marked` the block may hold marks of bytes that could not be decoded.
+    """
+    if b"\x00" in data or len(delimiter.encode()) > 1 or (marked and MARK_BYTES in data):
         return None
     lines = data.count(b"\n")
     bad: list[tuple[int, int, str]] = []
@@ -409,6 +410,10 @@ def _quick(
         column.chunk(0) if column.num_chunks else pa.array([], pa.string())
         for column in table.columns
     ]
+    if good and (compute.min(compute.binary_length(columns[0])).as_py() or 0) == 0:
+        blank = data[:1] in (b"\n", b"\r") or b"\n\n" in data or b"\n\r\n" in data
+        if blank:  # Arrow gives a row for an empty line
+            return None
     if records == lines:
         if bad:
             gone = {number - 1 for number, _, _ in bad}
@@ -443,7 +448,7 @@ def _quick(
 
 
 def _csv_batches(
-    chunks: Iterator[bytes], delimiter: str, width: int, line: int
+    chunks: Iterator[bytes], delimiter: str, width: int, line: int, marked: bool
 ) -> Iterator[pa.RecordBatch]:
     """Batches of a CSV body given as UTF-8 blocks; `line` is the number of its first line."""
     names = [f"c{i}" for i in range(width)]
@@ -465,7 +470,7 @@ def _csv_batches(
             cut = _boundary(data, at, high)
             made = None
             if cut > 0:
-                made = _quick(data[at:cut], delimiter, width, line, names)
+                made = _quick(data[at:cut], delimiter, width, line, names, marked)
             if made is not None:
                 if len(rows):
                     yield rows.batch()
@@ -732,7 +737,8 @@ def from_csv(path: str | Path, sniffed: Sniffed | None = None) -> Source:
                 yield first
             yield from chunks
 
-        yield from _csv_batches(body(), looks.delimiter, width, line)
+        marked = looks.encoding != "utf-8"
+        yield from _csv_batches(body(), looks.delimiter, width, line, marked)
         source.fraction = 1.0
 
     return Source(list(looks.columns), start, str(path), sniffed=looks)

@@ -283,6 +283,7 @@ class _Load:
             if item not in legacy and companion not in present:
                 del checks.legacy[item]
                 del checks.typed[companion]
+        self.tell(0.6, "looked")
         self.tables(checks)
         simple = before == 0 and (rows == keys or self.mode == "append" or not self.spec.key)
         if simple and not self.spec.key and self.mode != "append":
