@@ -205,11 +205,15 @@ def _ask(arguments: argparse.Namespace) -> int:
     begin()
     from lianyun.capabilities.services import api as services
 
-    answer = services.ask(arguments.sql, by=caller(arguments), limit=arguments.limit)
+    answer = services.ask(arguments.sql, caller(arguments), arguments.limit)
+    columns = answer.column_names
+    # By column: two columns of a question may bear one name.
+    rows = [list(row) for row in zip(*(c.to_pylist() for c in answer.columns), strict=True)]
     if arguments.json:
-        say_json({"columns": list(answer.columns), "rows": [list(row) for row in answer.rows]})
-        return 0
-    say_table(list(answer.columns), answer.rows)
+        say_json({"columns": columns, "rows": rows})
+    else:
+        say_table(columns, rows)
+        say(f"{len(rows)} 行")
     return 0
 
 
