@@ -15,8 +15,9 @@ REJECT, WARN, REPAIR, CONFLICT, STRUCTURE = "reject", "warn", "repair", "conflic
 class Fault:
     """One kind of fault in one column: `rate` of the rows, SQL that spoils `{c}`, who is eligible.
 
-    verdict: reject (no check can let it pass), warn (a rule warns), repair (a cautious normaliser
-    mends it), conflict (only another department shows it), structure (the file itself is broken).
+    verdict: reject (no check can let it pass), warn (a rule warns; an old number is still the
+    person's), repair (a cautious normaliser mends it), conflict (only another department shows it),
+    structure (the file itself is broken there).
     """
 
     kind: str
@@ -59,7 +60,7 @@ def legacy(column: str, rate: float = 0.004) -> Fault:
         column,
         rate,
         "{c}[1:6] || {c}[9:17]",
-        REJECT,
+        WARN,
         "length({c}) = 18 AND {c}[7:8] = '19'",
         "十五位旧身份号码",
     )
@@ -180,7 +181,7 @@ _BIRTH = rule(
 FAULTS: dict[str, list[Fault]] = {
     "ga_residents": [check_digit("citizen_number", 0.0015), _BIRTH, code("nationality", "77", 0.001), spaces(rate=0.004), full_width("phone", 0.002),
         rule("village_elsewhere", "village_code", 0.0015, "'320706010001'", "村居不属于所在乡镇", WARN, "{c}[1:9] <> '320706010'"), missing("name", 0.0005)],
-    "ga_households": [rule("no_members", "member_count", 0.001, "'0'", "户内人数为零"), spaces("head_name", 0.003)],
+    "ga_households": [rule("no_members", "member_count", 0.001, "'0'", "户内人数为零", WARN), spaces("head_name", 0.003)],
     "ga_floating": [check_digit("citizen_number", 0.006), code("region_code", "990101", 0.006), spaces(rate=0.008), _BIRTH],
     "ga_vehicles": [rule("short_vin", "vin", 0.004, "{c}[1:16]", "车辆识别代号少一位"), code("vehicle_type", "Z99", 0.002), spaces("plate_number", 0.003)],
     "ga_drivers": [check_digit("citizen_number", 0.002), rule("points_too_many", "penalty_points", 0.002, "'15'", "累积记分超过十二分", WARN)],
@@ -213,7 +214,7 @@ FAULTS: dict[str, list[Fault]] = {
     "zj_presales": [credit_digit(rate=0.03), spaces("project_name", 0.03)],
     "zr_properties": [legacy("citizen_number", 0.01), rule("zero_area", "property_area", 0.002, "'0'", "建筑面积为零"), variant("owner_name", 0.004)],
     "zr_mortgages": [rule("reversed_term", "valid_to", 0.005, "strftime(valid_from::DATE - 1, '%Y-%m-%d')", "履行期颠倒")],
-    "scjg_enterprises": [credit_digit(rate=0.004), rule("approved_too_early", "approved_on", 0.005, "strftime(founded_on::DATE - 30, '%Y-%m-%d')", "核准日期早于成立日期"), spaces("entity_name", 0.006), Fault("legacy_registration", "credit_code", 0.005, "'3207' || lpad(_n::VARCHAR, 11, '0')", REJECT, _PLAUSIBLE, "信用代码填为十五位注册号")],
+    "scjg_enterprises": [credit_digit(rate=0.004), rule("approved_too_early", "approved_on", 0.005, "strftime(founded_on::DATE - 30, '%Y-%m-%d')", "核准日期早于成立日期"), spaces("entity_name", 0.006), Fault("legacy_registration", "credit_code", 0.005, "'3207' || lpad(_n::VARCHAR, 11, '0')", WARN, _PLAUSIBLE, "信用代码填为十五位注册号")],
     "scjg_individuals": [credit_digit(rate=0.003), full_width("phone", 0.004)],
     "bb_institutions": [credit_digit(rate=0.02), broken_bytes("entity_name", 0.02), shifted(0.02)],
     "scjg_annual_reports": [credit_digit(rate=0.005), rule("negative_staff", "employee_count", 0.004, "'-' || {c}", "从业人数为负数"), full_width("revenue", 0.004), rule("two_digit_year", "report_year", 0.003, "{c}[3:4]", "年度只有两位")],

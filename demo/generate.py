@@ -165,6 +165,22 @@ def _dataset_truth(
     }  # fmt: skip
 
 
+def _expected(found: dict[str, Any], items: list[Item], source: sources.Source) -> dict[str, int]:
+    """What a careful loader lands and rejects of a first full load.
+
+    Lines with nothing on them are no rows; lines of delimiters and footers are rows that cannot be
+    used. Two rows of one key that differ are both refused unless a watermark tells the newer one.
+    """
+    junk = found.get("empty_rows", 0) + found.get("footer_rows", 0)
+    differ = source.mode == "full" and any(i.name == "update_time" for i in items)
+    structural = sum(f["count"] for f in found["faults"] if f["verdict"] == dirt.STRUCTURE)
+    unclear = 2 * found["duplicates"] if differ else 0
+    return {
+        "landed": found["rows"] + junk,
+        "rejected": found["to_reject"] + structural + junk + unclear,
+    }
+
+
 def _cross_truth(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     """What can be seen only between departments; clean rows of kept copies are compared."""
     one = lambda sql: _count(con, sql)  # noqa: E731
@@ -221,6 +237,7 @@ def generate(
         _duplicate(con, name, items)
         found = _dataset_truth(con, name, spec)
         found |= writer.write(name, spec["title"], items, table)
+        found["expected"] = _expected(found, items, sources.SOURCES[name])
         if day > 1:
             found["changes"] = changes
         truth["datasets"][name] = found

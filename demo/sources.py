@@ -104,7 +104,7 @@ SOURCES: dict[str, Source] = {
     "rs_insured": _pg("src_rs", "t_insured"),
     "rs_contributions": _pg("src_rs", "t_contributions", True, "0 3 16 * *"),
     "rs_pensions": _pg("src_rs", "t_pensions", True, "0 3 11 * *"),
-    "rs_unemployed": Source("postgresql", "src_rs", "t_unemployed", "full", "", "0 4 * * 1", 51),
+    "rs_unemployed": Source("postgresql", "src_rs", "t_unemployed", "full", "", "0 4 * * 1", 41),
     "rs_employment": _pg("src_rs", "t_employment", True),
     "rs_skills": _csv("人社/职业技能等级证书.csv", "UTF-16", "\t"),
     "wj_births": Source("jsonl", "卫健/出生医学证明.jsonl"),
@@ -255,12 +255,10 @@ class Writer:
         }
 
     def _empty_lines(self, dataset: str, rows: int) -> set[int]:
-        """After which rows an empty line stands: evenly spread, at least one where declared."""
+        """After which rows an empty line stands: evenly spread, at least two where declared."""
         per = EMPTY_ROWS.get(dataset, 0)
-        count = max(1, rows * per // 1000) if per else 0
+        count = max(2, rows * per // 1000) if per else 0
         step = max(1, rows // (count + 1))
-        if count:
-            self.extra["empty_rows"] = count
         return {step * (k + 1) for k in range(count)}
 
     def _csv(self, dataset: str, source: Source, title: str, items: list[Item], table: str) -> None:
@@ -270,7 +268,7 @@ class Writer:
         declared = FAULTS.get(dataset, [])
         names = [item.name for item in items]
         total = self.con.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
-        empty = self._empty_lines(dataset, total)
+        empty, blanks = self._empty_lines(dataset, total), 0
         codec = {"UTF-16": "utf-16-le", "UTF-8-SIG": "utf-8"}.get(encoding, encoding)
         with self._path(source.place).open("wb") as handle:
             handle.write({"UTF-16": b"\xff\xfe", "UTF-8-SIG": b"\xef\xbb\xbf"}.get(encoding, b""))
@@ -304,11 +302,15 @@ class Writer:
                 else:
                     handle.write(line(values))
                 if number in empty:
-                    handle.write(
-                        (("\r\n") if number % 2 else delimiter * (len(items) - 1) + "\r\n").encode(
-                            codec
-                        )
-                    )
+                    blanks += 1
+                    # Every other one is not quite empty: its delimiters are there.
+                    full = blanks % 2 == 0
+                    self._note("empty_rows" if full else "blank_lines")
+                    text = delimiter * (len(items) - 1) + "\r\n" if full else "\r\n"
+                    handle.write(text.encode(codec))
+
+    def _note(self, what: str) -> None:
+        self.extra[what] = self.extra.get(what, 0) + 1
 
     def _excel(
         self, dataset: str, source: Source, title: str, items: list[Item], table: str
@@ -357,6 +359,7 @@ class Writer:
             )
             if number in empty:
                 sheet.append([None] * width)
+                self._note("blank_lines")
         if source.options["footer"]:
             sheet.append([f"注：本表共{total}条，{MARK}。"])
             self.extra["footer_rows"] = 1

@@ -161,7 +161,7 @@ def test_files_are_broken_as_often_as_told(sample: Sample) -> None:
         len(next(csv.reader([x.decode("gb18030", "replace")]))) for x in lines if x.strip(b",")
     ]
     usual = max(set(fields), key=fields.count)
-    assert len(empty) == truth["empty_rows"] > 0
+    assert len(empty) == truth["empty_rows"] + truth["blank_lines"] > 0
     assert len(broken) == _fault(sample, "cl_disabled", "broken_bytes") > 0
     assert (
         sum(n == usual + 1 for n in fields) == _fault(sample, "cl_disabled", "shifted_columns") > 0
@@ -191,7 +191,7 @@ def test_workbook_has_a_merged_title_and_a_header_of_two_lines(sample: Sample) -
     assert "A1:" in str(sheet.merged_cells)
     assert sheet["A4"].value == "学校标识码"
     truth = sample.truth["datasets"]["jy_schools"]
-    assert sheet.max_row == 4 + truth["rows"] + truth["empty_rows"] + truth["footer_rows"]
+    assert sheet.max_row == 4 + truth["rows"] + truth["blank_lines"] + truth["footer_rows"]
 
 
 def test_utf16_file_reads(sample: Sample) -> None:
