@@ -170,7 +170,7 @@ def enable_source(*, source: Source, enabled: bool, by: Actor) -> None:
 @action("collection.edit", department=_owner_of_source)
 def remove_source(*, source: Source, by: Actor) -> None:
     """Forget a source and its credentials; what it brought stays."""
-    if queries.running(source) is not None:
+    if queries.running(source, by) is not None:
         raise UserError("该来源正在归集，完成后才能移除")
     record("source.removed", source, by=by, data={"dataset": source.resource.name})
     source.delete()
@@ -237,7 +237,7 @@ def begin_source(*, source: Source, by: Actor, allow_shrink: bool = False) -> Ba
     row = (
         Source.objects.select_for_update(of=("self",)).select_related("resource").get(pk=source.pk)
     )
-    now = queries.running(row)
+    now = queries.running(row, by)
     if now is not None:
         raise UserError(
             f"该来源正在归集（批次 {now.code}，已完成 {now.progress:.0%}），请等待完成后再运行"
@@ -288,7 +288,7 @@ def queue_upload(
 @action("collection.run", department=_owner_of_batch)
 def close(*, batch: Batch, outcome: merge.Outcome, by: Actor) -> Batch:
     """Record what the lake counted; the batch is then finished."""
-    kernel_batch.finish(batch, queries.counted(outcome), by=by)
+    kernel_batch.finish(batch, queries.counted(outcome, batch.resource), by=by)
     return batch
 
 
@@ -452,7 +452,9 @@ def correct_rejected(
     if not rows:
         raise UserError("没有需要提交的更正行")
     names = list(dict.fromkeys(name for _, values in rows for name in values))
-    known = {row.line for row in queries.rejected(batch, limit=1_000_000) if not row.corrected_by}
+    known = {
+        row.line for row in queries.rejected(batch, by, limit=1_000_000) if not row.corrected_by
+    }
     strange = [line for line, _ in rows if line not in known]
     if strange:
         raise UserError(

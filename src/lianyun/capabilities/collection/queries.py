@@ -98,8 +98,7 @@ def domain_codes(name: str) -> tuple[DomainCode, ...]:
 
 def checks_of(items: Sequence[dict[str, Any]]) -> list[ItemCheck]:
     """Every item's check from its data element, or from its own type and format."""
-    wanted = {i["element"] for i in items if i.get("element")}
-    elements = {e.code: e for e in Element.objects.filter(code__in=wanted)}
+    elements = _elements(items)
     titles = dict(CodeList.objects.values_list("name", "title"))
     made = []
     for item in items:
@@ -346,7 +345,9 @@ def board(viewer: Actor, *, everything: bool = False) -> list[Row]:
             Row(
                 resource=resource,
                 cycle=cycle,
-                fresh=rules.freshness(cycle, resource.last_good, now, resource.loads),
+                fresh=rules.freshness(
+                    cycle, resource.last_good, now, resource.loads, _newest(best)
+                ),
                 loads=resource.loads,
                 last=last,
                 running=last if last is not None and last.state == Batch.RUNNING else None,
@@ -428,7 +429,7 @@ def one_row(name: str, viewer: Actor) -> Row:
     return Row(
         resource=resource,
         cycle=cycle,
-        fresh=rules.freshness(cycle, span["last"], now, span["n"]),
+        fresh=rules.freshness(cycle, span["last"], now, span["n"], _newest(best)),
         loads=span["n"],
         last=last,
         running=last if last is not None and last.state == Batch.RUNNING else None,
@@ -462,13 +463,13 @@ def batch(code: str, viewer: Actor) -> Batch:
     return found
 
 
-def started_by(found: Batch) -> str:
+def started_by(found: Batch, viewer: Actor) -> str:
     """Who began a batch, as the ledger has it."""
     event = Event.objects.filter(subject=found.ref, kind="batch.started").order_by("id").first()
     return event.by_name if event else ""
 
 
-def source_title(found: Batch) -> str:
+def source_title(found: Batch, viewer: Actor) -> str:
     """What a batch's source is called: the registered source, or the file."""
     kind, _, name = found.source_ref.partition(":")
     if kind == "source":
@@ -542,7 +543,7 @@ def bureau() -> Party:
     return kernel_case.bureau()
 
 
-def running(found: Source) -> Batch | None:
+def running(found: Source, viewer: Actor) -> Batch | None:
     """The batch of this source that runs at the moment."""
     return Batch.objects.filter(source_ref=found.ref, state=Batch.RUNNING).order_by("-id").first()
 
@@ -550,9 +551,34 @@ def running(found: Source) -> Batch | None:
 # ---- rows in the lake --------------------------------------------------------------------
 
 
-def counted(outcome: merge.Outcome) -> dict[str, Any]:
-    """A lake outcome as a batch keeps it, with the rows the dataset now has in all."""
-    return {**outcome.as_dict(), "total": total_rows(outcome.dataset)}
+def counted(outcome: merge.Outcome, resource: Resource) -> dict[str, Any]:
+    """A lake outcome as a batch keeps it, with all rows of the dataset and its newest row's time."""
+    items = content(resource).get("items") or ()
+    stamp = next((i["name"] for i in items if i.get("element") == "update_time"), None)
+    newest = newest_row(outcome.dataset, stamp) if stamp else None
+    return {**outcome.as_dict(), "total": total_rows(outcome.dataset), "newest": newest}
+
+
+def newest_row(name: str, column: str) -> str | None:
+    """The latest time in a column of a dataset, not after now, as ISO text."""
+    with adapters.lake().connect(read_only=True) as con:
+        if column not in table_columns(con, "trusted", name):
+            return None
+        row = con.execute(
+            f"SELECT CAST(max({quote(column)}) AS VARCHAR) FROM lake.trusted.{quote(name)} "
+            f"WHERE {quote(column)} <= CAST(now() AS TIMESTAMP) + INTERVAL 1 DAY"
+        ).fetchone()
+    return row[0] if row else None
+
+
+def _newest(found: Batch | None) -> dt.datetime | None:
+    told = found.outcome.get("newest") if found else None
+    if not told:
+        return None
+    try:
+        return timezone.make_aware(dt.datetime.fromisoformat(str(told)))
+    except ValueError:
+        return None
 
 
 def total_rows(name: str) -> int:
@@ -565,12 +591,9 @@ def total_rows(name: str) -> int:
 
 
 def masks(resource: Resource) -> dict[str, str]:
-    """Item name → mask of its element; items that may be personal and have none are hidden."""
+    """Item name → the mask of its element; an item without one is masked by its check."""
     items = content(resource).get("items") or ()
-    elements = {
-        e.code: e
-        for e in Element.objects.filter(code__in=[i["element"] for i in items if i.get("element")])
-    }
+    elements = _elements(items)
     out = {}
     for item in items:
         element = elements.get(item.get("element") or "")
@@ -578,6 +601,11 @@ def masks(resource: Resource) -> dict[str, str]:
         if element is None and item.get("check") == "citizen_number":
             out[item["name"]] = "citizen_number"
     return out
+
+
+def _elements(items: Sequence[dict[str, Any]]) -> dict[str, Element]:
+    wanted = {i["element"] for i in items if i.get("element")}
+    return {e.code: e for e in Element.objects.filter(code__in=wanted)}
 
 
 def sample(resource: Resource, viewer: Actor, limit: int = 10) -> tuple[list[str], list[list[Any]]]:
@@ -637,9 +665,13 @@ class Rejected:
 
 
 def rejected(
-    found: Batch, offset: int = 0, limit: int = 1000, codes: Sequence[str] = ()
+    found: Batch, viewer: Actor, offset: int = 0, limit: int = 1000, codes: Sequence[str] = ()
 ) -> list[Rejected]:
-    """The refused rows of a batch as they arrived; with `codes` those that one of these refused."""
+    """The refused rows of a batch as they arrived; with `codes` those that one of these refused.
+
+    They are unmasked, so only those who may set them right read them; raises Denied.
+    """
+    viewer.require("collection.run", found.resource.owner)
     if found.state != Batch.SUCCEEDED or not found.rejected:
         return []
     name = found.resource.name
@@ -676,7 +708,7 @@ def may_see_rejects(viewer: Actor, resource: Resource) -> bool:
     return viewer.may("collection.run", resource.owner)
 
 
-def corrections_of(found: Batch) -> QuerySet[Correction]:
+def corrections_of(found: Batch, viewer: Actor) -> QuerySet[Correction]:
     """The batches that brought rows of this one again."""
     return found.corrections.select_related("batch").order_by("-batch_id")
 
@@ -684,9 +716,9 @@ def corrections_of(found: Batch) -> QuerySet[Correction]:
 REJECT_COLUMNS = ("行号", "拒收原因")
 
 
-def rejects_csv(found: Batch) -> bytes:
+def rejects_csv(found: Batch, viewer: Actor) -> bytes:
     """All refused rows of a batch as a CSV that can be corrected and uploaded again."""
-    rows = rejected(found, limit=1_000_000)
+    rows = rejected(found, viewer, limit=1_000_000)
     arrived = (found.outcome.get("titles") or {}).values()
     titles = list(dict.fromkeys([*arrived, *(t for r in rows for t in r.values)]))
     if any(r.text for r in rows):
@@ -721,10 +753,10 @@ def spelled(title: str) -> str:
     return ascii_name(title)
 
 
-def best_match(columns: Sequence[str], datasets: QuerySet[Resource]) -> str:
+def best_match(columns: Sequence[str], viewer: Actor) -> str:
     """The dataset whose items the columns match best (at least half of them), or empty."""
     best, most = "", 0.5
-    for resource in datasets.select_related("owner", "entry__category")[:200]:
+    for resource in loadable(viewer).select_related("owner", "entry__category")[:200]:
         items = [
             ItemCheck(i["name"], i.get("title") or i["name"])
             for i in content(resource).get("items") or ()
@@ -745,6 +777,6 @@ def department_run(slug: str, viewer: Actor) -> Party:
     return found
 
 
-def runs_of(found: Source, last: int = 10) -> list[Batch]:
+def runs_of(found: Source, viewer: Actor, last: int = 10) -> list[Batch]:
     """The last loads of a source."""
     return list(Batch.objects.filter(source_ref=found.ref).order_by("-id")[:last])

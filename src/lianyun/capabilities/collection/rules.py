@@ -93,11 +93,13 @@ def freshness(
     last_load: dt.datetime | None,
     now: dt.datetime,
     loads: int = 0,
+    newest: dt.datetime | None = None,
 ) -> Freshness:
     """Judge a dataset by its last good load; one day of grace, 不定期 is never late.
 
     A dataset that was loaded once and then never again for three cycles (at least a week) is dead:
-    the day it came in was the day it died.
+    the day it came in was the day it died. So is one that is loaded faithfully from a source in
+    which nothing moves: its `newest` row is older than three cycles and a month.
     """
     days = allowed_days(cycle)
     if last_load is None:
@@ -106,6 +108,12 @@ def freshness(
         return Freshness("any", "blue", "不定期更新")
     age = (now - last_load).total_seconds() / 86_400
     over = age - days
+    if newest is not None:
+        still = (now - newest).total_seconds() / 86_400
+        if still > max(days * DEAD_FACTOR, 30) + GRACE_DAYS:
+            return Freshness(
+                "dead", "red", f"源头停更，最新数据在 {int(still)} 天前", int(still - days)
+            )
     if over <= 0 or (days == 0 and age <= GRACE_DAYS):
         return Freshness("fresh", "green", "按期更新")
     if over <= GRACE_DAYS:

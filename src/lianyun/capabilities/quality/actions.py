@@ -121,7 +121,7 @@ def _case_of(finding: Finding, by: Actor) -> Case:
 
 def _note_healed(resource: Resource, batch: Batch, by: Actor) -> None:
     """Mark the open cases whose offending rows this batch has brought right."""
-    for case in queries.open_cases(resource):
+    for case in queries.open_cases(resource, by):
         if batch.code in case.data.get("batches", []) or case.data.get("healed_by"):
             continue
         if queries.outstanding(case) == 0:
@@ -189,7 +189,7 @@ def answer_correction(*, item: WorkItem, outcome: str, note: str = "", by: Actor
     """
     case = item.case
     if outcome == "corrected":
-        report = queries.report_of(case)
+        report = queries.report_of(case, by)
         if report is None:
             left = queries.outstanding(case)
             if left:
@@ -205,7 +205,7 @@ def answer_correction(*, item: WorkItem, outcome: str, note: str = "", by: Actor
 def tell_corrected(*, case: Case, by: Actor) -> None:
     """Announce that a case's rows are right now: `quality.corrected`, which sharing listens to."""
     keys = queries.offending_keys(case)
-    report = queries.report_of(case)
+    report = queries.report_of(case, by)
     if report is not None and report.key:
         keys = [tuple(report.key.values())]
     dataset = str(case.data.get("dataset", ""))

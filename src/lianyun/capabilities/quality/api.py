@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lianyun.kernel.models import Batch, Case, Resource
 
 from .actions import report_error
 from .queries import desk, open_cases
+
+if TYPE_CHECKING:
+    from lianyun.kernel.access import Actor
 
 __all__ = ["corrections", "desk", "report_error", "score"]
 
@@ -20,6 +25,6 @@ def score(resource: Resource) -> float | None:
     return found.score if found else None
 
 
-def corrections(resource: Resource) -> list[Case]:
+def corrections(resource: Resource, viewer: Actor) -> list[Case]:
     """The dataset's open correction cases."""
-    return open_cases(resource)
+    return open_cases(resource, viewer)

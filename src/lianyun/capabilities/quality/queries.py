@@ -13,9 +13,10 @@ from django.utils import timezone
 from lianyun.capabilities.collection import api as collection
 from lianyun.kernel import case as kernel_case
 from lianyun.kernel import packs
-from lianyun.kernel.access import UserError
+from lianyun.kernel.access import SYSTEM, UserError
 from lianyun.kernel.element import mask_value
-from lianyun.kernel.models import Batch, Case, Measurement, Party, Resource, WorkItem
+from lianyun.kernel.models import Batch, Case, Event, Measurement, Party, Resource, WorkItem
+from lianyun.lake.land import write_csv
 from lianyun.lake.shelves import literal, quote, table_columns
 
 from . import rules
@@ -31,7 +32,7 @@ PATH = "correction"
 # ---- datasets ----------------------------------------------------------------------------
 
 
-def dataset(name: str) -> Resource:
+def dataset(name: str, viewer: Actor) -> Resource:
     """The dataset with this identifier; raises UserError."""
     found = (
         Resource.objects.filter(name=name, kind=Resource.DATASET).select_related("owner").first()
@@ -142,7 +143,7 @@ def trend(dims: str = "", days: int = 60) -> list[tuple[str, float]]:
     return [(f"{row.day:%m-%d}", row.value) for row in rows]
 
 
-def batch_scores(resource: Resource, last: int = 20) -> list[Batch]:
+def batch_scores(resource: Resource, viewer: Actor, last: int = 20) -> list[Batch]:
     """The dataset's last scored batches, oldest first."""
     rows = Batch.objects.filter(resource=resource, state=Batch.SUCCEEDED).order_by("-id")[:last]
     return list(reversed(rows))
@@ -236,7 +237,7 @@ def open_case_of(resource: Resource, rule: str) -> Case | None:
     )
 
 
-def open_cases(resource: Resource) -> list[Case]:
+def open_cases(resource: Resource, viewer: Actor) -> list[Case]:
     """The dataset's open correction cases that came from rules."""
     return list(
         Case.objects.filter(findings__resource=resource, path__key=PATH)
@@ -246,7 +247,7 @@ def open_cases(resource: Resource) -> list[Case]:
     )
 
 
-def report_of(case: Case) -> Report | None:
+def report_of(case: Case, viewer: Actor) -> Report | None:
     """What a receiver reported, if the case came from one."""
     return Report.objects.filter(case=case).select_related("resource", "reporter").first()
 
@@ -276,7 +277,7 @@ def case_of(code: str, viewer: Actor) -> Case:
     return found
 
 
-def item_of(case: Case) -> WorkItem | None:
+def item_of(case: Case, viewer: Actor) -> WorkItem | None:
     """The work item that waits, or the last one that was done."""
     return case.items.select_related("department", "by").order_by("-id").first()
 
@@ -434,7 +435,7 @@ def offences(case: Case, viewer: Actor, limit: int = 200) -> list[Offence]:
     titles = {i.get("title") or i["name"]: i["name"] for i in items_of(resource)}
     out: list[Offence] = []
     for batch in _batches_of(case):
-        for row in collection.rejected(batch, limit=limit - len(out), codes=[rule]):
+        for row in collection.rejected(batch, SYSTEM, limit=limit - len(out), codes=[rule]):
             names = {t: n for n, t in (batch.outcome.get("titles") or {}).items()}
             values = {
                 t: v
@@ -499,6 +500,59 @@ def _doubtful(
         )
         for line, *values in rows
     ]
+
+
+OUTCOMES = {"corrected": "已更正", "upheld": "核实无误"}
+
+
+def outcome_title(case: Case) -> str:
+    """How a correction ended, in Chinese; empty while it is open."""
+    return OUTCOMES.get(case.outcome, case.outcome)
+
+
+def resource_of(case: Case, viewer: Actor) -> Resource | None:
+    """The dataset that a correction is about."""
+    return _resource_of(case)
+
+
+def timeline(case: Case, viewer: Actor) -> list[Event]:
+    """What happened in a correction, oldest first."""
+    return list(Event.objects.filter(case_id_ref=case.pk).order_by("id"))
+
+
+def offences_csv(case: Case, viewer: Actor) -> bytes:
+    """The offending rows of a case as CSV, for those who may correct them."""
+    rows = offences(case, viewer, limit=100_000)
+    columns = list(dict.fromkeys(t for o in rows for t in o.values))
+    return write_csv(
+        ["批次", "行号", "原因", *columns, "原文"],
+        ([o.batch, o.line, o.reasons, *(o.values.get(t) for t in columns), o.text] for o in rows),
+    )
+
+
+def department(slug: str, viewer: Actor) -> Party:
+    """The department with this short name; raises UserError."""
+    found = Party.objects.filter(kind=Party.DEPARTMENT, slug=slug).first()
+    if found is None:
+        raise UserError(f"没有简码为“{slug}”的部门")
+    return found
+
+
+def scored(owner: Party, viewer: Actor) -> list[Any]:
+    """A department's datasets with their newest score, landed and rejected rows, worst first."""
+    newest = Batch.objects.filter(
+        resource=OuterRef("pk"), state=Batch.SUCCEEDED, score__isnull=False
+    ).order_by("-id")
+    return list(
+        Resource.objects.filter(kind=Resource.DATASET, owner=owner)
+        .annotate(
+            score=Subquery(newest.values("score")[:1]),
+            landed=Subquery(newest.values("landed")[:1]),
+            rejected=Subquery(newest.values("rejected")[:1]),
+        )
+        .filter(score__isnull=False)
+        .order_by("score")
+    )
 
 
 def figures(viewer: Actor) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def batch(request: ActorRequest, code: str) -> HttpResponse:
         if count.get("failed") or count.get("warned")
     ]
     checks.sort(key=lambda c: (-c["failed"], -c["warned"]))
-    rows = queries.rejected(found, limit=2000) if open_eyes else []
+    rows = queries.rejected(found, request.actor, limit=2000) if open_eyes else []
     table = Table(
         request,
         rows,
@@ -125,8 +125,8 @@ def batch(request: ActorRequest, code: str) -> HttpResponse:
             "batch": found,
             "resource": found.resource,
             "checks": checks,
-            "source": queries.source_title(found),
-            "started_by": queries.started_by(found),
+            "source": queries.source_title(found, request.actor),
+            "started_by": queries.started_by(found, request.actor),
             "mode": rules.MODES.get(found.mode, found.mode),
             "counts": [
                 ("新增", outcome.get("inserted")),
@@ -138,7 +138,7 @@ def batch(request: ActorRequest, code: str) -> HttpResponse:
             "ignored": outcome.get("columns_ignored") or [],
             "missing": outcome.get("columns_missing") or [],
             "open_eyes": open_eyes,
-            "corrections": queries.corrections_of(found),
+            "corrections": queries.corrections_of(found, request.actor),
             "upload": CorrectionFile(),
             "may_shrink": found.state == "failed" and "全量来源" in found.message and open_eyes,
             "source_name": found.source_ref.partition(":")[2]
@@ -163,15 +163,17 @@ def rejects_csv(request: ActorRequest, code: str) -> HttpResponse:
     """The rejected rows as a file to correct and send again."""
     found = queries.batch(code, request.actor)
     request.actor.require("collection.run", found.resource.owner)
-    answer = HttpResponse(queries.rejects_csv(found), content_type="text/csv; charset=utf-8")
+    answer = HttpResponse(
+        queries.rejects_csv(found, request.actor), content_type="text/csv; charset=utf-8"
+    )
     answer["Content-Disposition"] = f'attachment; filename="rejects-{found.code}.csv"'
     return answer
 
 
-def _grid(found: Any, data: Any = None) -> list[dict[str, Any]]:
+def _grid(found: Any, viewer: Any, data: Any = None) -> list[dict[str, Any]]:
     """The rows of the correction grid with the texts as sent or as arrived."""
     lines = []
-    for row in queries.rejected(found, limit=2000):
+    for row in queries.rejected(found, viewer, limit=2000):
         if row.corrected_by or not row.values:
             continue
         cells = [
@@ -194,9 +196,9 @@ def correct(request: ActorRequest, code: str) -> HttpResponse:
     found = queries.batch(code, request.actor)
     request.actor.require("collection.run", found.resource.owner)
     if request.method == "POST" and once(request):
-        before = {line["line"]: line for line in _grid(found)}
+        before = {line["line"]: line for line in _grid(found, request.actor)}
         rows = []
-        for line in _grid(found, request.POST):
+        for line in _grid(found, request.actor, request.POST):
             old = [c["value"] for c in before[line["line"]]["cells"]]
             if [c["value"] for c in line["cells"]] != old:
                 rows.append((line["line"], {c["title"]: c["value"] for c in line["cells"]}))
@@ -208,7 +210,12 @@ def correct(request: ActorRequest, code: str) -> HttpResponse:
     return render(
         request,
         "collection/correct.html",
-        {"batch": found, "resource": found.resource, "lines": _grid(found), "most": GRID},
+        {
+            "batch": found,
+            "resource": found.resource,
+            "lines": _grid(found, request.actor),
+            "most": GRID,
+        },
     )
 
 

@@ -41,7 +41,7 @@ def proposal(request: ActorRequest, token: str) -> HttpResponse:
         adapters.drop_upload(path)
         raise
     datasets = queries.loadable(request.actor)
-    best = request.GET.get("dataset") or queries.best_match(looks.columns, datasets)
+    best = request.GET.get("dataset") or queries.best_match(looks.columns, request.actor)
     target = TargetForm(datasets=datasets, initial={"dataset": best, "mode": "incremental"})
     new = NewDataset(
         departments=queries.departments_run(request.actor),
