@@ -304,22 +304,38 @@ def _check_level(
     if used:
         # An office telephone is drawn from the same element as a person's: only what tells who
         # somebody is (name, number) or is sensitive makes an entry personal beyond doubt.
-        sure = any(found.identifying for _, found in used)
-        grade = ERROR if sure else WARN
-        titles = [title for title, found in used if found.identifying == sure]
+        sure = [title for title, found in used if found.identifying]
+        titles = sure or [title for title, _ in used]
         which = "、".join(titles[:3]) + ("等" if len(titles) > 3 else "")
-        lead = f"含个人信息（{which}）" if sure else f"可能含个人信息（{which}）"
-        if level < 3:
-            add(
-                "level",
-                f"{lead}，安全分级不能低于三级",
-                "请把安全分级改为 3 或 4，或去掉这些信息项",
-                grade,
-            )
-        if (content.get("open") or {}).get("type", 0) != 0:
-            add("open.type", f"{lead}，不能向社会开放", "请改为“不予开放”，或去掉这些信息项", grade)
-        if (content.get("share") or {}).get("type") == 1:
-            add("share.type", f"{lead}，不能无条件共享", "请改为“有条件共享”并写明使用条件", grade)
+        opened = (content.get("open") or {}).get("type", 0) != 0
+        free = (content.get("share") or {}).get("type") == 1
+        if not sure:
+            if level < 3 or opened or free:
+                add(
+                    "level",
+                    f"可能含个人信息（{which}）",
+                    "如属自然人信息，须定为三级以上、有条件共享、不予开放；属单位公开信息的不必修改",
+                    WARN,
+                )
+        else:
+            if level < 3:
+                add(
+                    "level",
+                    f"含个人信息（{which}），安全分级不能低于三级",
+                    "请把安全分级改为 3 或 4，或去掉这些信息项",
+                )
+            if opened:
+                add(
+                    "open.type",
+                    f"含个人信息（{which}），不能向社会开放",
+                    "请改为“不予开放”，或去掉这些信息项",
+                )
+            if free:
+                add(
+                    "share.type",
+                    f"含个人信息（{which}），不能无条件共享",
+                    "请改为“有条件共享”并写明使用条件",
+                )
     inputs = {c: world.levels[c] for c in content.get("inputs") or [] if c in world.levels}
     if inputs and level < max(inputs.values()):
         code = max(inputs, key=lambda c: inputs[c])

@@ -91,27 +91,32 @@ def vector(title: str, names: Iterable[str], items: Iterable[str], summary: str 
     return " ".join(f"{_quoted(word)}:1{letter}" for word, letter in weight.items())
 
 
+def _parts(word: str) -> list[str]:
+    """A long word as the shorter ones that make it up (婚姻登记 → 婚姻, 登记), else as its pairs."""
+    if len(word) < 3:
+        return [word]
+    inner = [w for w in rjieba.cut_for_search(word) if w != word and len(w) > 1]
+    covered = set().union(*(range(word.find(w), word.find(w) + len(w)) for w in inner))
+    if len(covered) < len(word):
+        return _pairs(word)
+    return [piece for w in inner for piece in _parts(w)]
+
+
 def pieces(text: str) -> list[str]:
-    """The words that somebody typed, folded and segmented."""
+    """The words that somebody typed, folded and cut as far as the index is."""
     out: dict[str, None] = {}
     for run in _RUNS.findall(fold(text)[:80]):
         for word in [run] if run[0].isascii() else rjieba.cut(run):
-            out[word] = None
+            for piece in [word] if word[0].isascii() else _parts(word):
+                out[piece] = None
     return list(out)
 
 
 def query(text: str, *, every: bool = True) -> str | None:
     """A tsquery literal for what somebody typed; None where there is nothing to look for.
 
-    Words are joined by AND (by OR unless `every`); a word of three characters or more is asked for by its pairs; Latin
+    Words are joined by AND (by OR unless `every`); a long word is asked for by its parts; Latin
     text and numbers match from their beginning.
     """
-    wanted: dict[str, None] = {}
-    for run in _RUNS.findall(fold(text)[:80]):
-        if run[0].isascii():
-            wanted[f"{_quoted(run)}:*"] = None
-            continue
-        for word in rjieba.cut(run):
-            for piece in [word] if len(word) < 3 else _pairs(word):
-                wanted[_quoted(piece)] = None
+    wanted = [_quoted(p) + (":*" if p[0].isascii() else "") for p in pieces(text)]
     return (" & " if every else " | ").join(wanted) or None

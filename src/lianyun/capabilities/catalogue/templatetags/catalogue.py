@@ -31,9 +31,8 @@ def lit(text: Any, asked: str) -> SafeString:
     pieces = [p for p in words.pieces(asked or "") if p]
     if not pieces:
         return conditional_escape(plain)
-    pattern = re.compile(
-        "|".join(re.escape(p) for p in sorted(pieces, key=len, reverse=True)), re.I
-    )
+    choice = "|".join(re.escape(p) for p in sorted(pieces, key=len, reverse=True))
+    pattern = re.compile(f"(?:{choice})+", re.I)
     out, at = [], 0
     for found in pattern.finditer(plain):
         out.append(conditional_escape(plain[at : found.start()]))

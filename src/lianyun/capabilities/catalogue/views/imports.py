@@ -66,7 +66,7 @@ def import_detail(request: ActorRequest, code: str) -> HttpResponse:
         columns=[
             Column("sheet", "工作表", phone=False),
             Column("row", "行号", kind="number", sort=True),
-            Column("column", "列", sort=True),
+            Column("column", "列", kind="badge", tone=lambda i: "blue", sort=True),
             Column("code", "资源代码", kind="code", sort=True),
             Column("problem", "问题", primary=True),
             Column("advice", "怎样改"),
