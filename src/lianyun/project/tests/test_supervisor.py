@@ -143,13 +143,17 @@ def test_a_taken_port_is_named(up: Up, tmp_path: Path) -> None:
 def test_it_starts_again_after_a_kill_9_of_its_own(up: Up) -> None:
     assert up.process is not None
     web, worker = up.group(0), up.group(1)
+    orphans = psutil.Process(web).children(recursive=True)
     up.process.kill()
+    # The web's leader too, at once: its children go on answering at the port.
+    os.kill(web, signal.SIGKILL)
     up.process.wait(10)
     up.start()
     wait_until(lambda: up.base.joinpath("up.json").exists() and up.group(0) != web)
     wait_until(up.healthy)
     for pid in (web, worker):
         assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie"
+    assert not any(child.is_running() and child.status() != "zombie" for child in orphans)
 
 
 def test_it_ends_cleanly_on_sigterm(up: Up) -> None:
