@@ -251,7 +251,7 @@ def build(con: duckdb.DuckDBPyConnection, people: int) -> None:
       d.age >= 60 AND u(i,'dead') < 0.022 OR d.age BETWEEN 1 AND 59 AND u(i,'dead') < 0.001 AS dead,
       ago(n(i,'dd',20,700)) AS death_date,
       CASE WHEN d.age BETWEEN 20 AND 59 AND u(i,'job') < CASE WHEN d.kind = 'F' THEN .8 WHEN urban THEN .66 ELSE .42 END THEN u(i,'emp') END AS job_x
-    FROM d LEFT JOIN household hh ON d.h = hh.h AND d.kind = 'R' LEFT JOIN former f ON f.h = d.h AND d.kind = 'R'
+    FROM d LEFT JOIN household hh ON d.h = hh.h LEFT JOIN former f ON f.h = d.h
     ORDER BY i""")
     con.execute(f"""
     UPDATE person SET address = (SELECT {ADDRESS.format(v="vv", k="person.i", t="'f'")} FROM village vv WHERE vv.v = person.v) WHERE kind = 'F'""")

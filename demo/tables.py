@@ -94,7 +94,7 @@ def queries() -> dict[str, str]:
       'LYGMN' || lpad(p.i::VARCHAR, 12, '0') AS vin, {owner} AS owner_name, CASE WHEN f.e IS NULL THEN p.id ELSE f.credit_code END AS owner_number,
       ago(n(p.i,'vr',10,4500)) AS registered_on, ago(n(p.i,'vi',-700,60)) AS inspected_until, CASE WHEN u(p.i,'vs') < .95 THEN 'A' ELSE pick(['M','G','H'], p.i, 'vs2') END AS status, p.phone,
       moment(p.i, 'gv', n(p.i,'gvu',1,1200)) AS update_time
-      FROM person p LEFT JOIN firm f ON f.e = p.i AND u(p.i,'fleet') < .3 WHERE p.age >= 20 AND NOT p.dead AND u(p.i,'car?') < .3""",
+      FROM person p LEFT JOIN firm f ON f.e = CASE WHEN u(p.i,'fleet') < .3 THEN p.i END WHERE p.age >= 20 AND NOT p.dead AND u(p.i,'car?') < .3""",
     )
     put(
         "ga_drivers",
@@ -248,8 +248,9 @@ def queries() -> dict[str, str]:
         "jy_students",
         """SELECT p.i AS _k, 'G' || id AS student_number, id AS citizen_number, p.name, sex, birth AS birth_date, nationality, s.sc AS school_code, s.nm AS school_name, CASE WHEN p.age < 12 THEN ['一','二','三','四','五','六'][p.age - 5] || '年级' WHEN p.age < 15 THEN ['七','八','九'][p.age - 11] || '年级' ELSE '高' || ['一','二','三'][p.age - 14] END AS grade, n(p.i,'cls',1,8)::VARCHAR || '班' AS class_name,
       CASE WHEN u(p.i,'sst') < .985 THEN '1' ELSE pick(['2','4'], p.i, 'sst2') END AS student_status, make_date(year(today()) - (CASE WHEN p.age < 12 THEN p.age - 6 WHEN p.age < 15 THEN p.age - 12 ELSE p.age - 15 END)::INTEGER - 1, 9, 1) AS enrolled_on, surname(p.i,'hs') || given(p.i,'m_mid') AS guardian_name, phone, p.address AS residence_address, moment(p.i, 'js', n(p.i,'jsu',1,300)) AS update_time
-      FROM (SELECT *, CASE WHEN age < 12 THEN '211' WHEN age < 15 THEN '311' ELSE '342' END AS want FROM person WHERE age BETWEEN 6 AND 17 AND NOT dead AND u(i,'std') < .98) p
-      JOIN (SELECT *, count(*) OVER (PARTITION BY ty) AS many, row_number() OVER (PARTITION BY ty ORDER BY k) AS place FROM school) s ON s.ty = p.want AND s.place = 1 + hash(p.town, p.i % 3) % s.many""",
+      FROM (SELECT t.*, 1 + draw % many AS seat FROM (SELECT *, CASE WHEN age < 12 THEN '211' WHEN age < 15 THEN '311' ELSE '342' END AS want, (hash(town, i % 3) >> 12)::BIGINT AS draw
+        FROM person WHERE age BETWEEN 6 AND 17 AND NOT dead AND u(i,'std') < .98) t JOIN (SELECT ty, count(*) AS many FROM school GROUP BY ty) c ON c.ty = t.want) p
+      JOIN (SELECT *, row_number() OVER (PARTITION BY ty ORDER BY k) AS place FROM school) s ON s.ty = p.want AND s.place = p.seat""",
     )
     put(
         "jy_teacher_licences",
