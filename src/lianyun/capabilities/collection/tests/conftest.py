@@ -104,3 +104,8 @@ def client_of(actor: Actor) -> Client:
     session["seen"] = time.time()
     session.save()
     return client
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Tell pytest of the mark that needs a MariaDB server."""
+    config.addinivalue_line("markers", "mariadb: needs mariadbd (apt: mariadb-server)")

@@ -1,0 +1,134 @@
+"""Crashes: a worker killed in the middle leaves nothing half-visible and may be run again."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from lianyun.project import testing
+
+ROWS = 400_000
+PRELUDE = """
+import json, sys, datetime as dt, django
+django.setup()
+from lianyun.capabilities.collection import actions, api, queries
+from lianyun.kernel.access import SYSTEM
+from lianyun.kernel.models import Batch
+"""
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A database and a lake that only processes of this test know, as an environment."""
+    tag = secrets.token_hex(4)
+    names = [f"crash_{tag}", f"crash_lake_{tag}"]
+    env = {
+        **os.environ,
+        "LIANYUN_DATABASE_URL": testing.create_database(names[0], testing.template_database()),
+        "LIANYUN_LAKE_CATALOGUE": testing.create_database(names[1]),
+        "LIANYUN_LAKE": str(tmp_path / "lake"),
+        "LIANYUN_HOME": str(tmp_path / "home"),
+    }
+    (tmp_path / "lake").mkdir()
+    yield env
+    for name in names:
+        testing.drop_database(name)
+
+
+def run(house: dict[str, str], script: str) -> Any:
+    """What a script prints as JSON, run in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", PRELUDE + script], env=house, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+@pytest.fixture
+def big(tmp_path: Path) -> Path:
+    """A file large enough to be killed in."""
+    path = tmp_path / "big.csv"
+    with path.open("w", encoding="utf-8") as out:
+        out.write("编号,名称,金额\n")
+        out.writelines(f"K{i:08d},名称{i},{i}.5\n" for i in range(ROWS))
+    return path
+
+
+SETUP = """
+path = {path!r}
+told = api.infer(path, register="big", by=SYSTEM)
+api.register_source(dataset="big", name="big-file", kind="csv", location=path, by=SYSTEM)
+from lianyun.capabilities.collection.models import Source
+batch = actions.begin_source(source=Source.objects.get(), by=SYSTEM)
+print(json.dumps(batch.code))
+"""
+SWEEP = """
+actions.GRACE = dt.timedelta(0)
+closed = actions.reconcile(by=SYSTEM)
+print(json.dumps([[b.state, b.message, b.landed] for b in closed] + [queries.total_rows("big")]))
+"""
+AGAIN = """
+print(json.dumps(api.load_source("big-file", by=SYSTEM) | {"total": queries.total_rows("big")}))
+"""
+
+
+def killed_at(house: dict[str, str], code: str, when: Callable[[float], bool]) -> None:
+    """Load the batch in a process that is killed as soon as `when(progress)` holds."""
+    worker = subprocess.Popen(
+        [sys.executable, "-c", PRELUDE + f"actions.carry_queued({code!r}, by=SYSTEM)"], env=house
+    )
+    try:
+        with psycopg.connect(house["LIANYUN_DATABASE_URL"], autocommit=True) as con:
+            until = time.monotonic() + 120
+            while time.monotonic() < until and worker.poll() is None:
+                row = con.execute(
+                    "SELECT progress FROM kernel_batch WHERE code = %s", (code,)
+                ).fetchone()
+                if row and when(row[0]):
+                    break
+                time.sleep(0.02)
+    finally:
+        worker.send_signal(signal.SIGKILL)
+        worker.wait()
+
+
+def test_killed_in_the_middle(house: dict[str, str], big: Path) -> None:
+    code = run(house, SETUP.format(path=str(big)))
+    killed_at(house, code, lambda progress: progress > 0.01)
+    (state, message, landed), total = run(house, SWEEP)
+    assert state == "failed"
+    assert "中断" in message
+    assert (landed, total) == (0, 0)
+    told = run(house, AGAIN)
+    assert (told["landed"], told["inserted"], told["total"]) == (ROWS, ROWS, ROWS)
+    assert run(house, AGAIN)["unchanged"] == ROWS
+
+
+COMMITTED = """
+from lianyun.lake import merge
+def dies(**kw):
+    import os, signal
+    os.kill(os.getpid(), signal.SIGKILL)
+actions.close = dies
+actions.carry_queued({code!r}, by=SYSTEM)
+"""
+
+
+def test_killed_between_the_lake_and_the_verdict(house: dict[str, str], big: Path) -> None:
+    code = run(house, SETUP.format(path=str(big)))
+    died = subprocess.run([sys.executable, "-c", PRELUDE + COMMITTED.format(code=code)], env=house)
+    assert died.returncode == -signal.SIGKILL
+    (state, message, landed), total = run(house, SWEEP)
+    assert (state, message, landed, total) == ("succeeded", "", ROWS, ROWS)
+    assert run(house, SWEEP) == [ROWS]
