@@ -25,7 +25,7 @@ from lianyun.kernel.models import Grant, Party, Resource
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-PERSON = "320703199003070018"
+PERSON = "320703199003070016"
 OTHER = "320703198811110034"
 COLUMNS = [
     rules.Field("citizen_number", "公民身份号码", mask="citizen_number", check="citizen_number"),
@@ -126,7 +126,7 @@ def test_one_row_is_limited_masked_and_recorded(token: str, grant: Grant) -> Non
     assert answer.json() == {
         "resource": "people",
         "count": 1,
-        "rows": [{"citizen_number": "320***********0018", "name": "张**", "born": "1990-03-07"}],
+        "rows": [{"citizen_number": "320***********0016", "name": "张**", "born": "1990-03-07"}],
     }
     call = CallRecord.objects.get()
     assert (call.outcome, call.rows, call.purpose) == ("ok", 1, "办件1")

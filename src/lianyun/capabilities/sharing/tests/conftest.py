@@ -14,7 +14,7 @@ from lianyun.kernel.access import SYSTEM, Actor, Membership, actor_of
 from lianyun.kernel.models import Party, Resource
 from lianyun.lake.shelves import Column, ensure_table
 
-PERSON = "320703199003070018"
+PERSON = "320703199003070016"
 
 
 @pytest.fixture

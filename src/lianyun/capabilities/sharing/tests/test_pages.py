@@ -149,10 +149,10 @@ def test_the_person_sees_who_read(residents: Resource, officer: Officer) -> None
     person = Party.objects.create(kind="person", name="张三丰")
     browser = enter(Actor(person))
     assert "尚未关联" in browser.get(reverse("audit:seen")).content.decode()
-    audit.link_person(party=person, citizen_number="320703199003070018", by=SYSTEM)
+    audit.link_person(party=person, citizen_number="320703199003070016", by=SYSTEM)
     assert "还没有人看过" in browser.get(reverse("audit:seen")).content.decode()
     audit.record_reading(
-        by=reader, resource="ga_residents", people=["320703199003070018"], purpose="户籍核实"
+        by=reader, resource="ga_residents", people=["320703199003070016"], purpose="户籍核实"
     )
     shown = browser.get(reverse("audit:seen")).content.decode()
     assert "户籍核实" in shown
