@@ -109,6 +109,13 @@ def _centre(ring: list[tuple[float, float]]) -> tuple[float, float]:
     return x / (6 * area), y / (6 * area)
 
 
+def _label_point(geometry: Mapping[str, Any]) -> list[float]:
+    """Where a county's name stands: the centre of its largest part (longitude, latitude)."""
+    rings = [[(x, y) for x, y in ring] for ring in _rings(geometry)]
+    x, y = _centre(max(rings, key=lambda ring: abs(_area(ring))))
+    return [round(x, 5), round(y, 5)]
+
+
 @dataclass(frozen=True)
 class Choropleth:
     """Counties coloured by `values` (division code → number); `links` (code → address)."""
@@ -161,6 +168,7 @@ class Choropleth:
                         "value": value,
                         "fill": _shade(value, top),
                         "url": self.links.get(code, ""),
+                        "at": _label_point(feature["geometry"]),
                     },
                     "geometry": feature["geometry"],
                 }

@@ -142,6 +142,9 @@ def style(request: HttpRequest) -> HttpResponseBase:
         "county": maps.Choropleth(
             "示例：区县数值", {c: (i + 1) * 130 for i, c in enumerate(counties)}, "条"
         ),
+        "live": maps.Choropleth(
+            "示例：可缩放地图", {c: (6 - i) * 210 for i, c in enumerate(counties)}, "件"
+        ),
         "days": [today + dt.timedelta(days=d) for d in (12, 2, 0, -6)],
         "entries": [
             {

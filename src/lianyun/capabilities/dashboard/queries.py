@@ -194,7 +194,7 @@ def recent(viewer: Actor) -> list[dict[str, Any]]:
     if viewer.department is None:
         return []
     wanted = Q(department=viewer.department) & ~Q(kind__startswith="session.")
-    events = list(Event.objects.filter(wanted).exclude(kind="seat.taken").order_by("-id")[:8])
+    events = list(Event.objects.filter(wanted).exclude(kind="seat.taken").order_by("-id")[:6])
     cases = Case.objects.in_bulk([e.case_id_ref for e in events if e.case_id_ref])
     out = []
     for event in events:

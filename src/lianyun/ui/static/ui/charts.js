@@ -34,8 +34,9 @@
     const room = (width - 60) / Math.max(s.labels.length, 1);
     const longest = Math.max(...s.labels.map((l) => l.replace(/[\x00-\x7f]{2}/g, "x").length));
     const lines = s.kind === "line" || s.kind === "area";
-    const flat = s.kind === "bars" || (!lines && longest > 4 && room < 34);
-    const names = { type: "category", data: s.labels, axisTick: { show: false }, axisLine: { lineStyle: { color: "#9aa7b4" } }, axisLabel: { ...text, interval: lines || room < 26 ? "auto" : 0, hideOverlap: lines, width: flat ? 116 : lines ? undefined : Math.max(room - 4, 26), overflow: flat ? "truncate" : lines ? undefined : "break", lineHeight: size() * 1.25 }, inverse: flat };
+    const plain = lines || s.labels.every((l) => /^[\x00-\x7f]*$/.test(l));
+    const flat = s.kind === "bars" || (!plain && longest > 4 && room < 34);
+    const names = { type: "category", data: s.labels, axisTick: { show: false }, axisLine: { lineStyle: { color: "#9aa7b4" } }, axisLabel: { ...text, interval: plain || room < 26 ? "auto" : 0, hideOverlap: plain, width: flat ? 116 : plain ? undefined : Math.max(room - 4, 26), overflow: flat ? "truncate" : plain ? undefined : "break", lineHeight: size() * 1.25 }, inverse: flat };
     const values = { type: "value", axisLabel: { ...text, formatter: number }, splitLine: { lineStyle: { color: "#e6ebf1" } }, splitNumber: 4 };
     return { ...base,
       tooltip: { ...base.tooltip, axisPointer: { type: lines ? "line" : "shadow" } },

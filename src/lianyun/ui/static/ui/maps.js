@@ -20,6 +20,7 @@ maplibregl.setWorkerUrl(new URL("../vendor/maplibre/maplibre-gl-worker.mjs", imp
       try {
         map = new maplibregl.Map({
           container: live, bounds, fitBoundsOptions: { padding: 24 }, attributionControl: false, dragRotate: false, pitchWithRotate: false,
+          locale: { "NavigationControl.ZoomIn": "放大", "NavigationControl.ZoomOut": "缩小", "Map.Title": data.title },
           localIdeographFontFamily: "'PingFang SC','Microsoft YaHei','Noto Sans CJK SC',sans-serif",
           style: { version: 8, sources: { c: { type: "geojson", data } }, layers: [
             { id: "sea", type: "background", paint: { "background-color": "#e8f1fb" } },
@@ -35,10 +36,7 @@ maplibregl.setWorkerUrl(new URL("../vendor/maplibre/maplibre-gl-worker.mjs", imp
         const at = document.createElement("div");
         at.className = "map-label";
         at.textContent = f.properties.name;
-        const inner = new maplibregl.LngLatBounds();
-        const add = (c) => (typeof c[0] === "number" ? inner.extend(c) : c.forEach(add));
-        add(f.geometry.coordinates);
-        new maplibregl.Marker({ element: at }).setLngLat(inner.getCenter()).addTo(map);
+        new maplibregl.Marker({ element: at }).setLngLat(f.properties.at).addTo(map);
       });
       const pop = new maplibregl.Popup({ closeButton: false, closeOnClick: false });
       map.on("mousemove", "fill", (e) => {
