@@ -374,6 +374,7 @@ def resume(case: Case, *, by: Actor) -> None:
     pause.save(update_fields=["until"])
     lost = max(remaining(today, pause.since), 0)
     for item in row.items.filter(done_at=None).exclude(due_on=None):
+        assert item.due_on is not None
         item.due_on, item.provisional = calendar().deadline(item.due_on, lost)
         item.save(update_fields=["due_on", "provisional"])
     row.state = case.state = Case.OPEN

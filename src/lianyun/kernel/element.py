@@ -61,6 +61,8 @@ class Format:
         if not found:
             raise BadFormat(f"表示格式“{text}”不合规范，应如 an18、an..50、n..17,2、YYYYMMDD")
         kind, low, _, high, fixed, decimals, pattern = found.groups()
+        minimum: int
+        maximum: int | None
         if fixed:
             minimum, maximum = int(fixed), int(fixed)
         else:

@@ -340,7 +340,7 @@ class _Compiler:
                     for c in list(item.domain)[:5]
                 )
                 more = " 等" if len(item.domain) > 5 else ""
-                when = "在该日期有效的" if item.domain_on else ""
+                when = "该日期有效的" if item.domain_on else ""
                 self.fail(
                     item,
                     "domain",
@@ -795,7 +795,7 @@ _FORBIDDEN = (
 )
 
 
-def function_names(node: exp.Expression) -> set[str]:
+def function_names(node: exp.Expression | exp.Func) -> set[str]:
     """The names a function node may go by, lower case."""
     if isinstance(node, exp.Anonymous):
         return {str(node.this).lower()}

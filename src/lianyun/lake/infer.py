@@ -194,7 +194,7 @@ def _propose_one(
     def most(count: int, share: float = 0.98) -> bool:
         return real > 0 and count >= share * real
 
-    base = {
+    base: dict[str, Any] = {
         "name": name,
         "title": title,
         "filled": round(filled, 4),

@@ -271,16 +271,16 @@ def _build(
         f"FROM entities e {_left(joins)}"
     )
     body = [n for n in names if n != spec.key]
-    columns = [Column(spec.key), *(Column(n, kinds[n]) for n in body)]
+    listed_columns = [Column(spec.key), *(Column(n, kinds[n]) for n in body)]
     system = [Column("_provenance"), Column("_batch"), Column("_updated_at", "TIMESTAMP")]
-    ensure_table(con, "library", spec.name, [*columns, *system])
+    ensure_table(con, "library", spec.name, [*listed_columns, *system])
     ensure_table(
         con,
         "library",
         spec.name + "__conflicts",
         [Column(n) for n in ("entity", "field", "title", "per_source", "chosen", "_batch")],
     )
-    listed = ", ".join(quote(c.name) for c in columns)
+    listed = ", ".join(quote(c.name) for c in listed_columns)
     key = quote(spec.key)
     differ = " OR ".join(
         [f"t.{quote(n)} IS DISTINCT FROM f.{quote(n)}" for n in body]

@@ -314,7 +314,7 @@ class _Load:
             landed,
             accepted,
             rejected,
-            **counts,
+            **counts,  # type: ignore[arg-type]
             rules=self.tally(),
             columns_added=tuple(self.added),
             columns_ignored=tuple(self.ignored),

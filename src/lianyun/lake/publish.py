@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 import duckdb
 import psycopg
@@ -104,7 +105,7 @@ def publish(
 
 def _copy(
     con: duckdb.DuckDBPyConnection,
-    pg: psycopg.Connection[object],
+    pg: psycopg.Connection[Any],
     query: str,
     place: str,
     columns: Sequence[str],
@@ -120,7 +121,7 @@ def _copy(
     return rows
 
 
-def _index(pg: psycopg.Connection[object], place: str, fresh: str, key: Sequence[str]) -> None:
+def _index(pg: psycopg.Connection[Any], place: str, fresh: str, key: Sequence[str]) -> None:
     if not key:
         return
     listed = ", ".join(quote(k) for k in key)
@@ -131,7 +132,7 @@ def _index(pg: psycopg.Connection[object], place: str, fresh: str, key: Sequence
         pg.execute(f"CREATE INDEX {index} ON {place} ({listed})".encode())
 
 
-def _swap(pg: psycopg.Connection[object], schema: str, fresh: str, target: str) -> None:
+def _swap(pg: psycopg.Connection[Any], schema: str, fresh: str, target: str) -> None:
     """Puts a view of the stable name over the new table, then drops tables nobody reads any more.
 
     Readers hold only a share lock on the view's old definition while their statement runs.

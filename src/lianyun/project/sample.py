@@ -219,7 +219,9 @@ def officer(username: str) -> Any:
 
     from lianyun.kernel.access import actor_of
 
-    return actor_of(get_user_model().objects.get(username=username).party)
+    party = get_user_model().objects.get(username=username).party
+    assert party is not None
+    return actor_of(party)
 
 
 # ---- the main job --------------------------------------------------------------------------
@@ -284,7 +286,9 @@ def build_libraries(tell: Tell) -> dict[str, int]:
     declared = declarations("libraries")
     for number, library in enumerate(declared):
         tell(number / len(declared), library.data["title"])
-        out[library.name] = libraries.build_library(name=library.name, by=officer("yunying")).rows
+        out[library.name] = libraries.build_library(
+            name=library.name, by=officer("yunying")
+        ).entities
     return out
 
 
@@ -364,7 +368,7 @@ def call_service(grant_code: str, home: Path) -> dict[str, Any]:
         ).fetchall()
 
     async def ask() -> list[httpx.Response]:
-        transport = httpx.ASGITransport(app=app)
+        transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
         headers = {"Authorization": f"Bearer {credential}"}
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
             answers = [

@@ -6,12 +6,12 @@ import datetime as dt
 from typing import Any
 from urllib.parse import urlencode
 
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 
 from lianyun.kernel.access import UserError
-from lianyun.ui.pages import page, signed_in
+from lianyun.ui.pages import ActorRequest, page, signed_in
 from lianyun.ui.tables import Column, Empty, Filter, Table
 from lianyun.ui.templatetags.ui import event_title
 
@@ -34,7 +34,7 @@ def _more(event: Any) -> str:
 
 
 @page(permission="audit.read")
-def ledger(request: HttpRequest) -> HttpResponse:
+def ledger(request: ActorRequest) -> HttpResponse:
     """Every event the viewer may see, newest first."""
     viewer = request.actor
     table = Table(
@@ -93,7 +93,7 @@ def ledger(request: HttpRequest) -> HttpResponse:
 
 
 @page(permission="audit.read")
-def subject(request: HttpRequest) -> HttpResponse:
+def subject(request: ActorRequest) -> HttpResponse:
     """What happened to one thing."""
     ref = request.GET.get("ref", "")[:160]
     events = list(queries.ledger(request.actor).filter(subject=ref)[:500])
@@ -103,7 +103,7 @@ def subject(request: HttpRequest) -> HttpResponse:
 
 
 @page(permission="audit.read")
-def calls(request: HttpRequest) -> HttpResponse:
+def calls(request: ActorRequest) -> HttpResponse:
     """Every reading of data the viewer may see, newest first."""
     viewer = request.actor
     departments, resources = queries.names(viewer)
@@ -179,14 +179,14 @@ def calls(request: HttpRequest) -> HttpResponse:
 
 
 @page(permission="audit.verify")
-def proof(request: HttpRequest) -> HttpResponse:
+def proof(request: ActorRequest) -> HttpResponse:
     """Walk both chains when asked to, and name the first broken link."""
     found = queries.proof(request.actor) if request.method == "POST" else None
     return render(request, "audit/proof.html", {"proof": found})
 
 
 @signed_in
-def seen(request: HttpRequest) -> HttpResponse:
+def seen(request: ActorRequest) -> HttpResponse:
     """谁看过我的数据: who read the viewer's own data, when, under which grant and for what."""
     rows = queries.seen(request.actor)
     if rows is None:

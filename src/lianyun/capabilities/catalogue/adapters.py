@@ -95,7 +95,9 @@ def _read_yaml(content: bytes, world: World) -> Parsed:
         data = data.get("resources") if "resources" in data else [data]
     if not isinstance(data, list):
         raise Unreadable("YAML 文件应为资源的列表，或含 resources 列表")
-    lines, issues, seen = [], [], {}
+    lines: list[Line] = []
+    issues: list[Issue] = []
+    seen: dict[str, int] = {}
     for entry in data:
         if not isinstance(entry, dict):
             issues.append(

@@ -210,4 +210,4 @@ def export_catalogue(*, viewer: Actor, filters: Filters | None = None, form: str
     if form == "yaml":
         return yaml_text(entries)
     parties = Party.objects.filter(kind=Party.DEPARTMENT)
-    return workbook(entries, {p.slug: (p.code or "", p.name) for p in parties})
+    return workbook(entries, {p.slug or "": (p.code or "", p.name) for p in parties})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django import forms
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -14,19 +14,19 @@ from django.views.decorators.http import require_POST
 from lianyun.kernel.access import UserError
 from lianyun.ui import charts
 from lianyun.ui.forms import Styled, once
-from lianyun.ui.pages import page
+from lianyun.ui.pages import ActorRequest, page
 
 from . import actions, queries
 
 
 @page(permission="libraries.read")
-def listing(request: HttpRequest) -> HttpResponse:
+def listing(request: ActorRequest) -> HttpResponse:
     """All libraries."""
     return render(request, "libraries/list.html", {"shelves": queries.shelves(request.actor)})
 
 
 @page(permission="libraries.read")
-def home(request: HttpRequest, name: str) -> HttpResponse:
+def home(request: ActorRequest, name: str) -> HttpResponse:
     """One library: counts, the table of sources, buildings, and the way to a record."""
     viewer = request.actor
     shelf = queries.shelf(viewer, name)
@@ -62,7 +62,7 @@ def home(request: HttpRequest, name: str) -> HttpResponse:
 
 @page(permission="libraries.run")
 @require_POST
-def build(request: HttpRequest, name: str) -> HttpResponse:
+def build(request: ActorRequest, name: str) -> HttpResponse:
     """Ask for a building."""
     if queries.shelf(request.actor, name) is None:
         raise Http404
@@ -87,7 +87,7 @@ class LookUpForm(Styled):
 @never_cache
 @sensitive_post_parameters("key")
 @page(permission="libraries.look_up")
-def record(request: HttpRequest, name: str) -> HttpResponse:
+def record(request: ActorRequest, name: str) -> HttpResponse:
     """One golden record, masked; sent by POST so that no number stands in an address."""
     viewer = request.actor
     shelf = queries.shelf(viewer, name)
@@ -115,7 +115,7 @@ def record(request: HttpRequest, name: str) -> HttpResponse:
 
 
 @page(permission="libraries.read")
-def conflicts(request: HttpRequest, name: str) -> HttpResponse:
+def conflicts(request: ActorRequest, name: str) -> HttpResponse:
     """Contradictions between departments, and sending them back."""
     viewer = request.actor
     shelf = queries.shelf(viewer, name)

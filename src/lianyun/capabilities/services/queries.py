@@ -256,7 +256,7 @@ def _paths(service: Service, grant: Grant | None) -> dict[str, Any]:
     }
     if service.lookups and len(service.lookups[0]) == 1:
         only = service.lookups[0][0]
-        path = {
+        path: dict[str, Any] = {
             "name": "key",
             "in": "path",
             "required": True,
@@ -298,9 +298,9 @@ def allowed_tables(viewer: Actor) -> dict[str, adapters.Allowed]:
             kind="data", grantee_id__in=home, state=Grant.ACTIVE, valid_from__lte=now
         ).filter(Q(valid_to=None) | Q(valid_to__gt=now))
         for grant in held.select_related("resource"):
-            row = grant.resource
-            if row is not None and (row.kind, row.name) in have and row.name not in out:
-                out[row.name] = _allowed(viewer, row, grant)
+            given = grant.resource
+            if given is not None and (given.kind, given.name) in have and given.name not in out:
+                out[given.name] = _allowed(viewer, given, grant)
     return out
 
 

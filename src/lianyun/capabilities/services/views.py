@@ -9,7 +9,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST
 
 from lianyun.kernel.access import ANONYMOUS, UserError
 from lianyun.ui.forms import Styled
-from lianyun.ui.pages import page, public
+from lianyun.ui.pages import ActorRequest, page, public
 from lianyun.ui.tables import Column, Empty, Filter, Table
 
 from . import actions, queries, rules
@@ -36,7 +36,7 @@ ASK_ROWS = 200
 
 
 @public
-def openapi(request: HttpRequest, name: str = "") -> HttpResponse:
+def openapi(request: ActorRequest, name: str = "") -> HttpResponse:
     """OpenAPI 3.1 of all services, or of one."""
     document = queries.openapi(ANONYMOUS, name)
     if name and not document["paths"]:
@@ -45,7 +45,7 @@ def openapi(request: HttpRequest, name: str = "") -> HttpResponse:
 
 
 @page(permission="services.read")
-def listing(request: HttpRequest) -> HttpResponse:
+def listing(request: ActorRequest) -> HttpResponse:
     """All services."""
     table = Table(
         request,
@@ -80,7 +80,7 @@ def _ways(service: Any) -> str:
 
 
 @page(permission="services.read")
-def detail(request: HttpRequest, name: str) -> HttpResponse:
+def detail(request: ActorRequest, name: str) -> HttpResponse:
     """One service: fields, masks, limits, an example, and a way to try it."""
     viewer = request.actor
     service = queries.service(viewer, name)
@@ -129,7 +129,7 @@ def detail(request: HttpRequest, name: str) -> HttpResponse:
 
 @page(permission="services.manage")
 @require_POST
-def refresh(request: HttpRequest, name: str) -> HttpResponse:
+def refresh(request: ActorRequest, name: str) -> HttpResponse:
     """Publish a service's data anew."""
     service = queries.service(request.actor, name)
     if service is None:
@@ -148,7 +148,7 @@ def _standing(client: Any) -> tuple[str, str]:
 
 
 @page(permission="services.use")
-def clients(request: HttpRequest) -> HttpResponse:
+def clients(request: ActorRequest) -> HttpResponse:
     """Credentials of the viewer's department."""
     table = Table(
         request,
@@ -192,7 +192,7 @@ def clients(request: HttpRequest) -> HttpResponse:
 @never_cache
 @sensitive_variables("shown")
 @page(permission="services.use")
-def change_client(request: HttpRequest, client_id: str, verb: str) -> HttpResponse:
+def change_client(request: ActorRequest, client_id: str, verb: str) -> HttpResponse:
     """Collect, change or close a credential; a secret is shown once."""
     viewer = request.actor
     client = queries.client(viewer, client_id)
@@ -229,7 +229,7 @@ class AskForm(Styled):
 
 
 @page(permission="services.ask")
-def ask(request: HttpRequest) -> HttpResponse:
+def ask(request: ActorRequest) -> HttpResponse:
     """The editor for read-only SQL, with the answer as a table or as CSV."""
     viewer = request.actor
     form = AskForm(request.POST or None)

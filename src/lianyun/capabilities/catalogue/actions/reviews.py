@@ -128,9 +128,13 @@ def on_case_closed(event: Event) -> None:
     """When a review was decided at another desk than ours, the resource follows all the same."""
     if event.data.get("path") != PATH:
         return
-    case = Case.objects.filter(pk=event.case_id_ref).first()
+    case = Case.objects.filter(pk=event.case_id_ref or 0).first()
     entry = Entry.objects.select_related("resource").filter(case=case).first() if case else None
-    if entry is None or (case.outcome != "published" and entry.resource.state == Resource.DRAFT):
+    if (
+        case is None
+        or entry is None
+        or (case.outcome != "published" and entry.resource.state == Resource.DRAFT)
+    ):
         return
     if case.outcome != "published" and entry.draft is not None:
         return

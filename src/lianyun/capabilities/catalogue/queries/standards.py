@@ -108,7 +108,7 @@ def element(viewer: Actor, code: str) -> dict[str, Any]:
     }
 
 
-def code_lists(viewer: Actor, text: str = "") -> list[CodeList]:
+def code_lists(viewer: Actor, text: str = "") -> list[Any]:
     """Code lists with how many codes they hold and how many elements use them."""
     rows = CodeList.objects.annotate(
         n=Count("codes"), retired=Count("codes", filter=Q(codes__valid_to__lt=timezone.localdate()))
@@ -118,7 +118,7 @@ def code_lists(viewer: Actor, text: str = "") -> list[CodeList]:
             Q(title__icontains=text) | Q(name__icontains=text) | Q(source__icontains=text)
         )
     used = dict(Element.objects.exclude(domain="").values_list("domain").annotate(n=Count("pk")))
-    out = list(rows.order_by("name"))
+    out: list[Any] = list(rows.order_by("name"))
     for row in out:
         row.used = used.get(row.name, 0)
     return out
@@ -191,7 +191,7 @@ def overview(viewer: Actor) -> dict[str, Any]:
         classes[code[:3]] = classes.get(code[:3], 0) + n
     names = dict(CatalogueClass.objects.filter(code__in=classes).values_list("code", "name"))
     table = list(
-        rows.values("owner__slug", "owner__short", "owner__name")
+        rows.values("owner__slug", "owner__short", "owner__name")  # type: ignore[no-redef]
         .annotate(
             n=Count("pk"),
             items=Sum("entry__item_count"),

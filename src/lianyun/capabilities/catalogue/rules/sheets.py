@@ -238,7 +238,7 @@ def _item(
         name = element if facts else "_".join(lazy_pinyin(title))[:63].lower()
         name = re.sub(r"[^a-z0-9_]", "", name)
     kind = type_of(row.get("数据类型", ""), world) or (facts.type if facts else "")
-    item = {
+    item: dict[str, Any] = {
         "name": name,
         "title": title,
         "element": element,

@@ -28,13 +28,14 @@ def import_page(request: ActorRequest) -> HttpResponse:
         try:
             if file is None:
                 raise UserError("请选择要导入的文件")
-            if file.size > LIMIT:
+            name = file.name or ""
+            if (file.size or 0) > LIMIT:
                 raise UserError("文件超过 50 MB，请分成几个文件导入")
-            if not file.name.lower().endswith((".xlsx", ".xls", ".yaml", ".yml")):
+            if not name.lower().endswith((".xlsx", ".xls", ".yaml", ".yml")):
                 raise UserError("只接受 .xlsx、.xls 或 .yaml 文件，请下载模板后填写")
             if not once(request):
                 return redirect("catalogue:import")
-            job = actions.start_import(content=file.read(), file_name=file.name, by=request.actor)
+            job = actions.start_import(content=file.read(), file_name=name, by=request.actor)
             return redirect("catalogue:import_detail", code=job.code)
         except UserError as mistake:
             problem = str(mistake)

@@ -42,7 +42,7 @@ def listing(request: ActorRequest) -> HttpResponse:
     f = filters_of(request)
     sort = request.GET.get("sort", "")
     found = queries.search(request.actor, f, sort=sort, page=_number(request.GET.get("page", "1")))
-    groups = [
+    groups: list[dict[str, Any]] = [
         {
             "facet": facet,
             "choices": [

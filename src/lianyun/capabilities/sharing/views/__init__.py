@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import messages
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -16,7 +16,7 @@ from lianyun.capabilities.services import api as services
 from lianyun.kernel.access import UserError
 from lianyun.ui import charts
 from lianyun.ui.forms import once
-from lianyun.ui.pages import page
+from lianyun.ui.pages import ActorRequest, page
 from lianyun.ui.tables import Column, Empty, Filter, Table
 
 from .. import actions, queries, rules
@@ -37,7 +37,7 @@ def _due(case: Any) -> Any:
 
 
 @page(permission="sharing.read")
-def listing(request: HttpRequest) -> HttpResponse:
+def listing(request: ActorRequest) -> HttpResponse:
     """Requests: what one's own department asked, what it was asked, or all."""
     viewer = request.actor
     side = request.GET.get("side", "")
@@ -101,7 +101,7 @@ def listing(request: HttpRequest) -> HttpResponse:
 
 
 @page(permission="sharing.read")
-def desk(request: HttpRequest) -> HttpResponse:
+def desk(request: ActorRequest) -> HttpResponse:
     """Steps that wait for the viewer, the most urgent first."""
     table = Table(
         request,
@@ -131,7 +131,7 @@ def desk(request: HttpRequest) -> HttpResponse:
 
 
 @page(permission="sharing.request")
-def choose(request: HttpRequest) -> HttpResponse:
+def choose(request: ActorRequest) -> HttpResponse:
     """Which data to ask for."""
     table = Table(
         request,
@@ -168,7 +168,7 @@ def choose(request: HttpRequest) -> HttpResponse:
 
 
 @page(permission="sharing.request")
-def new(request: HttpRequest, name: str) -> HttpResponse:
+def new(request: ActorRequest, name: str) -> HttpResponse:
     """The request form for one dataset or library."""
     viewer = request.actor
     resource = queries.resource(viewer, name)
@@ -220,7 +220,7 @@ def _path_steps(case: Any) -> tuple[list[tuple[str, str]], int, bool]:
 
 
 @page(permission="sharing.read")
-def case(request: HttpRequest, code: str) -> HttpResponse:
+def case(request: ActorRequest, code: str) -> HttpResponse:
     """One request: what is asked, its steps with clocks, and what the viewer may do now."""
     viewer = request.actor
     found = queries.request(viewer, code)
@@ -322,7 +322,7 @@ def _case_context(viewer: Any, found: Any, **more: Any) -> dict[str, Any]:
 
 @page(permission="sharing.read")
 @require_POST
-def step(request: HttpRequest, number: int) -> HttpResponse:
+def step(request: ActorRequest, number: int) -> HttpResponse:
     """Do one step of a sharing case."""
     viewer = request.actor
     item = queries.item(viewer, number)
@@ -344,12 +344,12 @@ def step(request: HttpRequest, number: int) -> HttpResponse:
             request.POST, request=asked, titles={f.name: f.title for f in columns}
         )
         if not allow.is_valid():
-            raise UserError("；".join(t for errors in allow.errors.values() for t in errors))
+            raise UserError("；".join(str(t) for errors in allow.errors.values() for t in errors))
         data["allowed"] = allow.allowed()
     if item.step == "supplement" and outcome == "submit":
         form = forms.RequestForm(request.POST, columns=columns)
         if not form.is_valid():
-            raise UserError("；".join(t for errors in form.errors.values() for t in errors))
+            raise UserError("；".join(str(t) for errors in form.errors.values() for t in errors))
         data["request"] = form.request
     actions.do_step(item=item, outcome=outcome, note=note, data=data, by=viewer)
     messages.success(request, f"“{item.title}”已办理")
@@ -358,14 +358,14 @@ def step(request: HttpRequest, number: int) -> HttpResponse:
 
 @page(permission="sharing.answer")
 @require_POST
-def extension(request: HttpRequest, code: str) -> HttpResponse:
+def extension(request: ActorRequest, code: str) -> HttpResponse:
     """Ask the bureau for more time to answer."""
     found = queries.request(request.actor, code)
     if found is None:
         raise Http404
     form = forms.ExtensionForm(request.POST)
     if not form.is_valid():
-        raise UserError("；".join(t for errors in form.errors.values() for t in errors))
+        raise UserError("；".join(str(t) for errors in form.errors.values() for t in errors))
     if once(request):
         actions.ask_extension(
             case=found,
@@ -381,7 +381,7 @@ def extension(request: HttpRequest, code: str) -> HttpResponse:
 @sensitive_variables("shown")
 @page(permission="services.use")
 @require_POST
-def secret(request: HttpRequest, code: str) -> HttpResponse:
+def secret(request: ActorRequest, code: str) -> HttpResponse:
     """Collect the secret of a grant's credential: shown this once."""
     viewer = request.actor
     found = queries.request(viewer, code)
@@ -394,7 +394,7 @@ def secret(request: HttpRequest, code: str) -> HttpResponse:
 
 
 @page(permission="sharing.read")
-def grants(request: HttpRequest) -> HttpResponse:
+def grants(request: ActorRequest) -> HttpResponse:
     """Grants given and held."""
     viewer = request.actor
     table = Table(
@@ -439,7 +439,7 @@ def grants(request: HttpRequest) -> HttpResponse:
 
 
 @page(permission="sharing.read")
-def grant(request: HttpRequest, code: str) -> HttpResponse:
+def grant(request: ActorRequest, code: str) -> HttpResponse:
     """One grant: what it allows, its use, and how it may be stopped or ended."""
     viewer = request.actor
     found = queries.grant(viewer, code)
@@ -497,7 +497,7 @@ def grant(request: HttpRequest, code: str) -> HttpResponse:
 
 @page(permission="sharing.read")
 @require_POST
-def change_grant(request: HttpRequest, code: str, verb: str) -> HttpResponse:
+def change_grant(request: ActorRequest, code: str, verb: str) -> HttpResponse:
     """Suspend, resume, revoke, finish or confirm the disposal of a grant."""
     viewer = request.actor
     found = queries.grant(viewer, code)
@@ -527,7 +527,7 @@ def change_grant(request: HttpRequest, code: str, verb: str) -> HttpResponse:
 
 
 @page(permission="sharing.supervise")
-def overview(request: HttpRequest) -> HttpResponse:
+def overview(request: ActorRequest) -> HttpResponse:
     """The bureau's view: what is overdue, and how each department keeps its legal clocks."""
     viewer = request.actor
     by_step, by_department = queries.clocks(viewer)
