@@ -186,9 +186,9 @@ def test_every_component_is_accessible_and_drawn(
     site: str, people: dict[str, str], tab: Any, accessible: Callable[[Any], None]
 ) -> None:
     sign_in(tab, site, people["bureau"], path="/workbench/style/")
-    tab.wait_for_function("document.querySelectorAll('[data-chart] svg').length === 6")
-    tab.wait_for_selector(".map-live canvas")
-    tab.wait_for_function("document.querySelector('.map.live svg').style.visibility === 'hidden'")
+    tab.locator("[data-chart] svg").nth(5).wait_for()
+    # The drawn map gives way once the live one stands.
+    tab.wait_for_selector(".map.live svg[style*=hidden]", state="attached")
     accessible(tab)
     tab.goto(f"{site}/workbench/style/?errors=1")
     accessible(tab)

@@ -104,7 +104,7 @@
   ready(document);
   document.addEventListener("htmx:afterSwap", (event) => {
     const id = event.detail.requestConfig?.triggeringEvent?.target?.id;
-    const again = id && document.getElementById(id);
+    const again = id ? document.getElementById(id) : null;
     if (again?.matches("input[type=search]")) { again.focus(); again.setSelectionRange(again.value.length, again.value.length); }
   });
   document.addEventListener("htmx:load", (event) => ready(event.detail.elt));
