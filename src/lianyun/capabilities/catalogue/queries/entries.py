@@ -14,7 +14,6 @@ from django.db.models.expressions import RawSQL
 from lianyun.kernel.access import ANONYMOUS, Actor, UserError
 from lianyun.kernel.case import work_items
 from lianyun.kernel.element import TYPES, BadFormat, Format
-from lianyun.kernel.event import timeline
 from lianyun.kernel.models import Case, Element, Event, Grant, Party, Resource, WorkItem
 
 from ..models import CatalogueClass, Import, Item
@@ -31,6 +30,7 @@ SORTS = {
     "items": ("-entry__item_count", "code"),
 }
 _EDITORS = ("catalogue.edit", "catalogue.sign")
+_UNTOLD = ("case.opened", "case.closed", "resource.settled")
 _REVIEWERS = ("catalogue.review_register", "catalogue.review_publish")
 _LEVEL_LENGTHS = (1, 3, 6, 8)
 _HELD = '"kernel_resource"."search" @@ %s::tsquery'
@@ -56,7 +56,7 @@ def world(viewer: Actor = ANONYMOUS) -> World:
     for p in parties:
         for known in (p.slug, p.code, p.name, p.short):
             if known:
-                providers[known] = p.slug
+                providers[known] = p.slug or ""
     elements, names = {}, {}
     for e in Element.objects.all():
         identifying = e.sensitive or e.mask == "name" or e.check_kind == "citizen_number"
@@ -69,7 +69,7 @@ def world(viewer: Actor = ANONYMOUS) -> World:
     return World(
         classes=dict(CatalogueClass.objects.values_list("code", "name")),
         elements=elements,
-        departments={p.slug: p.name for p in parties},
+        departments={p.slug or "": p.name for p in parties},
         levels=dict(Resource.objects.filter(kind=Resource.DATASET).values_list("code", "level")),
         types=TYPES,
         providers=providers,
@@ -489,7 +489,9 @@ def detail(viewer: Actor, wanted: str) -> Detail:
     case = r.entry.case if inside else None
     running = case is not None and case.state != Case.CLOSED
     waiting = (
-        case.items.filter(done_at=None).select_related("department").first() if running else None
+        case.items.filter(done_at=None).select_related("department").first()
+        if case is not None and running
+        else None
     )
     editor = viewer.may("catalogue.edit", r.owner)
     out = Detail(
@@ -505,14 +507,12 @@ def detail(viewer: Actor, wanted: str) -> Detail:
         own=viewer.department is not None and viewer.department.pk == r.owner_id,
     )
     if inside:
-        out.events = list(timeline(r))
-        if case is not None:
-            out.events = sorted(
-                [*out.events, *Event.objects.filter(subject=case.ref)], key=lambda e: e.pk
-            )
-            if case.outcome == "returned":
-                last = case.items.filter(outcome="return").order_by("-id").first()
-                out.returned = f"{last.title}：{last.note}" if last else ""
+        reviews = Case.objects.filter(subject=r.ref, path__key="catalogue_entry")
+        told = Q(subject=r.ref) | Q(case_id_ref__in=reviews.values("pk"))
+        out.events = list(Event.objects.filter(told).exclude(kind__in=_UNTOLD).order_by("id")[:200])
+        if case is not None and case.outcome == "returned":
+            last = case.items.filter(outcome="return").order_by("-id").first()
+            out.returned = f"{last.title}：{last.note}" if last else ""
     published = r.state == Resource.PUBLISHED
     free = editor and not running
     out.may_edit = free and (r.state == Resource.DRAFT or out.draft is not None)
@@ -588,7 +588,11 @@ def under_way(viewer: Actor) -> list[tuple[WorkItem, Resource]]:
     rows = Resource.objects.filter(entry__case__state__in=[Case.OPEN, Case.SUSPENDED])
     if scope is not None and sign is not None:
         rows = rows.filter(owner_id__in=scope | sign)
-    found = {r.entry.case_id: r for r in rows.select_related("owner", "entry__category")}
+    found = {
+        r.entry.case_id: r
+        for r in rows.select_related("owner", "entry__category")
+        if r.entry.case_id is not None
+    }
     waiting = (
         WorkItem.objects.filter(case_id__in=found, done_at=None)
         .select_related("case__path", "department")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from django.db.models import Q
 
@@ -47,6 +47,8 @@ class Link:
     source: str
     target: str
     note: str = ""
+    source_title: str = ""
+    target_title: str = ""
 
 
 @dataclass
@@ -110,4 +112,9 @@ def lineage(viewer: Actor, ref: str, title: str = "", depth: int = DEPTH) -> Gra
         if node in catalogued and node not in known:
             shown = HIDDEN
         nodes.append(Node(node, shown, node.partition(":")[0], steps, name))
-    return Graph(ref, nodes, list(links.values()))
+    shown_as = {n.ref: n.title for n in nodes}
+    titled = [
+        replace(x, source_title=shown_as[x.source], target_title=shown_as[x.target])
+        for x in links.values()
+    ]
+    return Graph(ref, nodes, titled)
