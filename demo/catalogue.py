@@ -124,12 +124,13 @@ def _declared(known: dict[str, dict[str, Any]]) -> list[Entry]:
             "无条件开放" if spec["open"]["open"] else "不予开放", spec["open"]["conditions"], spec["cycle"], spec["level"], serial=spec["serial"],
         )  # fmt: skip
         for item in spec["items"]:
-            element = known[item["element"]]
+            # An item without an element states its own type and format.
+            element = known[item["element"]] if item.get("element") else item
             entry.items.append(
                 [
                     item["title"],
                     item["name"],
-                    item["element"],
+                    item.get("element", ""),
                     element["type"],
                     element["format"],
                     item.get("required", False),
