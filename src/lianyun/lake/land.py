@@ -16,6 +16,7 @@ import csv
 import datetime
 import io
 import re
+import struct
 import tempfile
 import unicodedata
 from collections import Counter
@@ -384,8 +385,11 @@ def _quick(
         return "skip"
 
     try:
+        buffer = pa.py_buffer(data)
+        whole = pa.py_buffer(struct.pack("<ii", 0, len(data)))
+        pa.StringArray.from_buffers(1, whole, buffer).validate(full=True)  # is it UTF-8?
         table = arrow_csv.read_csv(
-            pa.BufferReader(data),
+            pa.BufferReader(buffer),
             arrow_csv.ReadOptions(
                 column_names=names, use_threads=False, block_size=max(len(data) + 1, 1024)
             ),
@@ -396,10 +400,12 @@ def _quick(
                 invalid_row_handler=invalid,
             ),
             arrow_csv.ConvertOptions(
-                column_types={name: pa.string() for name in names}, strings_can_be_null=False
+                column_types={name: pa.string() for name in names},
+                strings_can_be_null=False,
+                check_utf8=False,
             ),
         )
-    except (pa.ArrowInvalid, UnicodeDecodeError):
+    except pa.ArrowInvalid:
         return None
     if odd:
         return None
@@ -565,7 +571,8 @@ def find_header(
     if not rows:
         return 0, 0
     filled = [sum(1 for cell in row if cell.strip()) for row in rows]
-    width = max(Counter(n for n in filled if n).items(), key=lambda p: (p[1], p[0]), default=(1, 0))
+    tally = Counter(n for n in filled if n).items()
+    width = max(tally, key=lambda p: (p[0] * p[1], p[0]), default=(1, 0))
     usual = max(width[0], 1)
     floor = 1 if usual == 1 else max(2, int(0.6 * usual + 0.5))
     across = [m for m in merges if m[1][1] > m[0][1]]
@@ -1386,8 +1393,11 @@ def match_columns(columns: Sequence[str], items: Sequence[Named]) -> dict[int, s
             if index not in found and name and name not in taken:
                 found[index] = name
                 taken.add(name)
+        tails = [column.rsplit("_", 1)[-1] for column in columns]
         for index, column in enumerate(columns):
-            tail = column.rsplit("_", 1)[-1]
+            tail = tails[index]
+            if tails.count(tail) > 1:
+                continue
             name = known.get(normal_title(tail, keep_brackets=keep))
             if index not in found and name and name not in taken and tail != column:
                 found[index] = name

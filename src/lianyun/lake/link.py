@@ -195,7 +195,7 @@ def _build(
         )
         when = f"CAST({quote(date)} AS TIMESTAMP)" if date and date in columns else "_loaded_at"
         picked = "".join(
-            f", arg_max({quote(c)}, (coalesce({when}, _loaded_at), _line)) FILTER ({quote(c)} IS NOT NULL) AS {quote(c)}"
+            f", arg_max({quote(c)}, (coalesce({when}, TIMESTAMP '1900-01-01'), _line)) FILTER ({quote(c)} IS NOT NULL) AS {quote(c)}"
             for c in used
             if c != key
         )
@@ -205,7 +205,7 @@ def _build(
         view = f"s{index}"
         con.execute(
             f"CREATE OR REPLACE TEMP TABLE {view} AS SELECT CAST({quote(key)} AS VARCHAR) AS k, "
-            f"max({when}) AS _when, arg_max(_batch, ({when}, _line)) AS _from{picked} "
+            f"max({when}) AS _when, coalesce(max({when}), TIMESTAMP '1900-01-01') AS _age, arg_max(_batch, (coalesce({when}, TIMESTAMP '1900-01-01'), _line)) AS _from{picked} "
             f"FROM lake.trusted.{quote(dataset)} WHERE {quote(key)} IS NOT NULL{limit} GROUP BY 1"
         )
         views[(dataset, key, date)] = view
@@ -231,13 +231,13 @@ def _build(
             newest = (
                 "greatest("
                 + ", ".join(
-                    f"CASE WHEN {value} IS NOT NULL THEN {v}._when END"
+                    f"CASE WHEN {value} IS NOT NULL THEN {v}._age END"
                     for value, (_, v) in zip(values, options, strict=True)
                 )
                 + ")"
             )
             tests = [
-                f"{value} IS NOT NULL AND {v}._when = {newest}"
+                f"{value} IS NOT NULL AND {v}._age = {newest}"
                 for value, (_, v) in zip(values, options, strict=True)
             ]
         else:
