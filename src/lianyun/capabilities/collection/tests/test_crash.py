@@ -33,7 +33,7 @@ def house(tmp_path: Path) -> Iterator[dict[str, str]]:
     names = [f"crash_{tag}", f"crash_lake_{tag}"]
     env = {
         **os.environ,
-        "LIANYUN_DATABASE_URL": testing.create_database(names[0], testing.template_database()),
+        "LIANYUN_DATABASE_URL": testing.create_database(names[0], testing.installed_database()),
         "LIANYUN_LAKE_CATALOGUE": testing.create_database(names[1]),
         "LIANYUN_LAKE": str(tmp_path / "lake"),
         "LIANYUN_HOME": str(tmp_path / "home"),
@@ -64,10 +64,6 @@ def big(tmp_path: Path) -> Path:
 
 
 SETUP = """
-from lianyun.capabilities.catalogue import api as catalogue
-from lianyun.kernel.install import install
-install(by=SYSTEM)
-catalogue.sync_declared(by=SYSTEM)
 path = {path!r}
 told = api.infer(path, register="big", by=SYSTEM)
 api.register_source(dataset="big", name="big-file", kind="csv", location=path, by=SYSTEM)
