@@ -76,6 +76,12 @@ def connect(seed: int, as_of: dt.date, memory: str = "6GB") -> duckdb.DuckDBPyCo
     return con
 
 
+def count(con: duckdb.DuckDBPyConnection, sql: str) -> int:
+    """The one number that a query returns."""
+    row = con.execute(sql).fetchone()
+    return int(row[0]) if row else 0
+
+
 def _places(con: duckdb.DuckDBPyConnection) -> None:
     towns = {row["code"]: row["name"] for row in pack_rows("codes/towns.csv")}
     weights: list[tuple[str, float]] = []
@@ -96,7 +102,7 @@ def _places(con: duckdb.DuckDBPyConnection) -> None:
         totals[county] = totals.get(county, 0) + weight
     upper, table = 0.0, []
     full = sum(words.COUNTY_SHARES[c] for c in totals)
-    for index, (row, (county, weight)) in enumerate(zip(rows, weights, strict=True)):
+    for index, (place, (county, weight)) in enumerate(zip(rows, weights, strict=True)):
         share = weight / totals[county] * words.COUNTY_SHARES[county] / full
         lon, lat = words.COUNTY_CENTRES[county]
         # Nobody knows the village's point: a fixed spiral round the county's centre stands for it.
@@ -106,13 +112,13 @@ def _places(con: duckdb.DuckDBPyConnection) -> None:
                 index,
                 upper,
                 upper + share,
-                row[0],
-                row[1],
-                row[2],
-                row[3],
+                place[0],
+                place[1],
+                place[2],
+                place[3],
                 "320703" if county == "320771" else county,
                 words.COUNTY_NAMES[county],
-                row[5],
+                place[5],
                 round(lon + radius * math.cos(angle), 6),
                 round(lat + radius * 0.8 * math.sin(angle), 6),
             )
@@ -136,6 +142,18 @@ def _places(con: duckdb.DuckDBPyConnection) -> None:
     con.register("places", places)
     con.execute("CREATE TABLE village AS SELECT * FROM places ORDER BY v")
     con.unregister("places")
+    divisions = {
+        r["code"]: r["name"] for r in pack_rows("codes/divisions.csv") if not r["valid_to"]
+    }
+    told = [
+        (code, divisions.get(code[:2] + "0000", "") + divisions.get(code[:4] + "00", "") + name)
+        for code, name in divisions.items()
+        if not code.endswith("00")
+    ]
+    origins = pa.table({"region": [c for c, _ in told], "origin": [n for _, n in told]})
+    con.register("origins", origins)
+    con.execute("CREATE TABLE origin AS SELECT * FROM origins ORDER BY region")
+    con.unregister("origins")
     outside = [
         row["code"]
         for row in pack_rows("codes/divisions.csv")
@@ -248,7 +266,7 @@ def build(con: duckdb.DuckDBPyConnection, people: int) -> None:
       CASE WHEN d.age < 20 THEN '10' WHEN d.pos = 2 OR (d.pos = 1 AND d.size > 1) THEN CASE WHEN u(i,'rem') < .05 THEN '22' ELSE '21' END
         WHEN d.age > 70 THEN '30' WHEN d.age < 30 THEN '10' WHEN u(i,'mar') < .5 THEN '10' WHEN u(i,'mar') < .8 THEN '40' ELSE '21' END AS marital,
       phone(i, 'ph') AS phone,
-      d.age >= 60 AND u(i,'dead') < 0.022 OR d.age BETWEEN 1 AND 59 AND u(i,'dead') < 0.001 AS dead,
+      d.age >= 60 AND u(i,'dead') < 0.045 OR d.age BETWEEN 1 AND 59 AND u(i,'dead') < 0.001 AS dead,
       ago(n(i,'dd',20,700)) AS death_date,
       CASE WHEN d.age BETWEEN 20 AND 59 AND u(i,'job') < CASE WHEN d.kind = 'F' THEN .8 WHEN urban THEN .66 ELSE .42 END THEN u(i,'emp') END AS job_x
     FROM d LEFT JOIN household hh ON d.h = hh.h LEFT JOIN former f ON f.h = d.h
@@ -273,7 +291,7 @@ def _organisations(con: duckdb.DuckDBPyConnection, people: int) -> None:
         "CREATE TABLE adult AS SELECT row_number() OVER (ORDER BY i) - 1 AS k, i, id, name, phone, age, kind "
         "FROM person WHERE age BETWEEN 24 AND 65 AND NOT dead ORDER BY i"
     )
-    adults = con.execute("SELECT count(*) FROM adult").fetchone()[0]
+    adults = count(con, "SELECT count(*) FROM adult")
     con.execute(f"""
     CREATE TABLE firm AS
     WITH a AS (

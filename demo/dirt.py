@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import duckdb
 
+from .city import count
 from .vocabulary import VARIANTS
 
 REJECT, WARN, REPAIR, CONFLICT, STRUCTURE = "reject", "warn", "repair", "conflict", "structure"
@@ -251,8 +252,7 @@ def soil(con: duckdb.DuckDBPyConnection, dataset: str, table: str) -> None:
 
     A rate always means at least one row while eligible rows last, so small cities show every fault.
     """
-    total = con.execute(f"SELECT count(*) FROM {table}").fetchone()
-    rows = total[0] if total else 0
+    rows = count(con, f"SELECT count(*) FROM {table}")
     for index, fault in enumerate(FAULTS.get(dataset, [])):
         wanted = max(1, round(rows * fault.rate))
         where = fault.where.format(c=fault.column)

@@ -14,6 +14,7 @@ import yaml
 
 from . import city, dirt, sources, tables
 from .catalogue import write_catalogue
+from .city import count
 from .sources import Item, Writer
 
 Progress = Callable[[float, str], None]
@@ -90,7 +91,7 @@ def _stage(
     for then in range(2, day + 1):
         stamp = f"strftime(today()::TIMESTAMP + to_days({then - 2}) + to_seconds(n(_k, 'stamp', 32400, 63000)), '%Y-%m-%d %H:%M:%S')"
         sets = [f"update_time = {stamp}"] if stamped else []
-        inserted = _count(con, f"SELECT count(*) FROM stage WHERE _event = 'insert{then}'")
+        inserted = count(con, f"SELECT count(*) FROM stage WHERE _event = 'insert{then}'")
         if sets:
             con.execute(f"UPDATE stage SET {sets[0]} WHERE _event = 'insert{then}'")
         updated = 0
@@ -98,9 +99,9 @@ def _stage(
             changed = MUTABLE[mutable].format(day=f"'{then}'")
             sets.append(f"{mutable} = {changed}")
             con.execute(f"UPDATE stage SET {', '.join(sets)} WHERE _event = 'update{then}'")
-            updated = _count(con, f"SELECT count(*) FROM stage WHERE _event = 'update{then}'")
+            updated = count(con, f"SELECT count(*) FROM stage WHERE _event = 'update{then}'")
         if then == day:
-            deleted = _count(con, f"SELECT count(*) FROM stage WHERE _event = 'delete{then}'")
+            deleted = count(con, f"SELECT count(*) FROM stage WHERE _event = 'delete{then}'")
             changes = {"inserts": inserted, "updates": updated, "deletes": deleted}
     hidden = [f"'insert{d}'" for d in range(day + 1, LAST_DAY + 2)] + [
         f"'delete{d}'" for d in range(2, day + 1)
@@ -109,17 +110,12 @@ def _stage(
     return "stage", changes
 
 
-def _count(con: duckdb.DuckDBPyConnection, sql: str) -> int:
-    row = con.execute(sql).fetchone()
-    return int(row[0]) if row else 0
-
-
 def _duplicate(con: duckdb.DuckDBPyConnection, name: str, items: list[Item]) -> int:
     """Give a known share of clean rows a second, newer copy under the same key."""
     rate = dirt.DUPLICATES.get(name)
     if not rate:
         return 0
-    wanted = max(1, round(_count(con, "SELECT count(*) FROM stage") * rate))
+    wanted = max(1, round(count(con, "SELECT count(*) FROM stage") * rate))
     columns = ", ".join(i.name for i in items)
     values = ", ".join(
         f"strftime({i.name}::TIMESTAMP + to_minutes(5), '%Y-%m-%d %H:%M:%S')" if i.name == "update_time" else i.name
@@ -132,7 +128,7 @@ def _duplicate(con: duckdb.DuckDBPyConnection, name: str, items: list[Item]) -> 
     con.execute(
         "CREATE OR REPLACE TABLE stage AS SELECT row_number() OVER (ORDER BY _n, _kind NULLS FIRST) AS _n, * EXCLUDE (_n) FROM stage ORDER BY 1"
     )
-    return _count(con, "SELECT count(*) FROM stage WHERE _kind = 'duplicate'")
+    return count(con, "SELECT count(*) FROM stage WHERE _kind = 'duplicate'")
 
 
 def _dataset_truth(
@@ -157,7 +153,7 @@ def _dataset_truth(
             }
         )
     return {
-        "rows": _count(con, "SELECT count(*) FROM stage"),
+        "rows": count(con, "SELECT count(*) FROM stage"),
         "duplicates": counts.get("duplicate", 0),
         "faults": faults,
         "to_reject": sum(f["count"] for f in faults if f["verdict"] == dirt.REJECT),
@@ -183,7 +179,7 @@ def _expected(found: dict[str, Any], items: list[Item], source: sources.Source) 
 
 def _cross_truth(con: duckdb.DuckDBPyConnection) -> dict[str, Any]:
     """What can be seen only between departments; clean rows of kept copies are compared."""
-    one = lambda sql: _count(con, sql)  # noqa: E731
+    one = lambda sql: count(con, sql)  # noqa: E731
     return {
         "name_differs_police_insurance": one("SELECT count(*) FROM keep_ga_residents a JOIN keep_rs_insured b USING (citizen_number) WHERE trim(replace(a.name, '　', ' ')) <> trim(replace(b.name, '　', ' '))"),
         "name_differs_police_medical": one("SELECT count(*) FROM keep_ga_residents a JOIN keep_yb_insured b USING (citizen_number) WHERE trim(replace(a.name, '　', ' ')) <> trim(replace(b.name, '　', ' '))"),

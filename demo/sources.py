@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit, urlunsplit
 
 import duckdb
 import psycopg
@@ -20,6 +21,7 @@ from openpyxl import Workbook
 from openpyxl.cell import WriteOnlyCell
 from openpyxl.styles import Alignment, Font
 
+from .city import count
 from .dirt import EMPTY_ROWS, FAULTS
 
 
@@ -267,7 +269,7 @@ class Writer:
         faults = self._faults(dataset)
         declared = FAULTS.get(dataset, [])
         names = [item.name for item in items]
-        total = self.con.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+        total = count(self.con, f"SELECT count(*) FROM {table}")
         empty, blanks = self._empty_lines(dataset, total), 0
         codec = {"UTF-16": "utf-16-le", "UTF-8-SIG": "utf-8"}.get(encoding, encoding)
         with self._path(source.place).open("wb") as handle:
@@ -351,7 +353,7 @@ class Writer:
                 ]
             )
         sheet.append([cell(item.title) for item in items])
-        total = self.con.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+        total = count(self.con, f"SELECT count(*) FROM {table}")
         empty = self._empty_lines(dataset, total)
         for number, row in enumerate(self._rows(items, table), 1):
             sheet.append(
@@ -423,6 +425,15 @@ def _json(value: str, type_: str) -> Any:
     return value
 
 
+def _without_password(dsn: str) -> str:
+    """The address of a database as it may stand in a file."""
+    parts = urlsplit(dsn)
+    if parts.password is None:
+        return dsn
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{parts.username}@{host}"))
+
+
 def entry(
     dataset: str, title: str, provider: str, dsn: str, as_of: dt.date, rows: int
 ) -> dict[str, Any]:
@@ -430,7 +441,7 @@ def entry(
     source = SOURCES[dataset]
     found: dict[str, Any] = {
         "dataset": dataset, "title": title, "provider": provider, "kind": source.kind,
-        "location": dsn if source.kind == "postgresql" else source.place,
+        "location": _without_password(dsn) if source.kind == "postgresql" else source.place,
         "table": f"{source.place}.{source.table}" if source.kind == "postgresql" else source.table,
         "options": source.options, "mode": source.mode, "watermark": source.watermark or None,
         "schedule": source.cron or None,

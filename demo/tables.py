@@ -67,10 +67,10 @@ def queries() -> dict[str, str]:
     )
     put(
         "ga_floating",
-        """SELECT p.i AS _k, id AS citizen_number, name, sex, birth AS birth_date, nationality, '外省市' || region0 AS registered_address, region0 AS region_code,
+        """SELECT p.i AS _k, id AS citizen_number, name, sex, birth AS birth_date, nationality, o.origin || surname(i,'vil') || pick(['庄','村','楼','集','湾'], i, 'vil2') || n(i,'vil3',1,200)::VARCHAR || '号' AS registered_address, region0 AS region_code,
       address AS residence_address, town AS town_code, code AS village_code, CASE WHEN u(i,'rr') < .62 THEN '1' WHEN u(i,'rr') < .8 THEN '2' ELSE pick(['3','4','5','6','9'], i, 'rr2') END AS residence_reason,
       ago(n(i,'come',10,2500)) AS moved_in_on, phone, job.unit AS work_unit, moment(i, 'gf', n(i,'gfu',1,900)) AS update_time
-      FROM person p LEFT JOIN job USING (i) WHERE kind = 'F'""",
+      FROM person p JOIN origin o ON o.region = p.region0 LEFT JOIN job USING (i) WHERE kind = 'F'""",
     )
     put(
         "ga_residence_permits",

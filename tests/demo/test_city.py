@@ -39,8 +39,8 @@ def _content(path: Path) -> str:
     """A digest of what a file says; a workbook is a zip with times in it, so its cells count."""
     if path.suffix == ".xlsx":
         book = openpyxl.load_workbook(path, read_only=True)
-        told = [[list(row) for row in sheet.iter_rows(values_only=True)] for sheet in book]
-        return hashlib.sha256(repr(told).encode()).hexdigest()
+        cells = [[list(row) for row in sheet.iter_rows(values_only=True)] for sheet in book]
+        return hashlib.sha256(repr(cells).encode()).hexdigest()
     if path.suffix == ".sqlite":
         with sqlite3.connect(path) as db:
             return hashlib.sha256("\n".join(db.iterdump()).encode()).hexdigest()
