@@ -57,7 +57,12 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if _fast is not None and scope["path"].startswith(FAST_PATHS):
             await _fast(scope, receive, send)
         else:
-            await _slow(scope, receive, send)
+
+            async def hear() -> MutableMapping[str, Any]:
+                """granian's `receive` gives a future, and a2wsgi wants a coroutine."""
+                return await receive()
+
+            await _slow(scope, hear, send)
     elif scope["type"] == "lifespan":
         if _fast is not None:
             await _fast(scope, receive, send)
