@@ -53,11 +53,15 @@ def awaiting(viewer: Actor) -> tuple[list[Waiting], int, int]:
     return [Waiting(item, item_url(item)) for item in rows[:SHOWN]], total, late
 
 
-def own_datasets(viewer: Actor) -> list[collection.Row]:
-    """The datasets of the viewer's department that are (or should be) collected, the worst first."""
+def board(viewer: Actor) -> list[collection.Row]:
+    """Every dataset that is (or should be) collected, the worst first."""
+    return collection.board(viewer)
+
+
+def own_datasets(viewer: Actor, rows: list[collection.Row]) -> list[collection.Row]:
+    """Those rows of the board that are the viewer's department's."""
     if viewer.department is None or not viewer.may("collection.read"):
         return []
-    rows = collection.board(viewer)
     return [row for row in rows if row.resource.owner_id == viewer.department.pk]
 
 
@@ -78,11 +82,10 @@ class Figures:
     dead: list[collection.Row]
 
 
-def figures(viewer: Actor) -> Figures:
+def figures(viewer: Actor, board: list[collection.Row]) -> Figures:
     """How the city's data stand today; for those who may read the dashboard."""
     viewer.require("dashboard.read")
     published = Resource.objects.filter(state=Resource.PUBLISHED)
-    board = collection.board(viewer)
     good = sum(1 for r in board if r.state in ("fresh", "due"))
     bad = [r for r in board if r.state in ("late", "dead")]
     words, tone = rules.health_words(good, good + len(bad))

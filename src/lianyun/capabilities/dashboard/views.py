@@ -22,13 +22,14 @@ def home(request: HttpRequest) -> HttpResponse:
     actor = cast("Actor", request.actor)  # type: ignore[attr-defined]
     waiting, total, late = queries.awaiting(actor)
     city = actor.may("dashboard.read")
+    board = queries.board(actor) if city or actor.may("collection.read") else []
     context = {
         "greeting": rules.greeting(timezone.localtime().hour),
         "waiting": waiting,
         "waiting_total": total,
         "waiting_late": late,
-        "datasets": queries.own_datasets(actor)[: queries.SHOWN],
-        "figures": queries.figures(actor) if city else None,
+        "datasets": queries.own_datasets(actor, board)[: queries.SHOWN],
+        "figures": queries.figures(actor, board) if city else None,
         "charts": queries.charts(actor) if city else {},
         "recent": queries.recent(actor),
         "beginning": queries.beginning(actor) if city else [],

@@ -48,8 +48,8 @@
         areaStyle: s.kind === "area" ? { color: fill(BLUES[i] + "59", BLUES[i] + "05") } : undefined,
         itemStyle: BAD.test(row.name) ? { color: "#c8102e", borderRadius: s.kind === "stack" ? 0 : [4, 4, 0, 0] } : lines || s.kind === "stack" || s.series.length > 1 ? { color: BLUES[i % BLUES.length], borderRadius: s.kind === "stack" ? 0 : [4, 4, 0, 0] }
           : { color: flat ? fill("#0b55b0", "#1f86e6", true) : fill("#1f86e6", "#0b55b0"), borderRadius: flat ? [0, 5, 5, 0] : [5, 5, 0, 0] },
-        label: { show: !lines && s.series.length === 1 && row.values.length <= 16, position: flat ? "right" : "top", ...text, formatter: (p) => number(p.value) },
-        markLine: s.target !== null && i === 0 ? { symbol: "none", silent: true, label: { formatter: `目标 ${number(s.target)}${s.unit}`, position: "insideEndTop", ...text }, lineStyle: { color: "#c8102e", type: "dashed" }, data: [flat ? { xAxis: s.target } : { yAxis: s.target }] } : undefined,
+        label: { show: !lines && s.series.length === 1 && row.values.length <= (flat ? 24 : 16), position: flat ? "right" : "top", ...text, formatter: (p) => number(p.value) },
+        markLine: s.target !== null && i === 0 ? { symbol: "none", silent: true, label: { formatter: `目标 ${number(s.target)}${s.unit}`, position: flat ? "end" : "insideEndTop", ...text }, lineStyle: { color: "#c8102e", type: "dashed" }, data: [flat ? { xAxis: s.target } : { yAxis: s.target }] } : undefined,
       })) };
   };
 
