@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from django.contrib.postgres.search import TrigramWordSimilarity
-from django.db.models import BooleanField, Count, F, FloatField, Q, QuerySet
+from django.db.models import BooleanField, Count, F, IntegerField, Q, QuerySet, Window
 from django.db.models.expressions import RawSQL
 
 from lianyun.kernel.access import ANONYMOUS, Actor, UserError
@@ -34,7 +34,8 @@ _UNTOLD = ("case.opened", "case.closed", "resource.settled")
 _REVIEWERS = ("catalogue.review_register", "catalogue.review_publish")
 _LEVEL_LENGTHS = (1, 3, 6, 8)
 _HELD = '"kernel_resource"."search" @@ %s::tsquery'
-_RANK = 'ts_rank(\'{0.05,0.2,0.4,1.0}\', "kernel_resource"."search", %s::tsquery)'
+_HEADING = '"catalogue_entry"."heading"'
+_TEXT = '"catalogue_entry"."text"'
 
 
 @lru_cache(maxsize=4096)
@@ -159,29 +160,33 @@ def _matching(rows: QuerySet[Resource], text: str) -> QuerySet[Resource]:
 
 
 def _ranked(rows: QuerySet[Resource], text: str) -> QuerySet[Resource]:
-    query = words.query(text) or ""
-    rank = RawSQL(
-        'ts_rank(\'{0.05,0.2,0.4,1.0}\', "kernel_resource"."search", %s::tsquery)',
-        [query],
-        output_field=FloatField(),
-    )
-    whole = RawSQL(
-        '(strpos("catalogue_entry"."heading", %s) > 0)', [words.fold(text)], BooleanField()
-    )
-    return rows.annotate(whole=whole, rank=rank).order_by("-whole", "-rank", "code")
+    """Best first: the words as written in the name, then by where each stands in the entry's text.
+
+    That text begins with the name, then code, department and class, then the items, so that an
+    earlier place is a better match.
+    """
+    whole = RawSQL(f"(strpos({_HEADING}, %s) > 0)", [words.fold(text)], BooleanField())
+    pieces = words.pieces(text)[:6]
+    each = f"COALESCE(NULLIF(strpos({_TEXT}, %s), 0), 9999)"
+    place = RawSQL(" + ".join([each] * len(pieces)), pieces, IntegerField())
+    return rows.order_by(whole.desc(), place.asc(), "code")
 
 
 def _similar(rows: QuerySet[Resource], text: str) -> QuerySet[Resource]:
     """Entries that hold the text as written, or some of its words, or a name that resembles it."""
-    folded = words.fold(text)
+    folded = words.fold(text)[:80]
     some = words.query(text, every=False) or "''"
-    rank = RawSQL(_RANK, [some], output_field=FloatField())
     held = RawSQL(_HELD, [some], output_field=BooleanField())
-    return (
-        rows.annotate(near=TrigramWordSimilarity(folded, "entry__heading"), rank=rank)
-        .filter(Q(entry__text__contains=folded) | Q(near__gt=0.34) | Q(held))
-        .order_by("-rank", "-near", "code")
+    return rows.annotate(near=TrigramWordSimilarity(folded, "entry__heading")).filter(
+        Q(entry__text__contains=folded) | Q(near__gt=0.34) | Q(held)
     )
+
+
+def _likest(rows: QuerySet[Resource], text: str) -> QuerySet[Resource]:
+    pieces = words.pieces(text)[:6]
+    each = f"(strpos({_TEXT}, %s) > 0)::int"
+    hits = RawSQL(" + ".join(["0", *[each] * len(pieces)]), pieces, IntegerField())
+    return rows.order_by(hits.desc(), "-near", "code")
 
 
 @dataclass(frozen=True)
@@ -200,15 +205,37 @@ class Page:
         return max(-(-self.total // self.size), 1)
 
 
-def _found(viewer: Actor, f: Filters) -> tuple[QuerySet[Resource], bool]:
-    """The rows of a list, unordered, and whether they were found by resemblance only."""
-    rows = _narrow(visible(viewer), f)
-    if not f.q.strip():
-        return rows, False
-    exact = _matching(rows, f.q)
-    if len(words.fold(f.q)) < 3 or exact.exists():
-        return exact, False
-    return _similar(rows, f.q), True
+def _loose(viewer: Actor, text: str) -> bool:
+    """Whether nothing at all holds every word of the text, so that resemblance must do."""
+    if len(words.fold(text)) < 3:
+        return False
+    return not _matching(visible(viewer), text).exists()
+
+
+def _found(rows: QuerySet[Resource], text: str, loose: bool) -> QuerySet[Resource]:
+    """Those of the rows that the words find, unordered."""
+    if not text.strip():
+        return rows
+    return _similar(rows, text) if loose else _matching(rows, text)
+
+
+def _ordered(rows: QuerySet[Resource], text: str, loose: bool, sort: str) -> QuerySet[Resource]:
+    if sort in SORTS:
+        return rows.order_by(*SORTS[sort])
+    if not text.strip():
+        return rows.order_by("code")
+    return _likest(rows, text) if loose else _ranked(rows, text)
+
+
+def _slice(rows: QuerySet[Resource], page: int, size: int) -> tuple[list[int], int]:
+    """Ids of one page and the number of all rows, in one narrow query."""
+    start = (page - 1) * size
+    # The join is needed even where no filter names it, because the order reads its text.
+    counted = rows.filter(entry__isnull=False).annotate(total=Window(Count("pk")))
+    got = list(counted.values_list("pk", "total")[start : start + size])
+    if got or start == 0:
+        return [pk for pk, _ in got], got[0][1] if got else 0
+    return [], rows.order_by().count()
 
 
 def search(
@@ -224,19 +251,23 @@ def search(
     婚姻 and 婚姻登記 both find; names, codes, items, departments, classes and pinyin initials match.
     """
     f = filters or Filters()
-    rows, loose = _found(viewer, f)
-    total = rows.count()
-    if sort in SORTS:
-        rows = rows.order_by(*SORTS[sort])
-    elif f.q.strip() and not loose:
-        rows = _ranked(rows, f.q)
-    page = min(max(page, 1), max(-(-total // size), 1))
-    start = (page - 1) * size
-    rows = rows.annotate(brief=F("data__summary"))
-    shown = rows.select_related("owner", "entry__category").defer(
-        "search", "entry__text", "entry__draft", "data"
+    base, loose, page = _narrow(visible(viewer), f), False, max(page, 1)
+    ids, total = _slice(_ordered(_found(base, f.q, False), f.q, False, sort), page, size)
+    if not total and f.q.strip() and _loose(viewer, f.q):
+        loose = True
+        ids, total = _slice(_ordered(_found(base, f.q, True), f.q, True, sort), page, size)
+    last = max(-(-total // size), 1)
+    if page > last:
+        page = last
+        ids, _ = _slice(_ordered(_found(base, f.q, loose), f.q, loose, sort), page, size)
+    shown = (
+        Resource.objects.filter(pk__in=ids)
+        .annotate(brief=F("data__summary"))
+        .select_related("owner", "entry__category")
+        .defer("search", "entry__text", "entry__draft", "data")
     )
-    return Page(list(shown[start : start + size]), total, page, size, loose)
+    by_id = {r.pk: r for r in shown}
+    return Page([by_id[pk] for pk in ids if pk in by_id], total, page, size, loose)
 
 
 def public_search(
@@ -278,61 +309,81 @@ class Facet:
         return next((c for c in self.choices if c.chosen), None)
 
 
-def facets(viewer: Actor, filters: Filters | None = None) -> list[Facet]:
+_DIMENSIONS = {
+    "category": "entry__category__code",
+    "department": "owner__slug",
+    "share": "entry__share_type",
+    "opened": "entry__open_type",
+    "cycle": "entry__cycle",
+    "level": "level",
+    "state": "state",
+}
+
+
+def facets(
+    viewer: Actor, filters: Filters | None = None, *, loose: bool | None = None
+) -> list[Facet]:
     """For each dimension the values and their counts under all other filters.
 
-    A count is the length of the list that choosing the value gives.
+    A count is the length of the list that choosing the value gives. `loose` is what the search
+    found out about its words; without it this asks for itself.
     """
     f = filters or Filters()
-
-    def counted(key: str, column: str) -> dict[Any, int]:
-        rows, _ = _found(viewer, replace(f, **{key: ""}))
-        found = rows.order_by().values(value=F(column)).annotate(n=Count("pk"))
-        return {row["value"]: row["n"] for row in found}
-
-    def facet(key: str, title: str, column: str, labels: Mapping[Any, str] | None) -> Facet:
-        got = counted(key, column)
-        chosen = getattr(f, key)
-        order = list(labels) if labels is not None else sorted(got, key=lambda v: -got[v])
-        choices = [
-            Choice(str(v), (labels or {}).get(v, str(v)), got.get(v, 0), str(v) == chosen)
-            for v in order
-            if got.get(v) or str(v) == chosen
+    if loose is None:
+        loose = bool(f.q.strip()) and _loose(viewer, f.q)
+    rows = _found(visible(viewer), f.q, loose).order_by().values_list(*_DIMENSIONS.values())
+    chosen = [getattr(f, key) for key in _DIMENSIONS]
+    counts: dict[str, dict[Any, int]] = {key: {} for key in _DIMENSIONS}
+    for row in rows:
+        # A row that fails one filter only counts in that filter's own dimension.
+        fails = [
+            at
+            for at, wanted in enumerate(chosen)
+            if wanted
+            and not (str(row[at]).startswith(wanted) if at == 0 else str(row[at]) == wanted)
         ]
-        return Facet(key, title, choices)
-
+        if len(fails) > 1:
+            continue
+        for at, key in enumerate(_DIMENSIONS):
+            if not fails or fails[0] == at:
+                got = counts[key]
+                got[row[at]] = got.get(row[at], 0) + 1
     shorts = dict(Party.objects.filter(kind=Party.DEPARTMENT).values_list("slug", "short"))
-    by_department = counted("department", "owner__slug")
-    departments = [
-        Choice(s, shorts.get(s, s), n, s == f.department)
-        for s, n in sorted(by_department.items(), key=lambda e: (-e[1], e[0]))
-    ]
-    return [
-        _class_facet(viewer, f),
-        Facet("department", "提供部门", departments),
-        facet("share", "共享类型", "entry__share_type", rules.SHARE),
-        facet("opened", "开放属性", "entry__open_type", rules.OPEN),
-        facet("cycle", "更新周期", "entry__cycle", {c: c for c in rules.CYCLES}),
-        facet("level", "安全分级", "level", rules.LEVELS),
-        facet("state", "状态", "state", dict(Resource.STATES)),
-    ]
+    largest = sorted(counts["department"].items(), key=lambda e: (-e[1], e[0]))
+    named = {slug: shorts.get(slug, slug) for slug, _ in largest}
+    if f.department and f.department not in named:
+        named[f.department] = shorts.get(f.department, f.department)
+    labels: dict[str, tuple[str, Mapping[Any, str]]] = {
+        "department": ("提供部门", named),
+        "share": ("共享类型", rules.SHARE),
+        "opened": ("开放属性", rules.OPEN),
+        "cycle": ("更新周期", {c: c for c in rules.CYCLES}),
+        "level": ("安全分级", rules.LEVELS),
+        "state": ("状态", dict(Resource.STATES)),
+    }
+    out = [_class_facet(counts["category"], f)]
+    for key, (title, values) in labels.items():
+        wanted = getattr(f, key)
+        choices = [
+            Choice(str(v), label, counts[key].get(v, 0), str(v) == wanted)
+            for v, label in values.items()
+            if counts[key].get(v) or str(v) == wanted
+        ]
+        out.append(Facet(key, title, choices))
+    return out
 
 
-def _class_facet(viewer: Actor, f: Filters) -> Facet:
+def _class_facet(found: Mapping[str, int], f: Filters) -> Facet:
     """The chosen class's line of ancestors and its children, each with its count."""
-    rows, _ = _found(viewer, replace(f, category=""))
     counts: dict[str, int] = {}
-    found = rows.order_by().values(category=F("entry__category__code")).annotate(n=Count("pk"))
-    for row in found:
+    for code, n in found.items():
         for length in _LEVEL_LENGTHS:
-            if length <= len(row["category"]):
-                counts[row["category"][:length]] = (
-                    counts.get(row["category"][:length], 0) + row["n"]
-                )
-    line = [f.category[:n] for n in _LEVEL_LENGTHS if n < len(f.category)] if f.category else []
+            if length <= len(code):
+                counts[code[:length]] = counts.get(code[:length], 0) + n
+    here = len(f.category)
+    line = [f.category[:n] for n in _LEVEL_LENGTHS if n < here]
     if f.category:
         line.append(f.category)
-    here = len(f.category)
     below = next((n for n in _LEVEL_LENGTHS if n > here), 0)
     shown = line + sorted(c for c in counts if len(c) == below and c.startswith(f.category))
     names = dict(CatalogueClass.objects.filter(code__in=shown).values_list("code", "name"))
@@ -641,7 +692,9 @@ def matched_items(viewer: Actor, rows: Iterable[Resource], text: str) -> dict[in
 
 def export_entries(viewer: Actor, filters: Filters | None = None) -> list[dict[str, Any]]:
     """The content of every entry of a list, in the order of codes."""
-    rows, _ = _found(viewer, filters or Filters())
+    f = filters or Filters()
+    loose = bool(f.q.strip()) and _loose(viewer, f.q)
+    rows = _found(_narrow(visible(viewer), f), f.q, loose)
     return contents(viewer, rows.select_related("owner", "entry__category").order_by("code"))
 
 

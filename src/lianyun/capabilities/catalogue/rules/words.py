@@ -19,7 +19,6 @@ from pypinyin import Style, lazy_pinyin
 
 _RUNS = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]+|[a-z0-9]+(?:[_./-][a-z0-9]+)*")
 _PARTS = re.compile(r"[_./-]")
-WEIGHTS = "ABCD"
 
 
 @cache
@@ -76,19 +75,16 @@ def _quoted(lexeme: str) -> str:
 
 
 def vector(title: str, names: Iterable[str], items: Iterable[str], summary: str = "") -> str:
-    """A tsvector literal: title weighs A, department, class and codes B, items C, summary D."""
-    weight: dict[str, str] = {}
-    named = list(names)
-    groups = (
-        lexemes(title),
-        set().union(*(lexemes(n) for n in named), *(sounds(t) for t in (title, *named))),
-        set().union(*(lexemes(i) for i in items)),
-        lexemes(summary),
+    """A tsvector literal of everything an entry is found by.
+
+    It has no positions: ranking reads the folded text (see `place` in the queries), which is a
+    third of the size and never compressed, so that a word of a thousand entries stays fast.
+    """
+    named = [title, *names]
+    found: set[str] = set().union(
+        *(lexemes(text) for text in (*named, *items, summary)), *(sounds(text) for text in named)
     )
-    for letter, words in zip(WEIGHTS, groups, strict=True):
-        for word in words:
-            weight.setdefault(word, letter)
-    return " ".join(f"{_quoted(word)}:1{letter}" for word, letter in weight.items())
+    return " ".join(map(_quoted, sorted(found)))
 
 
 def _parts(word: str) -> list[str]:

@@ -51,7 +51,7 @@ def listing(request: ActorRequest) -> HttpResponse:
             ],
             "clear": _address(request, **{facet.key: ""}) if facet.chosen else "",
         }
-        for facet in queries.facets(request.actor, f)
+        for facet in queries.facets(request.actor, f, loose=found.loose)
     ]
     context = {
         "found": found,
