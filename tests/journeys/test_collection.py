@@ -105,6 +105,7 @@ def test_from_a_dirty_file_to_a_closed_case(
     tab: Any,
     accessible: Callable[[Any], None],
     tmp_path: Path,
+    fresh_lake: Any,
 ) -> None:
     file = tmp_path / "户籍人口.csv"
     file.write_bytes(dirty_file())

@@ -754,18 +754,20 @@ def spelled(title: str) -> str:
 
 
 def best_match(columns: Sequence[str], viewer: Actor) -> str:
-    """The dataset whose items the columns match best (at least half of them), or empty."""
-    best, most = "", 0.5
+    """The dataset of the viewer that a file's columns fit best, or empty.
+
+    Six columns of ten must be items of it, the key among them; of several, the one with most.
+    """
+    best, most = "", (0, 0.0)
     for resource in loadable(viewer).select_related("owner", "entry__category")[:200]:
-        items = [
-            ItemCheck(i["name"], i.get("title") or i["name"])
-            for i in content(resource).get("items") or ()
-        ]
-        if not items:
+        told = content(resource)
+        items = [ItemCheck(i["name"], i.get("title") or i["name"]) for i in told.get("items") or ()]
+        found = set(land.match_columns(columns, items).values())
+        if not found or not found >= set(told.get("key") or ()):
             continue
-        share = len(land.match_columns(columns, items)) / max(len(columns), len(items))
-        if share > most:
-            best, most = resource.name, share
+        fit = (len(found), len(found) / len(items))
+        if len(found) >= 0.6 * len(columns) and fit > most:
+            best, most = resource.name, fit
     return best
 
 
