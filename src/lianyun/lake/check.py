@@ -120,6 +120,9 @@ class Checked:
         default_factory=list
     )
     legacy: dict[str, str] = field(default_factory=dict)
+    plain_parts: dict[str, str] = field(default_factory=dict)
+    plain_typed: dict[str, str] = field(default_factory=dict)
+    not_plain: list[str] = field(default_factory=list)
 
     def columns(self) -> list[Column]:
         """The typed columns in order, companions for old numbers at the end."""
@@ -139,29 +142,45 @@ class Checked:
                 )
                 con.execute(f"INSERT INTO {quote(name)} VALUES {values}")
 
-    def _typed_rows(self, relation: str, carry: Sequence[str]) -> str:
+    def _typed_rows(self, relation: str, carry: Sequence[str], plain: bool = False) -> str:
         """SQL of the typed rows over `relation`, whose columns are the items' raw texts."""
         kept = "".join(f"{quote(c)}, " for c in carry)
 
         def named(parts: dict[str, str], prefix: str) -> str:
             return ", ".join(f"{sql} AS {quote(prefix + name)}" for name, sql in parts.items())
 
-        inner = f"SELECT {kept}{named(self.trimmed, 'u.')} FROM {relation}"
-        inner = f"SELECT {kept}{named(self.cleaned, 't.')} FROM ({inner})"
-        if self.parts:
-            inner = f"SELECT *, {named(self.parts, '')} FROM ({inner})"
+        parts, typed = self.parts, self.typed
+        if plain:
+            parts = self.plain_parts
+            typed = {name: self.plain_typed.get(name, "NULL") for name in self.typed}
+            texts = {i.name: f"nullif({quote(i.name)}, '')" for i in self.items}
+            inner = f"SELECT {kept}{named(texts, 't.')} FROM {relation}"
+        else:
+            inner = f"SELECT {kept}{named(self.trimmed, 'u.')} FROM {relation}"
+            inner = f"SELECT {kept}{named(self.cleaned, 't.')} FROM ({inner})"
+        if parts:
+            inner = f"SELECT *, {named(parts, '')} FROM ({inner})"
         if self.digits:
             inner = f"SELECT *, {named(self.digits, '')} FROM ({inner})"
-        third = ", ".join(f"{sql} AS {quote(name)}" for name, sql in self.typed.items())
+        third = ", ".join(f"{sql} AS {quote(name)}" for name, sql in typed.items())
         return f"SELECT *, {third} FROM ({inner})"
 
-    def bad(self) -> str:
+    def bad(self, plain: bool = False) -> str:
         """SQL that is TRUE when any check refuses the row (never NULL)."""
         conditions = [f.condition for f in self.failures if not f.warn]
+        if plain:
+            conditions += self.not_plain
         return " OR ".join(f"coalesce({c}, FALSE)" for c in conditions) or "FALSE"
 
-    def verdicts(self, relation: str, carry: Sequence[str] = ("_line",)) -> str:
-        """SQL: `carry`, the typed values, ``_ok`` and ``_warnings`` (codes joined by commas)."""
+    def verdicts(
+        self, relation: str, carry: Sequence[str] = ("_line",), *, plain: bool = False
+    ) -> str:
+        """SQL: `carry`, the typed values, ``_ok`` and ``_warnings`` (codes joined by commas).
+
+        With `plain` values are taken as they would be written by a machine: no spaces around,
+        no wide digits, ISO dates. It costs half; a row it finds good is good and typed the same,
+        a row it does not may still be good.
+        """
         warnings = [f for f in self.failures if f.warn]
         warned = "CAST(NULL AS VARCHAR)"
         if warnings:
@@ -173,8 +192,8 @@ class Checked:
         kept = ", ".join(quote(c) for c in carry)
         values = ", ".join(quote(c.name) for c in self.columns())
         return (
-            f"SELECT {kept}, {values}, NOT ({self.bad()}) AS _ok, {warned} AS _warnings "
-            f"FROM ({self._typed_rows(relation, carry)})"
+            f"SELECT {kept}, {values}, NOT ({self.bad(plain)}) AS _ok, {warned} AS _warnings "
+            f"FROM ({self._typed_rows(relation, carry, plain)})"
         )
 
     def reasons(self, relation: str, carry: Sequence[str] = ("_line",)) -> str:
@@ -205,10 +224,15 @@ def _trim(raw: str) -> str:
 
     Trimming by a set of wide characters is dear, so values that need none are told apart first.
     """
+    trimmed = f"nullif(trim({raw}, {literal(SPACES)}), '')"
+    return f"CASE WHEN {_spaced(raw)} THEN {trimmed} ELSE {raw} END"
+
+
+def _spaced(raw: str) -> str:
+    """SQL that is TRUE when a text is empty or has a space of any width at either end."""
     ends = " OR ".join(f"ends_with({raw}, {literal(space)})" for space in SPACES)
     starts = " OR ".join(f"starts_with({raw}, {literal(s)})" for s in SPACES if s > "!")
-    trimmed = f"nullif(trim({raw}, {literal(SPACES)}), '')"
-    return f"CASE WHEN {raw} < '!' OR {ends} OR {starts} THEN {trimmed} ELSE {raw} END"
+    return f"({raw} < '!' OR {ends} OR {starts})"
 
 
 def _shown(text: str) -> str:
@@ -306,7 +330,8 @@ class _Compiler:
                     f"ELSE {narrow} END"
                 )
             if letter != "L" and (item.check or item.domain is not None or letter not in "CMG"):
-                tokens = ", ".join(literal(n) for n in NO_VALUE)
+                codes = {c.code if isinstance(c, DomainCode) else str(c) for c in item.domain or ()}
+                tokens = ", ".join(literal(n) for n in NO_VALUE if n not in codes)
                 cleaned = (
                     f"CASE WHEN strlen({plain}) < 7 AND list_contains([{tokens}], upper({plain})) "
                     f"THEN NULL ELSE {cleaned} END"
@@ -360,7 +385,9 @@ class _Compiler:
 
     def characters(self, item: ItemCheck, text: str, value: str) -> None:
         parts = format_parts(item.format)
-        self.out.typed[item.name] = text
+        self.out.typed[item.name] = self.out.plain_typed[item.name] = text
+        if item.domain is None:
+            self.out.not_plain.append(_spaced(text))
         if parts.pattern and set(parts.pattern.lower()) <= set("an"):
             pattern = "".join({"a": "[A-Za-z]", "n": "[0-9]"}[c] for c in parts.pattern.lower())
             self.fail(
@@ -416,6 +443,8 @@ class _Compiler:
         word = KIND_NAMES[item.type.upper()[:1]]
         if kind == "BIGINT" or kind.endswith(",0)"):
             want = f"应为整数{f'（最多 {parts.high} 位）' if parts.high else ''}"
+            self.out.plain_typed[item.name] = f"TRY_CAST({text} AS {kind})"
+            self.out.not_plain.append(f"CAST({value} AS VARCHAR) <> {text}")
             self.out.typed[item.name] = (
                 f"CASE WHEN regexp_full_match({clean}, '[+-]?[0-9]+(\\.0*)?') "
                 f"THEN TRY_CAST({clean} AS {kind}) END"
@@ -424,6 +453,10 @@ class _Compiler:
             precision = kind[8:].split(",")[0]
             want = f"应为{word}（最多 {precision} 位，其中小数 {decimals} 位）"
             exact = f"TRY_CAST({clean} AS {kind})"
+            shape = f"[+-]?[0-9]+(\\.[0-9]{{1,{decimals}}})?"
+            self.out.plain_typed[item.name] = (
+                f"CASE WHEN regexp_full_match({text}, '{shape}') THEN TRY_CAST({text} AS {kind}) END"
+            )
             self.out.typed[item.name] = (
                 f"CASE WHEN length(rtrim(split_part({clean}, '.', 2), '0')) <= {decimals} "
                 f"OR contains(lower({clean}), 'e') THEN {exact} END"
@@ -445,6 +478,10 @@ class _Compiler:
     def double(self, item: ItemCheck, text: str, value: str) -> None:
         clean = self.cleaned(item, text)
         self.out.typed[item.name] = f"TRY_CAST({clean} AS DOUBLE)"
+        self.out.plain_typed[item.name] = (
+            f"CASE WHEN regexp_full_match({text}, '[+-]?[0-9]+(\\.[0-9]+)?') "
+            f"THEN TRY_CAST({text} AS DOUBLE) END"
+        )
         self.fail(
             item,
             "type",
@@ -467,6 +504,10 @@ class _Compiler:
             + text
             + ", ['%Y/%m/%d', '%Y年%m月%d日', '%Y.%m.%d', '%Y-%m-%d %H:%M:%S', "
             "'%Y/%m/%d %H:%M:%S', '%Y/%m/%d %H:%M', '%Y-%m-%dT%H:%M:%S', '%Y-%m-%d %H:%M:%S.%f', '%Y-%m-%d %H:%M'])"
+        )
+        self.out.plain_typed[item.name] = (
+            f"CASE WHEN strlen({text}) = 10 AND {text} BETWEEN '1' AND ':' "
+            f"THEN TRY_CAST({text} AS DATE) END"
         )
         whole = f"translate({text}, '０１２３４５６７８９／－', '0123456789/-')"
         serial = (
@@ -499,6 +540,11 @@ class _Compiler:
             "'%Y年%m月%d日 %H:%M', '%Y年%m月%d日%H时%M分', '%Y/%m/%d', '%Y年%m月%d日', '%Y.%m.%d', "
             "'%Y.%m.%d %H:%M:%S', '%Y-%m-%d %H:%M:%S.%f', '%Y/%m/%d %H:%M:%S.%f']"
         )
+        self.out.plain_typed[item.name] = (
+            f"CASE WHEN strlen({text}) = 19 AND {text} BETWEEN '1' AND ':' "
+            f"AND substr({text}, 14, 1) = ':' AND substr({text}, 17, 1) = ':' "
+            f"THEN TRY_CAST({text} AS TIMESTAMP) END"
+        )
         serial = (
             f" WHEN regexp_full_match({text}, '[0-9]{{1,7}}(\\.[0-9]+)?') THEN {self.serial(text)}"
             if self.excel
@@ -524,7 +570,7 @@ class _Compiler:
     def logical(self, item: ItemCheck, text: str, value: str) -> None:
         yes = "'1','1.0','true','t','y','yes','是','有','真','√','on'"
         no = "'0','0.0','false','f','n','no','否','没有','假','×','off'"
-        self.out.typed[item.name] = (
+        self.out.plain_typed[item.name] = self.out.typed[item.name] = (
             f"CASE WHEN lower({text}) IN ({yes}) THEN TRUE "
             f"WHEN lower({text}) IN ({no}) OR {text} = '无' THEN FALSE END"
         )
@@ -546,6 +592,11 @@ class _Compiler:
             f"WHEN length({text}) = 15 AND regexp_full_match({text}, '[1-9][0-9]{{14}}') "
             f"THEN CAST(substr({text}, 1, 6) || '19' || substr({text}, 7, 9) AS BIGINT) END"
         )
+        self.out.plain_parts["s." + item.name] = (
+            f"CASE WHEN regexp_full_match({text}, '[1-9][0-9]{{16}}[0-9X]') "
+            f"THEN CAST(substr({text}, 1, 17) AS BIGINT) END"
+        )
+        self.out.plain_typed[item.name] = text
         right = quote("r." + item.name)
         self.out.digits["r." + item.name] = citizen_check_digit(shape)
         self.out.typed[item.name] = (
@@ -605,6 +656,9 @@ class _Compiler:
         old = f"(length({text}) IN (13, 15) AND regexp_full_match({text}, '[0-9]{{13,15}}'))"
         shape, right = quote("s." + item.name), credit_check_digit(text)
         self.out.parts["s." + item.name] = f"CASE WHEN {well} THEN {right} END"
+        self.out.plain_parts["s." + item.name] = self.out.parts["s." + item.name]
+        self.out.plain_typed[item.name] = text
+        self.out.not_plain.append(f"{text} IS NOT NULL AND {shape} IS NULL")
         if item.name in self.key:
             self.out.typed[item.name] = text
         else:
@@ -630,7 +684,7 @@ class _Compiler:
 
     def region(self, item: ItemCheck, text: str, value: str) -> None:
         """GB/T 2260 and longer statistical codes: digits, an allowed length, a known code."""
-        self.out.typed[item.name] = text
+        self.out.typed[item.name] = self.out.plain_typed[item.name] = text
         parts = format_parts(item.format)
         low, high = parts.low or 2, parts.high or 12
         well = f"regexp_full_match({text}, '[0-9]+') AND length({text}) BETWEEN {low} AND {high}"

@@ -34,7 +34,7 @@ import pyarrow.csv as arrow_csv
 
 from .shelves import LakeError, literal, load_extension, open_duckdb, quote
 
-BLOCK = 8 << 20
+BLOCK = 4 << 20
 SMALLEST = 64 << 10
 LONGEST_RECORD = 4 << 20
 SLICE = 20_000

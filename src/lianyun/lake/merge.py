@@ -37,6 +37,7 @@ from .shelves import (
     valid_name,
 )
 
+PLAIN_FROM = 20_000  # rows from which looking for the cheap reading pays
 MODES = ("full", "incremental", "append")
 CONTRACTS = ("evolve", "discard_value", "freeze", "discard_row")
 SYSTEM = [
@@ -278,21 +279,18 @@ class _Load:
         )
         checks.prepare(self.con)
         relation = self.relation()
-        rows, keys, legacy = self.look(checks, relation)
+        legacy = self.old_numbers(checks, relation)
         for item, companion in list(checks.legacy.items()):
             if item not in legacy and companion not in present:
                 del checks.legacy[item]
                 del checks.typed[companion]
-        self.tell(0.6, "looked")
         self.tables(checks)
-        simple = before == 0 and (rows == keys or self.mode == "append" or not self.spec.key)
-        if simple and not self.spec.key and self.mode != "append":
-            simple = False
-        counts = (
-            self.append_all(checks, relation)
-            if simple or self.mode == "append"
-            else self.merge(checks, relation, before)
-        )
+        self.plain = landed >= PLAIN_FROM and self.is_plain(checks, relation)
+        counts = None
+        if self.mode == "append" or (before == 0 and self.spec.key):
+            counts = self.append_all(checks, relation)
+        if counts is None:
+            counts = self.merge(checks, relation, before)
         self.tell(0.85, "登记问题数据")
         rejected = self.reject(checks)
         accepted = counts["inserted"] + counts["updated"] + counts["unchanged"]
@@ -415,32 +413,31 @@ class _Load:
         tests = [f"nullif(trim({quote(n)}), '') IS NOT NULL" for n in self.unwanted()]
         return " OR ".join(tests) or "FALSE"
 
-    def look(self, checks: Checked, relation: str) -> tuple[int, int, set[str]]:
-        """Rows, distinct keys, and which credit-code items hold old numbers."""
-        legacy = list(checks.legacy)
-        tests = "".join(
-            f", bool_or(length(trim({quote(n)})) IN (13, 15) "
-            f"AND regexp_full_match(trim({quote(n)}), '[0-9]+'))"
-            for n in legacy
+    def old_numbers(self, checks: Checked, relation: str) -> set[str]:
+        """The credit-code items in which old 15 or 13 digit numbers occur."""
+        names = list(checks.legacy)
+        if not names:
+            return set()
+        tests = ", ".join(f"bool_or(strlen({quote(n)}) BETWEEN 13 AND 17)" for n in names)
+        flags = self.one(f"SELECT {tests} FROM {relation}")
+        maybe = [name for name, flag in zip(names, flags, strict=True) if flag]
+        if not maybe:
+            return set()
+        # odd lengths are few: look closely, spaces and wide digits included
+        listed = ", ".join(f"bool_or({quote(checks.legacy[n])} IS NOT NULL)" for n in maybe)
+        odd = " OR ".join(f"strlen({quote(n)}) <> 18" for n in maybe)
+        flags = self.one(
+            f"SELECT {listed} FROM ({checks.verdicts(f'(FROM {relation} WHERE {odd})')})"
         )
-        if self.spec.key:
-            only = compile_checks(
-                [i for i in self.items if i.name in self.spec.key],
-                key=self.spec.key,
-                excel=self.source.excel,
-            )
-            only = replace(only, failures=[])
-            listed = ", ".join(quote(k) for k in self.spec.key)
-            row = self.one(
-                f"SELECT count(*), count(DISTINCT hash({listed})) FROM ({only.verdicts(relation)})"
-            )
-        else:
-            row = self.one(f"SELECT count(*), 0 FROM {relation}")
-        found: set[str] = set()
-        if legacy:
-            flags = self.one(f"SELECT 1{tests} FROM {relation}")[1:]
-            found = {name for name, flag in zip(legacy, flags, strict=True) if flag}
-        return int(row[0]), int(row[1]), found
+        return {name for name, flag in zip(maybe, flags, strict=True) if flag}
+
+    def is_plain(self, checks: Checked, relation: str) -> bool:
+        """Whether most of a sample is written plainly, so that the cheap reading pays."""
+        row = self.one(
+            "SELECT count(*), count(*) FILTER (_ok) FROM "
+            f"({checks.verdicts(f'(FROM {relation} LIMIT 4000)', plain=True)})"
+        )
+        return bool(row[0]) and row[1] >= 0.6 * row[0]
 
     def tables(self, checks: Checked) -> None:
         """Makes or extends trusted, changes and rejects."""
@@ -470,7 +467,7 @@ class _Load:
 
     # ------------------------------------------------------------ accepting
 
-    def insert(self, checks: Checked, relation: str, where: str) -> int:
+    def insert(self, checks: Checked, relation: str, where: str, plain: bool = False) -> int:
         """Inserts typed rows that pass and satisfy `where`; returns how many."""
         names = [c.name for c in checks.columns()]
         listed = ", ".join(quote(n) for n in names)
@@ -478,16 +475,38 @@ class _Load:
         carry = ["_line", *self.unwanted()]
         row = self.one(
             f"INSERT INTO {self.trusted} ({listed}, {system}) "
-            f"SELECT {listed}, {literal(self.batch)}, _line, CAST(now() AS TIMESTAMP), {row_hash(names)}, _warnings "
-            f"FROM ({checks.verdicts(relation, carry)}) WHERE _ok AND NOT ({self.stray()}){where}"
+            f"SELECT {listed}, {literal(self.batch)}, _line, CAST(now() AS TIMESTAMP), "
+            f"{row_hash(names)}, _warnings FROM ({checks.verdicts(relation, carry, plain=plain)}) "
+            f"WHERE _ok AND NOT ({self.stray()}){where}"
         )
         return int(row[0])
 
-    def append_all(self, checks: Checked, relation: str) -> dict[str, int]:
-        """The short way: every good row is new."""
-        inserted = self.insert(checks, relation, "")
+    def append_all(self, checks: Checked, relation: str) -> dict[str, int] | None:
+        """The short way: every good row is new. None, and nothing done, if keys repeat."""
+        inserted = 0
+        if self.plain:
+            inserted = self.insert(checks, relation, "", plain=True)
+            if inserted < int(self.one(f"SELECT count(*) FROM {relation}")[0]):
+                self.con.execute(
+                    "CREATE OR REPLACE TEMP TABLE remaining AS "
+                    f"SELECT _line FROM {self.raw} WHERE {self.mine} AND _problem IS NULL "
+                    f"AND _line NOT IN (SELECT _line FROM {self.trusted} WHERE {self.mine})"
+                )
+                rest = self.relation(" AND _line IN (SELECT _line FROM remaining)")
+                inserted += self.insert(checks, rest, "")
+        else:
+            inserted = self.insert(checks, relation, "")
+        if self.mode != "append":
+            listed = ", ".join(quote(k) for k in self.spec.key)
+            distinct = self.one(
+                f"SELECT count(DISTINCT hash({listed})) FROM {self.trusted} WHERE {self.mine}"
+            )
+            if distinct[0] < inserted:
+                self.con.execute(f"DELETE FROM {self.trusted} WHERE {self.mine}")
+                return None
         self.con.execute(
-            f"CREATE OR REPLACE TEMP VIEW accepted AS SELECT _line FROM {self.trusted} WHERE {self.mine}"
+            "CREATE OR REPLACE TEMP VIEW accepted AS "
+            f"SELECT _line FROM {self.trusted} WHERE {self.mine}"
         )
         self.con.execute("CREATE OR REPLACE TEMP TABLE clashes (_line BIGINT, others VARCHAR)")
         self.good = inserted
@@ -510,26 +529,32 @@ class _Load:
         k = ", ".join(f"k{i}" for i in range(width))
         mark = self.spec.watermark
         newest = f", {quote(mark)} AS mark" if mark else ", NULL AS mark"
-        self.con.execute(
-            f"CREATE OR REPLACE TEMP TABLE stage AS SELECT _line{key_sql}, {hashed} AS h, "
-            f"_ok AND NOT ({self.stray()}) AS ok, _warnings{newest} "
-            f"FROM ({checks.verdicts(relation, carry)})"
+        wanted = (
+            f"_line{key_sql}, {hashed} AS h, _ok AND NOT ({self.stray()}) AS ok, _warnings{newest}"
         )
+        source = f"({checks.verdicts(relation, carry, plain=self.plain)})"
+        self.con.execute(f"CREATE OR REPLACE TEMP TABLE stage AS SELECT {wanted} FROM {source}")
+        if self.plain and self.one("SELECT count(*) FROM stage WHERE NOT ok")[0]:
+            self.con.execute(
+                "CREATE OR REPLACE TEMP TABLE remaining AS SELECT _line FROM stage WHERE NOT ok"
+            )
+            self.con.execute("DELETE FROM stage WHERE NOT ok")
+            rest = self.relation(" AND _line IN (SELECT _line FROM remaining)")
+            self.con.execute(
+                f"INSERT INTO stage SELECT {wanted} FROM ({checks.verdicts(rest, carry)})"
+            )
         self.tell(0.7, "与已有数据比较")
-        order = "mark DESC NULLS LAST, _line DESC" if mark else "_line DESC"
+        winner = "arg_max(_line, (mark, _line))" if mark else "max(_line)"
         self.con.execute(
-            f"CREATE OR REPLACE TEMP TABLE twins AS SELECT {k}, "
-            f"arg_max(_line, (mark, _line)) AS winner, min(h) <> max(h) AS differ, "
-            f"left(string_agg(CAST(_line AS VARCHAR), '、' ORDER BY _line), 60) AS listed, "
-            "count(*) AS n FROM stage WHERE ok "
+            f"CREATE OR REPLACE TEMP TABLE repeated AS SELECT {k} FROM stage WHERE ok "
             f"GROUP BY {k} HAVING count(*) > 1"
-            if mark
-            else f"CREATE OR REPLACE TEMP TABLE twins AS SELECT {k}, max(_line) AS winner, "
-            "min(h) <> max(h) AS differ, "
-            "left(string_agg(CAST(_line AS VARCHAR), '、' ORDER BY _line), 60) AS listed, "
-            f"count(*) AS n FROM stage WHERE ok GROUP BY {k} HAVING count(*) > 1"
         )
-        del order
+        self.con.execute(
+            f"CREATE OR REPLACE TEMP TABLE twins AS SELECT {k}, {winner} AS winner, "
+            "min(h) <> max(h) AS differ, "
+            "left(string_agg(CAST(_line AS VARCHAR), '、' ORDER BY _line), 60) AS listed "
+            f"FROM stage SEMI JOIN repeated USING ({k}) WHERE ok GROUP BY {k}"
+        )
         same = " AND ".join(f"s.k{i} = w.k{i}" for i in range(width))
         clash = "FALSE" if mark else "w.differ"
         self.con.execute(

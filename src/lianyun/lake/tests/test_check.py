@@ -43,6 +43,9 @@ def judge(
         con.execute(f"FROM ({checks.verdicts('r')}) ORDER BY _line").to_arrow_table().to_pylist()
     )
     reasons = con.execute(f"FROM ({checks.reasons('r')}) ORDER BY _line").fetchall()
+    plain = con.execute(f"FROM ({checks.verdicts('r', plain=True)}) WHERE _ok").to_arrow_table()
+    for row in plain.to_pylist():
+        assert row == typed[row["_line"]]
     con.close()
     for row, told in zip(typed, reasons, strict=True):
         assert row["_ok"] == (not told[2])
