@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
+from lianyun.kernel import packs
 from lianyun.kernel.access import ANONYMOUS, Actor, roles
 from lianyun.kernel.case import work_items
 
@@ -45,7 +45,8 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     """Template variables of the frames; the menu is built only where a template asks for it."""
     actor = getattr(request, "actor", ANONYMOUS)
     now = timezone.localtime()
-    city = getattr(settings, "LIANYUN_CITY", "连云港市")
+    facts = packs.mapping("core", "city.yaml")
+    city = facts.get("name", "")
     return {
         "city": city,
         "actor": actor,
@@ -55,7 +56,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "display": display_choices(request),
         "menu": SimpleLazyObject(lambda: menu(actor, request.path)),
         "narrow": request.COOKIES.get("narrow") == "1",
-        "sample": getattr(settings, "LIANYUN_SAMPLE", True),
+        "sample": facts.get("sample", True),
         "portal_nav": SimpleLazyObject(lambda: _portal_nav(request)),
         "login_url": address("identity:login", "/login/"),
         "logout_url": address("identity:logout"),
