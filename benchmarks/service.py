@@ -85,8 +85,7 @@ async def same(scope: Any, receive: Any, send: Any) -> None:
         return
     key = scope["query_string"].partition(b"=")[2].decode()
     statement = os.environ["BENCH_STATEMENT"]
-    grant, client = int(os.environ["BENCH_GRANT"]), int(os.environ["BENCH_CLIENT"])
-    rows = await (await _pool()).fetch(statement, grant, client, key)
+    rows = await (await _pool()).fetch(statement, int(os.environ["BENCH_GRANT"]), key)
     await _answer(send, orjson.dumps(dict(rows[0].items()) if rows else None))
 
 
@@ -235,7 +234,7 @@ def _stage(rows: int) -> dict[str, Any]:
 
     told = asyncio.run(statement())
     connection.close()
-    return {"token": token, "keys": keys, "statement": told, "grant": grant.pk, "client": client.pk}
+    return {"token": token, "keys": keys, "statement": told, "grant": grant.pk}
 
 
 def _free_port() -> int:
@@ -308,7 +307,6 @@ def main() -> int:
             "BENCH_TOKEN": stage["token"],
             "BENCH_STATEMENT": stage["statement"],
             "BENCH_GRANT": str(stage["grant"]),
-            "BENCH_CLIENT": str(stage["client"]),
         }
         sides = {
             "bare": ("service:bare", "/"),

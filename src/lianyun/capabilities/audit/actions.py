@@ -45,12 +45,15 @@ async def append_calls(
     """
     async with connection_.transaction():
         await connection_.execute("SELECT pg_advisory_xact_lock($1)", CHAIN_LOCK)
-        if again:
+        if again and calls:
             there = {
                 r["uid"]
                 for r in await connection_.fetch(
-                    "SELECT uid FROM audit_callrecord WHERE uid = ANY($1::text[])",
+                    "SELECT uid FROM audit_callrecord WHERE at BETWEEN $2 AND $3"
+                    " AND uid = ANY($1::text[])",
                     [c[0] for c in calls],
+                    min(c[1] for c in calls),
+                    max(c[1] for c in calls),
                 )
             }
             calls = [c for c in calls if c[0] not in there]

@@ -192,7 +192,7 @@ def record(viewer: Actor, name: str, key: str, *, reveal: bool = False) -> list[
     return out
 
 
-def shown_key(name: str, key: str, *, reveal: bool = False) -> str:
+def shown_key(viewer: Actor, name: str, key: str, *, reveal: bool = False) -> str:
     """The record's own number as a page shows it."""
     one = rule(name)
     element = Element.objects.filter(code=one.key).first()

@@ -109,7 +109,7 @@ def record(request: ActorRequest, name: str) -> HttpResponse:
                 "values": values,
                 "asked": True,
                 "reveal": reveal,
-                "shown_key": queries.shown_key(name, key.strip().upper(), reveal=reveal),
+                "shown_key": queries.shown_key(viewer, name, key.strip().upper(), reveal=reveal),
             }
     return render(request, "libraries/record.html", context)
 

@@ -60,8 +60,7 @@ SELECT attname, format_type(atttypid, NULL) AS type FROM pg_attribute
 WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped
 """
 _IN_FORCE = """
-(SELECT FROM kernel_grant g JOIN services_client c ON c.grant_id = g.id
- WHERE g.id = $1 AND c.id = $2 AND c.closed_at IS NULL AND g.state = 'active'
+(SELECT FROM kernel_grant g WHERE g.id = $1 AND g.state = 'active'
    AND g.valid_from <= now() AND (g.valid_to IS NULL OR now() < g.valid_to))
 """
 _LEASE_ROW = """
@@ -179,10 +178,10 @@ def _statements(
         ]
         chosen = ", ".join(_quoted(c) for c in (*names, *hidden))
         tests = []
-        for at, c in enumerate(way, start=3):
+        for at, c in enumerate(way, start=2):
             text = types[c] in ("text", "character varying")
             tests.append(f"{_quoted(c)} = ${at}" + ("" if text else f"::text::{types[c]}"))
-        at = 3 + len(way)
+        at = 2 + len(way)
         for i, (c, limit) in enumerate(zip(scope, limits, strict=True)):
             tests.append(limit.replace(f"${{n{i}}}", f"${at}"))
             at += c in types
@@ -547,7 +546,7 @@ class Plane:
 
     async def fetch(self, right: Right, which: int, values: Sequence[str]) -> list[asyncpg.Record]:
         """The rows, or a refusal where the grant is no longer in force or the value is no value."""
-        arguments = (right.grant_id, right.client, *values, *right.scope_values)
+        arguments = (right.grant_id, *values, *right.scope_values)
         try:
             try:
                 found = await self.pool.fetch(right.statements[which], *arguments)
