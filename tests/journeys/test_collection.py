@@ -63,6 +63,7 @@ def people(city_database: None) -> dict[str, str]:
 
 
 def sign_in(tab: Any, site: str, username: str) -> None:
+    tab.set_default_timeout(60_000)
     tab.goto(f"{site}/workbench/")
     tab.fill("#id_username", username)
     tab.fill("#id_password", PASSWORD)

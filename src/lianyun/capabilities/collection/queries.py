@@ -555,20 +555,29 @@ def counted(outcome: merge.Outcome, resource: Resource) -> dict[str, Any]:
     """A lake outcome as a batch keeps it, with all rows of the dataset and its newest row's time."""
     items = content(resource).get("items") or ()
     stamp = next((i["name"] for i in items if i.get("element") == "update_time"), None)
-    newest = newest_row(outcome.dataset, stamp) if stamp else None
-    return {**outcome.as_dict(), "total": total_rows(outcome.dataset), "newest": newest}
+    total, newest = _extent(outcome.dataset, stamp)
+    return {**outcome.as_dict(), "total": total, "newest": newest}
 
 
-def newest_row(name: str, column: str) -> str | None:
-    """The latest time in a column of a dataset, not after now, as ISO text."""
+def total_rows(name: str) -> int:
+    """How many rows a dataset has in the lake; 0 where nothing was ever loaded."""
+    return _extent(name)[0]
+
+
+def _extent(name: str, stamp: str | None = None) -> tuple[int, str | None]:
+    """A dataset's rows, and the latest time in a column (not after tomorrow) as ISO text."""
     with adapters.lake().connect(read_only=True) as con:
-        if column not in table_columns(con, "trusted", name):
-            return None
-        row = con.execute(
-            f"SELECT CAST(max({quote(column)}) AS VARCHAR) FROM lake.trusted.{quote(name)} "
-            f"WHERE {quote(column)} <= CAST(now() AS TIMESTAMP) + INTERVAL 1 DAY"
-        ).fetchone()
-    return row[0] if row else None
+        have = table_columns(con, "trusted", name)
+        if not have:
+            return 0, None
+        latest = "NULL"
+        if stamp in have:
+            latest = (
+                f"CAST(max({quote(stamp)}) FILTER ({quote(stamp)} <= "
+                "CAST(now() AS TIMESTAMP) + INTERVAL 1 DAY) AS VARCHAR)"
+            )
+        row = con.execute(f"SELECT count(*), {latest} FROM lake.trusted.{quote(name)}").fetchone()
+    return (int(row[0]), row[1]) if row else (0, None)
 
 
 def _newest(found: Batch | None) -> dt.datetime | None:
@@ -579,15 +588,6 @@ def _newest(found: Batch | None) -> dt.datetime | None:
         return timezone.make_aware(dt.datetime.fromisoformat(str(told)))
     except ValueError:
         return None
-
-
-def total_rows(name: str) -> int:
-    """How many rows a dataset has in the lake; 0 where nothing was ever loaded."""
-    with adapters.lake().connect(read_only=True) as con:
-        if not table_columns(con, "trusted", name):
-            return 0
-        row = con.execute(f"SELECT count(*) FROM lake.trusted.{quote(name)}").fetchone()
-    return int(row[0]) if row else 0
 
 
 def masks(resource: Resource) -> dict[str, str]:

@@ -170,23 +170,19 @@ def rejects_csv(request: ActorRequest, code: str) -> HttpResponse:
     return answer
 
 
-def _grid(found: Any, viewer: Any, data: Any = None) -> list[dict[str, Any]]:
-    """The rows of the correction grid with the texts as sent or as arrived."""
+def _grid(rows: list[queries.Rejected]) -> list[dict[str, Any]]:
+    """The rows of the correction grid, cell by cell, as they arrived."""
     lines = []
-    for row in queries.rejected(found, viewer, limit=2000):
-        if row.corrected_by or not row.values:
-            continue
+    for row in [r for r in rows if r.values and not r.corrected_by][:GRID]:
         cells = [
             {
                 "title": title,
                 "name": f"v-{row.line}-{at}",
-                "value": (data.get(f"v-{row.line}-{at}") if data else value) or "",
+                "value": value or "",
             }
             for at, (title, value) in enumerate(row.values.items())
         ]
         lines.append({"line": row.line, "why": row.why, "cells": cells})
-        if len(lines) == GRID:
-            break
     return lines
 
 
@@ -194,14 +190,13 @@ def _grid(found: Any, viewer: Any, data: Any = None) -> list[dict[str, Any]]:
 def correct(request: ActorRequest, code: str) -> HttpResponse:
     """Correct rejected rows in a grid: what was changed is sent as a new batch."""
     found = queries.batch(code, request.actor)
-    request.actor.require("collection.run", found.resource.owner)
+    lines = _grid(queries.rejected(found, request.actor, limit=2000))
     if request.method == "POST" and once(request):
-        before = {line["line"]: line for line in _grid(found, request.actor)}
         rows = []
-        for line in _grid(found, request.actor, request.POST):
-            old = [c["value"] for c in before[line["line"]]["cells"]]
-            if [c["value"] for c in line["cells"]] != old:
-                rows.append((line["line"], {c["title"]: c["value"] for c in line["cells"]}))
+        for line in lines:
+            told = {c["title"]: request.POST.get(c["name"]) or "" for c in line["cells"]}
+            if list(told.values()) != [c["value"] for c in line["cells"]]:
+                rows.append((line["line"], told))
         made = actions.correct_rejected(found, rows, by=request.actor)
         messages.success(
             request, f"已提交 {len(rows)} 行：通过 {made.accepted}，仍拒收 {made.rejected}"
@@ -210,12 +205,7 @@ def correct(request: ActorRequest, code: str) -> HttpResponse:
     return render(
         request,
         "collection/correct.html",
-        {
-            "batch": found,
-            "resource": found.resource,
-            "lines": _grid(found, request.actor),
-            "most": GRID,
-        },
+        {"batch": found, "resource": found.resource, "lines": lines, "most": GRID},
     )
 
 
