@@ -186,7 +186,7 @@ def _likest(rows: QuerySet[Resource], text: str) -> QuerySet[Resource]:
     pieces = words.pieces(text)[:6]
     each = f"(strpos({_TEXT}, %s) > 0)::int"
     hits = RawSQL(" + ".join(["0", *[each] * len(pieces)]), pieces, IntegerField())
-    return rows.order_by(hits.desc(), "-near", "code")
+    return rows.order_by(hits.desc(), "-near", "code")  # type: ignore[misc]
 
 
 @dataclass(frozen=True)
