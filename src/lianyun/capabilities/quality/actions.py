@@ -124,7 +124,7 @@ def _note_healed(resource: Resource, batch: Batch, by: Actor) -> None:
     for case in queries.open_cases(resource, by):
         if batch.code in case.data.get("batches", []) or case.data.get("healed_by"):
             continue
-        if queries.outstanding(case) == 0:
+        if queries.outstanding(case, by) == 0:
             case.data = {**case.data, "healed_by": batch.code}
             case.save(update_fields=["data"])
             record("correction.healed", case, by=by, case=case, data={"batch": batch.code})
@@ -191,7 +191,7 @@ def answer_correction(*, item: WorkItem, outcome: str, note: str = "", by: Actor
     if outcome == "corrected":
         report = queries.report_of(case, by)
         if report is None:
-            left = queries.outstanding(case)
+            left = queries.outstanding(case, by)
             if left:
                 raise UserError(
                     f"还有 {left} 行没有更正，请先更正并重新归集，或选择“核实无误”并说明理由"

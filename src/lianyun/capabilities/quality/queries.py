@@ -52,11 +52,21 @@ def key_of(resource: Resource) -> tuple[str, ...]:
     return collection.dataset_spec(resource).key
 
 
+def _judged(outer: str) -> QuerySet[Batch]:
+    """A dataset's scored batches, the newest first, without those that only brought corrected rows.
+
+    A handful of corrected rows says nothing of the dataset as a whole.
+    """
+    return (
+        Batch.objects.filter(resource=OuterRef(outer), state=Batch.SUCCEEDED, score__isnull=False)
+        .exclude(source_ref__startswith="corrected:")
+        .order_by("-id")
+    )
+
+
 def latest_scores(department: Party | None = None) -> list[tuple[float | None, int]]:
     """(score, rows) of the newest good batch of every dataset, of one department or of all."""
-    newest = Batch.objects.filter(
-        resource=OuterRef("pk"), state=Batch.SUCCEEDED, score__isnull=False
-    ).order_by("-id")
+    newest = _judged("pk")
     rows = Resource.objects.filter(kind=Resource.DATASET)
     if department is not None:
         rows = rows.filter(owner=department)
@@ -93,9 +103,7 @@ class Standing:
 
 def standings(viewer: Actor) -> list[Standing]:
     """All departments with scored datasets, the worst first."""
-    newest = Batch.objects.filter(
-        resource=OuterRef("pk"), state=Batch.SUCCEEDED, score__isnull=False
-    ).order_by("-id")
+    newest = _judged("pk")
     rows = (
         Resource.objects.filter(kind=Resource.DATASET)
         .annotate(
@@ -134,8 +142,9 @@ def standings(viewer: Actor) -> list[Standing]:
     return sorted(out, key=lambda s: (s.score if s.score is not None else 101, s.name))
 
 
-def trend(dims: str = "", days: int = 60) -> list[tuple[str, float]]:
+def trend(viewer: Actor, dims: str = "", days: int = 60) -> list[tuple[str, float]]:
     """(day, score) of the city (`""`), a department (`department:ga`) or a dataset."""
+    viewer.require("quality.read")
     since = timezone.localdate() - dt.timedelta(days=days)
     rows = Measurement.objects.filter(indicator__code=SCORE, dims=dims, day__gte=since).order_by(
         "day"
@@ -145,7 +154,11 @@ def trend(dims: str = "", days: int = 60) -> list[tuple[str, float]]:
 
 def batch_scores(resource: Resource, viewer: Actor, last: int = 20) -> list[Batch]:
     """The dataset's last scored batches, oldest first."""
-    rows = Batch.objects.filter(resource=resource, state=Batch.SUCCEEDED).order_by("-id")[:last]
+    rows = (
+        Batch.objects.filter(resource=resource, state=Batch.SUCCEEDED)
+        .exclude(source_ref__startswith="corrected:")
+        .order_by("-id")[:last]
+    )
     return list(reversed(rows))
 
 
@@ -315,7 +328,7 @@ def _raw_key(batch: Batch, key: Sequence[str]) -> list[str]:
     return parts
 
 
-def outstanding(case: Case) -> int:
+def outstanding(case: Case, viewer: Actor) -> int:
     """How many of a case's offending rows are still wrong.
 
     A refused row is right when it was sent again corrected, when a later batch brought a row of the
@@ -325,7 +338,7 @@ def outstanding(case: Case) -> int:
     resource = _resource_of(case)
     rule = str(case.data.get("rule", ""))
     offending = _batches_of(case)
-    if resource is None or not offending:
+    if resource is None or not offending or not viewer.known:
         return 0
     later = list(
         Batch.objects.filter(
@@ -540,9 +553,7 @@ def department(slug: str, viewer: Actor) -> Party:
 
 def scored(owner: Party, viewer: Actor) -> list[Any]:
     """A department's datasets with their newest score, landed and rejected rows, worst first."""
-    newest = Batch.objects.filter(
-        resource=OuterRef("pk"), state=Batch.SUCCEEDED, score__isnull=False
-    ).order_by("-id")
+    newest = _judged("pk")
     return list(
         Resource.objects.filter(kind=Resource.DATASET, owner=owner)
         .annotate(

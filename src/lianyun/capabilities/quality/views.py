@@ -73,7 +73,7 @@ def home(request: ActorRequest) -> HttpResponse:
         first_column="部门",
     )
     trend = charts.one(
-        "line", "全市质量得分", queries.trend(), "分", target=98, first_column="日期"
+        "line", "全市质量得分", queries.trend(request.actor), "分", target=98, first_column="日期"
     )
     table = Table(
         request,
@@ -120,7 +120,7 @@ def department(request: ActorRequest, slug: str) -> HttpResponse:
     trend = charts.one(
         "line",
         "质量得分",
-        queries.trend(f"department:{slug}"),
+        queries.trend(request.actor, f"department:{slug}"),
         "分",
         target=98,
         first_column="日期",
@@ -325,7 +325,7 @@ def case(request: ActorRequest, code: str) -> HttpResponse:
             "report": queries.report_of(found, request.actor),
             "can_answer": can_answer,
             "form": form,
-            "left": queries.outstanding(found) if found.state != "closed" else 0,
+            "left": queries.outstanding(found, request.actor) if found.state != "closed" else 0,
             "columns": columns,
             "lines": lines,
             "batches": found.data.get("batches") or [],

@@ -86,7 +86,7 @@ def test_one_case_opened_joined_healed_closed(
     assert Case.objects.filter(data__rule="pay_positive").count() == 1
     case.refresh_from_db()
     assert case.data["batches"] == [first.code, second.code]
-    assert queries.outstanding(case) == 2
+    assert queries.outstanding(case, SYSTEM) == 2
     provider = officer("cz")
     with pytest.raises(UserError, match="还有 2 行没有更正"):
         actions.answer_correction(item=item, outcome="corrected", by=provider)
@@ -94,7 +94,7 @@ def test_one_case_opened_joined_healed_closed(
         actions.answer_correction(item=item, outcome="corrected", by=officer("jy"))
     third = load("B,5,好\nD,1,好\n")
     case.refresh_from_db()
-    assert queries.outstanding(case) == 0
+    assert queries.outstanding(case, SYSTEM) == 0
     assert case.data["healed_by"] == third.code
     actions.answer_correction(item=item, outcome="corrected", by=provider)
     run_jobs()
@@ -114,16 +114,16 @@ def test_warned_rows_heal_when_replaced(payments: Resource, load: Callable[..., 
     assert batch.rejected == 0
     assert batch.score == pytest.approx(85.0)
     case = rule_case("pay_status")
-    assert queries.outstanding(case) == 1
+    assert queries.outstanding(case, SYSTEM) == 1
     load("A,1,好\n")
-    assert queries.outstanding(case) == 0
+    assert queries.outstanding(case, SYSTEM) == 0
 
 
 def test_corrected_rejects_heal_their_case(payments: Resource, load: Callable[..., Batch]) -> None:
     batch = load("A,1,好\nB,-5,好\n")
     case = rule_case("pay_positive")
     collection.correct_rejected(batch, [(3, {"编号": "B2", "金额": "5", "状态": "好"})], by=SYSTEM)
-    assert queries.outstanding(case) == 0
+    assert queries.outstanding(case, SYSTEM) == 0
 
 
 def test_assessing_twice_finds_nothing_new(
@@ -171,7 +171,7 @@ def test_a_receiver_reports_a_wrong_value(
 
 def browser(actor: Actor) -> Client:
     users: Any = get_user_model().objects
-    user = users.create_user(f"u{actor.party.pk}", "correct-horse-9", party=actor.party)
+    user = users.create(username=f"u{actor.party.pk}", party=actor.party)
     users.filter(pk=user.pk).update(must_change=False)
     client = Client()
     client.force_login(user)
