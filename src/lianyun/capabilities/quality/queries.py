@@ -167,9 +167,7 @@ def batch_scores(resource: Resource, viewer: Actor, last: int = 20) -> list[Batc
 
 def newest_findings() -> QuerySet[Finding]:
     """The findings of every dataset's newest batch."""
-    newest = Batch.objects.filter(resource=OuterRef("resource"), state=Batch.SUCCEEDED).order_by(
-        "-id"
-    )
+    newest = _judged("resource")
     return (
         Finding.objects.annotate(newest=Subquery(newest.values("pk")[:1]))
         .filter(batch=F("newest"))
