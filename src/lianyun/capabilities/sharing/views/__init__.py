@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST
@@ -465,8 +466,13 @@ def grant(request: ActorRequest, code: str) -> HttpResponse:
                 ("使用部门", str(found.grantee)),
                 ("用途", terms.get("purpose", ""), "full"),
                 ("使用依据", terms.get("basis", ""), "full"),
-                ("有效期", f"{found.valid_from:%Y-%m-%d} 起"),
-                ("到期", f"{found.valid_to:%Y-%m-%d %H:%M}" if found.valid_to else "长期"),
+                ("有效期", f"{timezone.localtime(found.valid_from):%Y-%m-%d} 起"),
+                (
+                    "到期",
+                    f"{timezone.localtime(found.valid_to):%Y-%m-%d %H:%M}"
+                    if found.valid_to
+                    else "长期",
+                ),
                 ("每日调用次数", f"{terms.get('calls_per_day', 0):,}"),
                 ("今日已用", f"{services.used_today(viewer, [found]).get(found.pk, 0):,}"),
                 (
