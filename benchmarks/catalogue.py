@@ -216,7 +216,10 @@ def measure(size: int, rounds: int) -> dict[str, Any]:
     again_seconds = time.perf_counter() - begun
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE bare_resource, bare_item")
+    cpu = time.process_time()
     ours = timed(lambda w: queries.search(SYSTEM, queries.Filters(q=w)), rounds)
+    asked = len(WORDS) * (rounds + 1)
+    search_cpu = (time.process_time() - cpu) * 1000 / asked
     facets = timed(lambda w: queries.facets(SYSTEM, queries.Filters(q=w)), max(rounds // 4, 1))
     peer = timed(scan, rounds)
     return {
@@ -230,6 +233,8 @@ def measure(size: int, rounds: int) -> dict[str, Any]:
         "copy_seconds": round(bare, 2),
         "search_p50_ms": round(ours[0], 1),
         "search_p99_ms": round(ours[1], 1),
+        "search_cpu_ms": round(search_cpu, 2),
+        "load_average": round(os.getloadavg()[0], 1),
         "facets_p99_ms": round(facets[1], 1),
         "ilike_p50_ms": round(peer[0], 1),
         "ilike_p99_ms": round(peer[1], 1),
