@@ -656,9 +656,9 @@ class _Compiler:
         old = f"(length({text}) IN (13, 15) AND regexp_full_match({text}, '[0-9]{{13,15}}'))"
         shape, right = quote("s." + item.name), credit_check_digit(text)
         self.out.parts["s." + item.name] = f"CASE WHEN {well} THEN {right} END"
-        self.out.plain_parts["s." + item.name] = self.out.parts["s." + item.name]
+        self.out.plain_parts["s." + item.name] = right
         self.out.plain_typed[item.name] = text
-        self.out.not_plain.append(f"{text} IS NOT NULL AND {shape} IS NULL")
+        self.out.not_plain.append(f"{text} IS NOT NULL AND ({shape} IS NULL OR NOT {well})")
         if item.name in self.key:
             self.out.typed[item.name] = text
         else:

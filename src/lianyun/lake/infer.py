@@ -227,7 +227,7 @@ def _propose_one(
     if most(logical) and distinct <= 4:
         return made("L", "")
     codelike = zeros > 0 or re.search(r"(code|编码|代码|号码|编号|证号|电话|手机|邮编|id)$", named)
-    if most(integers) and not codelike and whole and whole <= 18:
+    if most(integers) and integers == numbers and not codelike and whole and whole <= 18:
         return made("N", f"n..{max(int(whole), 1)}" if whole > 9 else "n..9")
     if most(numbers) and not codelike and whole and whole + (decimals or 0) <= 30:
         scale = max(int(decimals or 0), 1)

@@ -897,12 +897,36 @@ def from_rows(columns: Sequence[str], rows: Iterable[tuple[int, Sequence[Any]]])
     return Source(list(columns), start, "rows")
 
 
+def _is_one_document(head: bytes) -> bool:
+    """Whether a file that begins so is one JSON array or one object over several lines."""
+    if head.startswith(b"["):
+        return True
+    line = head.split(b"\n", 1)[0].strip()
+    return line == b"{" or (line.startswith(b"{") and line.endswith((b"[", b"{", b",")))
+
+
+def _row_list(document: Any) -> list[Any]:
+    """The rows of a JSON document: itself if it is a list, else the longest list of objects in it."""
+    if isinstance(document, list):
+        return document
+    best: list[Any] = []
+    waiting = [document]
+    while waiting:
+        value = waiting.pop()
+        if isinstance(value, dict):
+            waiting.extend(value.values())
+        elif isinstance(value, list) and value and all(isinstance(v, dict) for v in value):
+            best = value if len(value) > len(best) else best
+    return best or [document]
+
+
 def _json_rows(path: Path) -> Iterator[tuple[int, bytes]]:
     """The objects of a JSON lines file, or of one JSON array, with their line or ordinal."""
     encoding, bom = detect_encoding(path)
     with path.open("rb") as file:
         head = file.read(64 << 10)[bom:].lstrip()
-    if encoding == "utf-8" and not head.startswith(b"["):
+    whole = encoding == "utf-8" and _is_one_document(head)
+    if encoding == "utf-8" and not whole:
         with path.open("rb") as file:
             file.seek(bom)
             for number, line in enumerate(file, 1):
@@ -910,9 +934,9 @@ def _json_rows(path: Path) -> Iterator[tuple[int, bytes]]:
                     yield number, line
         return
     text = path.read_bytes()[bom:].decode(encoding, "lianyun.mark")
-    if text.lstrip().startswith("["):
+    if whole or text.lstrip().startswith("["):
         try:
-            items = orjson.loads(text)
+            items = _row_list(orjson.loads(text))
         except orjson.JSONDecodeError as error:
             raise LakeError(f"JSON 文件无法解析：{error}") from error
         for number, item in enumerate(items, 1):

@@ -189,9 +189,11 @@ class Lake:
     @contextlib.contextmanager
     def connect(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
         """A DuckDB with the lake attached as `lake` and its schemas made; closed at the end."""
-        if not self._ready:
-            self._prepare()
-        con = self._attached(read_only=read_only)
+        con = None if self._ready else self._prepare()
+        if con is None or read_only:
+            if con is not None:
+                con.close()
+            con = self._attached(read_only=read_only)
         try:
             yield con
         finally:
@@ -219,10 +221,11 @@ class Lake:
             raise LakeError(f"数据湖打不开：{error}") from error
         return con
 
-    def _prepare(self) -> None:
+    def _prepare(self) -> duckdb.DuckDBPyConnection | None:
+        """Makes schemas and ledger if they are missing; returns the connection that did it."""
         with self._guard:
             if self._ready:
-                return
+                return None
             with self.writer("_prepare"):
                 con = self._attached()
                 try:
@@ -232,9 +235,11 @@ class Lake:
                         f"CREATE TABLE IF NOT EXISTS {LEDGER} (batch VARCHAR, dataset VARCHAR, "
                         "mode VARCHAR, outcome VARCHAR, finished_at TIMESTAMP)"
                     )
-                finally:
+                except BaseException:
                     con.close()
+                    raise
             self._ready = True
+            return con
 
     @contextlib.contextmanager
     def writer(self, *tables: str, timeout: float = 3600.0) -> Iterator[None]:

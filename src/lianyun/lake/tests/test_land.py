@@ -236,6 +236,16 @@ def test_json_lines_keep_broken_ones(tmp_path: Path) -> None:
     ]
 
 
+def test_one_json_document_is_searched_for_its_rows(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    rows = [{"n": 1}, {"n": 2, "名": "二"}]
+    for document in (rows, {"code": 0, "data": {"total": 2, "list": rows}}):
+        path.write_text(json.dumps(document, indent=1), encoding="utf-8")
+        source = land.open_file(path)
+        assert source.columns == ["n", "名"]
+        assert [values(r) for r in read(source)] == [["1", None], ["2", "二"]]
+
+
 def test_parquet_and_sqlite(tmp_path: Path) -> None:
     con = open_duckdb()
     con.execute(
