@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -16,6 +17,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 
@@ -87,6 +89,22 @@ def up() -> Iterator[Up]:
             running.process.terminate()
             running.process.wait(40)
         shutil.rmtree(base, ignore_errors=True)
+
+
+def test_a_form_passes_the_whole_way(up: Up) -> None:
+    with httpx.Client(base_url=f"http://127.0.0.1:{up.port}", timeout=30) as client:
+        page = client.get("/login/")
+        assert page.status_code == 200
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', page.text)
+        assert token is not None
+        answer = client.post(
+            "/login/",
+            data={"csrfmiddlewaretoken": token[1], "username": "nobody", "password": "wrong-one"},
+            headers={"Referer": str(page.url)},
+        )
+        # Told on a page that the login is wrong: neither an error nor a refusal of the form.
+        assert answer.status_code < 403
+        assert "密码" in answer.text
 
 
 def test_the_web_comes_back_after_kill_9(up: Up) -> None:
