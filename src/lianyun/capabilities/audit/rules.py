@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -10,8 +9,6 @@ from typing import Any
 import orjson
 
 GENESIS = "0" * 64
-EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
-MICROSECOND = dt.timedelta(microseconds=1)
 
 COLUMNS = (
     "uid",
@@ -63,11 +60,8 @@ def derived_key(secret: str, use: str) -> bytes:
 
 
 def canonical(row: Sequence[Any]) -> bytes:
-    """The bytes of a call that enter the chain; times as microseconds since 1970."""
-    values = list(row)
-    at = values[1]
-    values[1] = (at - EPOCH) // MICROSECOND
-    return orjson.dumps(values)
+    """The bytes of a call that enter the chain (and the journal): JSON, times in UTC."""
+    return orjson.dumps(row)
 
 
 def link_hash(before: str, number: int, rows: Iterable[Sequence[Any]]) -> str:

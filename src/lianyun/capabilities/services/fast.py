@@ -40,6 +40,7 @@ Send = Callable[[dict[str, Any]], Awaitable[None]]
 FLUSH_SECONDS = 0.1
 QUEUE_LIMIT = 20_000
 LEASE_IDLE_SECONDS = 5.0
+CALL_CONNECTIONS = 8
 UNKNOWN_SECONDS = 2.0
 STALE_SECONDS = 60.0
 CHANNEL = "lianyun_grants"
@@ -251,6 +252,9 @@ class Plane:
         self.ready = False
         self.starting = asyncio.Lock()
         self.pool: Any = None
+        # Connections held for calls: taking one is a pop, where the pool's own way costs as much
+        # as the look-up. None stands for one that was lost and must be made again.
+        self.idle: asyncio.LifoQueue[Any] = asyncio.LifoQueue()
         self.rights: dict[str, Right] = {}
         self.unknown: dict[str, float] = {}
         self.listening = False
@@ -276,8 +280,16 @@ class Plane:
                 """Connections carry no state from call to call, so giving one back costs no trip."""
 
             self.pool = await asyncpg.create_pool(
-                settings.DATABASE_URL, min_size=2, max_size=8, reset=nothing, timeout=10
+                settings.DATABASE_URL,
+                min_size=2,
+                max_size=CALL_CONNECTIONS + 3,
+                max_inactive_connection_lifetime=0,
+                reset=nothing,
+                timeout=10,
+                server_settings={"application_name": "lianyun data"},
             )
+            for _ in range(CALL_CONNECTIONS):
+                self.idle.put_nowait(None)
             await self.recover()
             self.tasks = [asyncio.create_task(self.listen()), asyncio.create_task(self.keep())]
             self.ready = True
@@ -293,7 +305,7 @@ class Plane:
         with contextlib.suppress(Exception):
             await self.give_back(0)
         await self.flush()
-        await self.pool.close()
+        self.pool.terminate()
 
     # ---- rights --------------------------------------------------------------------------
 
@@ -544,15 +556,31 @@ class Plane:
             raise
         return self.shape(started, right, purpose, key_hash, key, found)
 
+    async def ask(self, statement: str, arguments: tuple[Any, ...]) -> list[asyncpg.Record]:
+        """Run a statement on one of the connections held for calls."""
+        idle = self.idle
+        connection = idle.get_nowait() if not idle.empty() else await idle.get()
+        try:
+            if connection is None:
+                connection = await self.pool.acquire()
+            found: list[asyncpg.Record] = await connection.fetch(statement, *arguments)
+            return found
+        finally:
+            if connection is not None and connection.is_closed():
+                # The server went away: the next call makes the connection anew.
+                await self.pool.release(connection)
+                connection = None
+            idle.put_nowait(connection)
+
     async def fetch(self, right: Right, which: int, values: Sequence[str]) -> list[asyncpg.Record]:
         """The rows, or a refusal where the grant is no longer in force or the value is no value."""
         arguments = (right.grant_id, *values, *right.scope_values)
         try:
             try:
-                found = await self.pool.fetch(right.statements[which], *arguments)
+                found = await self.ask(right.statements[which], arguments)
             except asyncpg.InvalidCachedStatementError:
                 # The table was published anew with other columns while the statement was cached.
-                found = await self.pool.fetch(right.statements[which], *arguments)
+                found = await self.ask(right.statements[which], arguments)
         except asyncpg.DataError as wrong:
             raise Refused(400, "bad_request", "查询参数的值不合要求") from wrong
         if not found:

@@ -333,6 +333,32 @@ def test_bad_credentials(token: str) -> None:
     }
 
 
+def test_a_lost_connection_is_made_anew(token: str) -> None:
+    async def work(get: Get) -> list[int]:
+        url = f"/api/data/people/{PERSON}"
+        codes = [(await get(url)).status_code]
+        await asyncio.to_thread(_cut)
+        codes += [(await get(url)).status_code for _ in range(3)]
+        return codes
+
+    codes = run(work, token)
+    assert codes[0] == 200
+    assert codes[-1] == 200
+    assert set(codes) <= {200, 503}
+
+
+def _cut() -> None:
+    """Ends every session of the application with the database."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND application_name = 'lianyun data'"
+            )
+    finally:
+        connection.close()
+
+
 def test_a_full_queue_refuses(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fast, "QUEUE_LIMIT", 0)
 
