@@ -5,7 +5,7 @@ from __future__ import annotations
 from lianyun.kernel.access import SYSTEM, Actor
 
 from .actions import append_calls, hash_key, keyed_hash, link_person, record_reading
-from .queries import Proof, proof
+from .queries import Proof, proof, readers_since
 from .rules import COLUMNS, Row
 from .rules import keyed_hash as hash_with_key
 
@@ -24,6 +24,7 @@ __all__ = [
     "hash_with_key",
     "keyed_hash",
     "link_person",
+    "readers_since",
     "record_reading",
     "verify",
 ]

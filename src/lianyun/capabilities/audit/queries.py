@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import operator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -152,6 +153,14 @@ def seen(viewer: Actor) -> QuerySet[CallRecord] | None:
     return CallRecord.objects.filter(
         Q(key_hash=mine) | Q(others__contains=[mine]), outcome="ok"
     ).order_by("-id")
+
+
+def readers_since(viewer: Actor, resources: Iterable[str], since: dt.datetime) -> dict[str, int]:
+    """How many answered calls each grant made on these resources since a moment, by grant code."""
+    viewer.require("audit.read")
+    rows = CallRecord.objects.filter(resource__in=list(resources), at__gte=since, outcome="ok")
+    rows = rows.exclude(grant_code="").values_list("grant_code")
+    return dict(rows.annotate(n=Count("pk")))
 
 
 def _calls_proof() -> tuple[int, int, str]:

@@ -8,13 +8,15 @@ from typing import Any
 
 from django.utils import timezone
 
+from lianyun.capabilities.audit import api as audit
 from lianyun.capabilities.services import api as services
 from lianyun.kernel import case as cases
 from lianyun.kernel import grant as grants
-from lianyun.kernel.access import Actor, UserError
+from lianyun.kernel.access import SYSTEM, Actor, UserError
 from lianyun.kernel.action import action
 from lianyun.kernel.event import record
-from lianyun.kernel.models import Case, Grant, Resource, WorkItem
+from lianyun.kernel.models import Case, Event, Grant, Resource, WorkItem
+from lianyun.kernel.packs import declarations
 
 from . import queries, rules
 
@@ -271,3 +273,47 @@ def confirm_disposal(*, grant: Grant, how: str, by: Actor) -> None:
         case=grant.case_id,
         data={"title": "使用部门确认数据已处置", "note": how.strip()[:500]},
     )
+
+
+def on_corrected(event: Event) -> None:
+    """Wrong rows were set right at their source: tell every department that had read them."""
+    tell_receivers(told=event.data, by=SYSTEM)
+
+
+@action("sharing.supervise")
+def tell_receivers(*, told: Mapping[str, Any], by: Actor) -> int:
+    """Tell the holders of grants who called while rows were wrong; returns how many were told.
+
+    `told` is the data of a `quality.corrected` event. A library that draws on the dataset carried
+    the wrong rows as well, so its readers are told too. A second call tells nobody twice.
+    """
+    dataset = str(told["dataset"])
+    names = [dataset, *(d.name for d in declarations("libraries") if _draws(d.data, dataset))]
+    since = dt.datetime.fromisoformat(str(told["since"]))
+    calls = audit.readers_since(by, names, since)
+    holders = Grant.objects.filter(code__in=calls).select_related("resource")
+    count = 0
+    for grant in holders:
+        if queries.told_of(by, grant, str(told["case"])):
+            continue
+        record(
+            "receiver.told",
+            grant,
+            by=by,
+            case=grant.case_id,
+            data={
+                "title": f"所用数据已更正：{grant.resource}",
+                "note": f"校核件 {told['case']} 更正了 {told['rows']} 行；"
+                f"更正前本授权调用过 {calls[grant.code]} 次，请重新获取并复核据此作出的决定",
+                "correction": str(told["case"]),
+                "batch": told.get("batch"),
+                "keys_hash": told.get("keys_hash"),
+            },
+        )
+        count += 1
+    record("receivers.checked", f"dataset:{dataset}", by=by, data={"told": count})
+    return count
+
+
+def _draws(library: Mapping[str, Any], dataset: str) -> bool:
+    return any(s["dataset"] == dataset for f in library["fields"] for s in f["sources"])

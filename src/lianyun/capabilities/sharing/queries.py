@@ -184,6 +184,23 @@ def disposal_of(viewer: Actor, grant: Grant) -> Event | None:
     return Event.objects.filter(subject=grant.ref, kind="disposal.confirmed").first()
 
 
+def told_of(viewer: Actor, grant: Grant, correction: str) -> bool:
+    """Whether the holder of a grant was told of a correction case already."""
+    told = Event.objects.filter(subject=grant.ref, kind="receiver.told")
+    return told.filter(data__correction=correction).exists()
+
+
+def notices(viewer: Actor, limit: int = 5) -> list[tuple[Event, str]]:
+    """The newest corrections of data that the viewer's department had read, each with its grant."""
+    scope = viewer.departments("sharing.read")
+    held = Grant.objects.filter(kind="data")
+    if scope is not None:
+        held = held.filter(grantee_id__in=scope)
+    refs = {g.ref: g.code for g in held}
+    told = Event.objects.filter(kind="receiver.told", subject__in=list(refs)).order_by("-id")
+    return [(event, refs[event.subject]) for event in told[:limit]]
+
+
 def grant_timeline(viewer: Actor, grant: Grant) -> list[Event]:
     """What happened to a grant."""
     return list(Event.objects.filter(subject=grant.ref).order_by("-id"))

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from lianyun.capabilities.services import api as services
 from lianyun.capabilities.sharing import actions, queries, rules
-from lianyun.kernel.access import Actor, Denied, UserError
+from lianyun.kernel.access import SYSTEM, Actor, Denied, UserError
 from lianyun.kernel.models import Case, Event, Grant, Resource
 
 pytestmark = pytest.mark.django_db
@@ -254,3 +254,26 @@ def test_others_see_nothing(residents: Resource, asker: Actor, officer: Officer)
     assert queries.request(stranger, case.code) is None
     assert not queries.grants(stranger).exists()
     assert not queries.desk(stranger).exists()
+
+
+def test_who_read_wrong_rows_is_told_when_they_are_right(
+    residents: Resource, asker: Actor, asker_head: Actor, provider: Actor, provider_head: Actor
+) -> None:
+    from lianyun.capabilities.audit import api as audit
+
+    case = ask(residents, asker)
+    do(case, "consent", "agree", asker_head)
+    do(case, "answer_conditional", "agree", provider)
+    do(case, "approve", "agree", provider_head)
+    grant = Grant.objects.get(case=case)
+    opened = timezone.now() - dt.timedelta(days=2)
+    audit.record_reading(by=asker, resource="ga_residents", grant_code=grant.code)
+    told = {"dataset": "ga_residents", "case": "C1", "since": opened.isoformat(), "rows": 3}
+    assert actions.tell_receivers(told=told, by=SYSTEM) == 1
+    assert actions.tell_receivers(told=told, by=SYSTEM) == 0, "nobody is told twice"
+    later = {**told, "case": "C2", "since": timezone.now().isoformat()}
+    assert actions.tell_receivers(told=later, by=SYSTEM) == 0, "who read only right rows"
+    (event, code), *more = queries.notices(asker)
+    assert (code, more) == (grant.code, [])
+    assert "3 行" in event.data["note"]
+    assert queries.notices(provider) == []

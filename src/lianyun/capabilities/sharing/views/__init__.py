@@ -98,7 +98,9 @@ def listing(request: ActorRequest) -> HttpResponse:
         ("本部门申请的", f"{base}?side=asked"),
         ("申请本部门数据的", f"{base}?side=received"),
     ]
-    return table.respond(request, "sharing/list.html", {"tab_list": tabs})
+    return table.respond(
+        request, "sharing/list.html", {"tab_list": tabs, "notices": queries.notices(viewer)}
+    )
 
 
 @page(permission="sharing.read")
