@@ -1094,7 +1094,9 @@ def _from_where(
         raise LakeError("数据库来源需要写明表名或查询语句")
     if watermark and since is not None:
         escaped = since.replace("'", "''").replace("\\", "\\\\" if mark == "`" else "\\")
-        inner += f" WHERE {named(watermark)} > '{escaped}'"
+        # From the last value on, not after it: a row that came late with the same value is not
+        # lost, and one that was read before is found unchanged.
+        inner += f" WHERE {named(watermark)} >= '{escaped}'"
     return inner
 
 

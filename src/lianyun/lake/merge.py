@@ -256,6 +256,9 @@ class _Load:
         self.added: list[str] = []
         self.ignored: list[str] = []
         self.missing: list[str] = []
+        self.good = 0
+        self.plain = False
+        self.set_aside = False
 
     def one(self, sql: str, args: Sequence[Any] = ()) -> tuple[Any, ...]:
         """The single row of a query."""
@@ -392,6 +395,29 @@ class _Load:
                 raise
         self.con.unregister("landing")
 
+    def landed_rows(self) -> str:
+        """SQL of the batch's readable rows as they arrived; the few set aside, if any were."""
+        if self.set_aside:
+            return "leftover"
+        return f"(FROM {self.raw} WHERE {self.mine} AND _problem IS NULL)"
+
+    def put_aside(self, accepted: str) -> str:
+        """Keeps the readable rows not in `accepted` (SQL of lines) at hand; returns their relation.
+
+        They are read leniently now and reported later: looking for them in raw once is enough.
+        """
+        self.con.execute(
+            f"CREATE OR REPLACE TEMP TABLE remaining AS SELECT r._line FROM {self.raw} r "
+            f"ANTI JOIN ({accepted}) a ON a._line = r._line "
+            f"WHERE r.{self.mine} AND r._problem IS NULL"
+        )
+        self.con.execute(
+            f"CREATE OR REPLACE TEMP TABLE leftover AS SELECT r.* FROM {self.raw} r "
+            f"SEMI JOIN remaining m ON m._line = r._line WHERE r.{self.mine}"
+        )
+        self.set_aside = True
+        return self.relation()
+
     def relation(self, where: str = "") -> str:
         """SQL of the batch's readable rows with one text column per item."""
         columns = ", ".join(
@@ -399,10 +425,7 @@ class _Load:
             for i in self.items
         )
         kept = "".join(f", {quote(n)}" for n in self.unwanted())
-        return (
-            f"(SELECT _line, {columns}{kept} FROM {self.raw} "
-            f"WHERE {self.mine} AND _problem IS NULL{where})"
-        )
+        return f"(SELECT _line, {columns}{kept} FROM {self.landed_rows()} WHERE {where or 'TRUE'})"
 
     def unwanted(self) -> list[str]:
         """Undeclared columns whose values make a row inadmissible."""
@@ -487,12 +510,7 @@ class _Load:
         if self.plain:
             inserted = self.insert(checks, relation, "", plain=True)
             if inserted < int(self.one(f"SELECT count(*) FROM {relation}")[0]):
-                self.con.execute(
-                    "CREATE OR REPLACE TEMP TABLE remaining AS "
-                    f"SELECT _line FROM {self.raw} WHERE {self.mine} AND _problem IS NULL "
-                    f"AND _line NOT IN (SELECT _line FROM {self.trusted} WHERE {self.mine})"
-                )
-                rest = self.relation(" AND _line IN (SELECT _line FROM remaining)")
+                rest = self.put_aside(f"SELECT _line FROM {self.trusted} WHERE {self.mine}")
                 inserted += self.insert(checks, rest, "")
         else:
             inserted = self.insert(checks, relation, "")
@@ -503,6 +521,7 @@ class _Load:
             )
             if distinct[0] < inserted:
                 self.con.execute(f"DELETE FROM {self.trusted} WHERE {self.mine}")
+                self.set_aside = False
                 return None
         self.con.execute(
             "CREATE OR REPLACE TEMP VIEW accepted AS "
@@ -535,14 +554,12 @@ class _Load:
         source = f"({checks.verdicts(relation, carry, plain=self.plain)})"
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE stage AS SELECT {wanted} FROM {source}")
         if self.plain and self.one("SELECT count(*) FROM stage WHERE NOT ok")[0]:
-            self.con.execute(
-                "CREATE OR REPLACE TEMP TABLE remaining AS SELECT _line FROM stage WHERE NOT ok"
-            )
             self.con.execute("DELETE FROM stage WHERE NOT ok")
-            rest = self.relation(" AND _line IN (SELECT _line FROM remaining)")
+            rest = self.put_aside("SELECT _line FROM stage")
             self.con.execute(
                 f"INSERT INTO stage SELECT {wanted} FROM ({checks.verdicts(rest, carry)})"
             )
+            self.set_aside = False
         self.tell(0.7, "与已有数据比较")
         winner = "arg_max(_line, (mark, _line))" if mark else "max(_line)"
         self.con.execute(
@@ -646,11 +663,12 @@ class _Load:
             )
         if total - broken > self.good:
             self.con.execute(
-                "CREATE OR REPLACE TEMP TABLE refused AS "
-                f"SELECT r._line FROM {self.raw} r ANTI JOIN accepted a ON a._line = r._line "
-                f"WHERE r.{self.mine} AND r._problem IS NULL"
+                "CREATE OR REPLACE TEMP TABLE refused AS SELECT r._line "
+                f"FROM {self.landed_rows()} r ANTI JOIN accepted a ON a._line = r._line"
             )
-            chosen = self.relation(" AND _line IN (SELECT _line FROM refused)")
+            if not self.set_aside:
+                self.put_aside("FROM accepted")
+            chosen = self.relation("_line IN (SELECT _line FROM refused)")
             stray = self.stray()
             titles = "、".join(self.arrived[n] for n in self.unwanted())
             reasons = checks.reasons(chosen, ["_line", *self.unwanted()])
@@ -662,7 +680,7 @@ class _Load:
                 "list_concat(list_concat(v._codes, CASE WHEN v._stray THEN ['row.contract'] ELSE [] END), "
                 "CASE WHEN c._line IS NOT NULL THEN ['row.duplicate_key'] ELSE [] END), CAST(now() AS TIMESTAMP), NULL "
                 f"FROM (SELECT *, ({stray}) AS _stray FROM ({reasons})) v "
-                f"JOIN {self.raw} r ON r._line = v._line AND r.{self.mine} "
+                "JOIN leftover r ON r._line = v._line "
                 "LEFT JOIN clashes c ON c._line = v._line"
             )
         return int(self.one(f"SELECT count(*) FROM {self.refused} WHERE {self.mine}")[0])

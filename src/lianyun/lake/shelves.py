@@ -235,6 +235,8 @@ class Lake:
                         f"CREATE TABLE IF NOT EXISTS {LEDGER} (batch VARCHAR, dataset VARCHAR, "
                         "mode VARCHAR, outcome VARCHAR, finished_at TIMESTAMP)"
                     )
+                    # a third larger than snappy's files, a sixth less work to write
+                    con.execute("CALL lake.set_option('parquet_compression', 'lz4_raw')")
                 except BaseException:
                     con.close()
                     raise
