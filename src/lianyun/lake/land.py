@@ -1110,7 +1110,7 @@ def from_postgres(
 ) -> Source:
     """A PostgreSQL table (``schema.table``) or query, streamed by ADBC, every column as exact text.
 
-    With `watermark` and `since` only rows whose watermark column is greater are read.
+    With `watermark` and `since` only rows from that watermark on are read.
     """
     import adbc_driver_postgresql.dbapi as adbc
     import psycopg

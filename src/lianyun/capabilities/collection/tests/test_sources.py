@@ -147,11 +147,12 @@ def test_sqlite_by_watermark(people: Resource, officer: Actor, inbox: Path) -> N
     assert api.load_source(row.name, by=officer)["landed"] == 2
     row.refresh_from_db()
     assert row.last_watermark == "2026-01-02 08:00:00"
-    assert api.load_source(row.name, by=officer)["landed"] == 0
+    again = api.load_source(row.name, by=officer)
+    assert (again["landed"], again["unchanged"]) == (1, 1), "the newest value is read once more"
     with sqlite3.connect(inbox / "p.db") as con:
-        con.execute("INSERT INTO p VALUES (?, ?, ?, ?)", (C, "王五", 1, "2026-01-03 09:00:00"))
+        con.execute("INSERT INTO p VALUES (?, ?, ?, ?)", (C, "王五", 1, "2026-01-02 08:00:00"))
     told = api.load_source(row.name, by=officer)
-    assert (told["landed"], told["inserted"]) == (1, 1)
+    assert (told["landed"], told["inserted"]) == (2, 1), "a late row with the same value is taken"
     assert queries.total_rows("people") == 3
 
 
