@@ -400,7 +400,7 @@ class _Compiler:
     def characters(self, item: ItemCheck, text: str, value: str) -> None:
         parts = format_parts(item.format)
         self.out.typed[item.name] = self.out.plain_typed[item.name] = text
-        if item.domain is None:
+        if item.domain is None and parts.kind != "n" and not parts.pattern:
             self.out.not_plain.append(_spaced(text))
         if parts.pattern and set(parts.pattern.lower()) <= set("an"):
             pattern = "".join({"a": "[A-Za-z]", "n": "[0-9]"}[c] for c in parts.pattern.lower())

@@ -15,9 +15,11 @@ import codecs
 import csv
 import datetime
 import io
+import queue
 import re
 import struct
 import tempfile
+import threading
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -526,6 +528,41 @@ def _csv_batches(
         yield rows.batch()
 
 
+def _ahead(batches: Iterator[pa.RecordBatch], depth: int = 4) -> Iterator[pa.RecordBatch]:
+    """The same batches, made by a thread that works `depth` batches ahead of the reader."""
+    made: queue.Queue[pa.RecordBatch | BaseException | None] = queue.Queue(depth)
+    stopped = threading.Event()
+
+    def put(item: pa.RecordBatch | BaseException | None) -> bool:
+        while not stopped.is_set():
+            try:
+                made.put(item, timeout=0.2)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def work() -> None:
+        try:
+            for batch in batches:
+                if not put(batch):
+                    return
+            put(None)
+        except BaseException as error:
+            put(error)
+
+    worker = threading.Thread(target=work, name="lake-landing", daemon=True)
+    worker.start()
+    try:
+        while (item := made.get()) is not None:
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+    finally:
+        stopped.set()
+        worker.join()
+
+
 def _original(text: str) -> bytes:
     """The bytes a decoded text came from, with marked bytes turned back."""
     if MARK not in text:
@@ -745,7 +782,7 @@ def from_csv(path: str | Path, sniffed: Sniffed | None = None) -> Source:
             yield from chunks
 
         marked = looks.encoding != "utf-8"
-        yield from _csv_batches(body(), looks.delimiter, width, line, marked)
+        yield from _ahead(_csv_batches(body(), looks.delimiter, width, line, marked))
         source.fraction = 1.0
 
     return Source(list(looks.columns), start, str(path), sniffed=looks)
