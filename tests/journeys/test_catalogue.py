@@ -50,8 +50,8 @@ def sign_in(tab: Any, site: str, username: str, path: str) -> None:
     tab.goto(f"{site}{path}")
     tab.fill("#id_username", username)
     tab.fill("#id_password", PASSWORD)
-    tab.click("main button[type=submit]")
-    tab.wait_for_load_state("networkidle")
+    with tab.expect_navigation(wait_until="networkidle"):
+        tab.click("main button[type=submit]")
 
 
 def fits(tab: Any) -> bool:
@@ -64,12 +64,12 @@ def fits(tab: Any) -> bool:
 def decide(tab: Any, site: str, username: str, outcome: str, note: str = "") -> None:
     """Open the newest waiting step of this entry at one's desk and decide it."""
     sign_in(tab, site, username, "/workbench/catalogue/review/")
-    tab.locator(f"a:has-text('{TITLE}')").first.click()
-    tab.wait_for_load_state("networkidle")
+    with tab.expect_navigation(wait_until="networkidle"):
+        tab.locator(f"a:has-text('{TITLE}')").first.click()
     if note:
         tab.fill("#note", note)
-    tab.click(f"button[value={outcome}]")
-    tab.wait_for_load_state("networkidle")
+    with tab.expect_navigation(wait_until="networkidle"):
+        tab.click(f"button[value={outcome}]")
 
 
 def test_from_draft_to_publication(
@@ -85,13 +85,13 @@ def test_from_draft_to_publication(
     row.locator("[name=item-element]").fill("entity_name")
     row.locator("[name=item-element]").press("Tab")
     expect(row.locator("[name=item-title]")).to_have_value("单位名称")
-    tab.click("button[name=stay]")
-    tab.wait_for_load_state("networkidle")
+    with tab.expect_navigation(wait_until="networkidle"):
+        tab.click("button[name=stay]")
     assert "没有填写摘要" in tab.locator("main").inner_text()
     accessible(tab)
     tab.fill("#f-summary", "经审批设立的殡葬服务机构。")
-    tab.click("button[name=submit]")
-    tab.wait_for_load_state("networkidle")
+    with tab.expect_navigation(wait_until="networkidle"):
+        tab.click("button[name=submit]")
     assert "正在审核" in tab.locator("main").inner_text()
     here = tab.url
 
@@ -99,8 +99,8 @@ def test_from_draft_to_publication(
     sign_in(tab, site, people["data"], here.removeprefix(site))
     assert "请补充机构地址" in tab.locator("main").inner_text()
     tab.click("text=提交审核")
-    tab.click("#confirm-yes")
-    tab.wait_for_load_state("networkidle")
+    with tab.expect_navigation(wait_until="networkidle"):
+        tab.click("#confirm-yes")
 
     decide(tab, site, people["head"], "agree")
     sign_in(tab, site, people["other"], "/workbench/catalogue/?q=殯葬服務機構")
@@ -113,11 +113,11 @@ def test_from_draft_to_publication(
     tab.wait_for_selector(f"#results h2 a:has-text('{TITLE}')")
     assert "q=" in tab.url
     accessible(tab)
-    tab.click("#results h2 a")
-    tab.wait_for_load_state("networkidle")
+    with tab.expect_navigation(wait_until="networkidle"):
+        tab.click("#results h2 a")
     for tab_name in ("信息项", "版本", "血缘", "共享授权"):
-        tab.click(f"nav.tabs a:has-text('{tab_name}')")
-        tab.wait_for_load_state("networkidle")
+        with tab.expect_navigation(wait_until="networkidle"):
+            tab.click(f"nav.tabs a:has-text('{tab_name}')")
         accessible(tab)
     assert tab.locator("text=申请共享").count() >= 1
 

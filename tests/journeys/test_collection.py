@@ -67,8 +67,8 @@ def sign_in(tab: Any, site: str, username: str) -> None:
     tab.goto(f"{site}/workbench/")
     tab.fill("#id_username", username)
     tab.fill("#id_password", PASSWORD)
-    tab.click("main button[type=submit]")
-    tab.wait_for_load_state("networkidle")
+    with tab.expect_navigation(wait_until="networkidle"):
+        tab.click("main button[type=submit]")
 
 
 def work() -> None:
@@ -114,8 +114,8 @@ def test_from_a_dirty_file_to_a_closed_case(
     tab.goto(f"{site}/workbench/collection/upload/")
     look(tab, "upload", accessible)
     tab.set_input_files("#id_file", str(file))
-    tab.click("text=上传并识别")
-    tab.wait_for_load_state("networkidle")
+    with tab.expect_navigation(wait_until="networkidle"):
+        tab.click("text=上传并识别")
     assert "gb18030" in tab.locator("main").inner_text()
     assert tab.locator("select[name=dataset]").input_value() == "ga_residents"
     look(tab, "proposal", accessible)
@@ -131,20 +131,20 @@ def test_from_a_dirty_file_to_a_closed_case(
     assert tab.locator(".stat", has_text="落地").locator(".value").inner_text().startswith("16")
     assert tab.locator(".stat", has_text="拒收").locator(".value").inner_text().startswith("4")
 
-    tab.click("text=在线更正")
-    tab.wait_for_load_state("networkidle")
+    with tab.expect_navigation(wait_until="networkidle"):
+        tab.click("text=在线更正")
     look(tab, "correct", accessible)
     tab.locator("input[aria-label='第 15 行 性别']").fill("1")
     tab.locator("input[aria-label='第 16 行 姓名']").fill("孙七")
-    tab.click("text=提交更正")
-    tab.wait_for_load_state("networkidle")
+    with tab.expect_navigation(wait_until="networkidle"):
+        tab.click("text=提交更正")
     assert "通过 2，仍拒收 0" in tab.locator("body").inner_text()
     work()
 
     tab.goto(f"{site}/workbench/collection/")
     look(tab, "board", accessible)
-    tab.click("table >> text=户籍人口信息")
-    tab.wait_for_load_state("networkidle")
+    with tab.expect_navigation(wait_until="networkidle"):
+        tab.click("table >> text=户籍人口信息")
     text = tab.locator("main").inner_text()
     assert "王**" in text
     assert "王小一" not in text
@@ -152,13 +152,13 @@ def test_from_a_dirty_file_to_a_closed_case(
 
     tab.goto(f"{site}/workbench/quality/desk/")
     look(tab, "desk", accessible)
-    tab.locator("main a:has-text('性别：不在值域内')").first.click()
-    tab.wait_for_load_state("networkidle")
+    with tab.expect_navigation(wait_until="networkidle"):
+        tab.locator("main a:has-text('性别：不在值域内')").first.click()
     assert "问题行已全部更正" in tab.locator("main").inner_text()
     look(tab, "case", accessible)
     tab.check("input[name=outcome][value=corrected]")
-    tab.click("text=办结校核")
-    tab.wait_for_load_state("networkidle")
+    with tab.expect_navigation(wait_until="networkidle"):
+        tab.click("text=办结校核")
     assert "已更正" in tab.locator("main").inner_text()
     work()
     tab.goto(f"{site}/workbench/quality/")
@@ -178,14 +178,14 @@ def test_a_source_is_registered_and_tested(
     sign_in(tab, site, people["data"])
     tab.goto(f"{site}/workbench/collection/sources/new/")
     look(tab, "kinds", accessible)
-    tab.click("text=CSV 文件")
-    tab.wait_for_load_state("networkidle")
+    with tab.expect_navigation(wait_until="networkidle"):
+        tab.click("text=CSV 文件")
     look(tab, "source-form", accessible)
     tab.select_option("select[name=dataset]", "ga_households")
     tab.fill("#id_name", "ga-households-file")
     tab.fill("#id_location", "nobody.csv")
-    tab.click("main button[type=submit]")
-    tab.wait_for_load_state("networkidle")
+    with tab.expect_navigation(wait_until="networkidle"):
+        tab.click("main button[type=submit]")
     tab.click("text=测试连接")
     tab.wait_for_selector("text=找不到文件")
     look(tab, "source", accessible)

@@ -38,8 +38,8 @@ def sign_in(tab: Any, site: str, username: str, password: str = PASSWORD, path: 
     tab.goto(f"{site}{path or '/workbench/'}")
     tab.fill("#id_username", username)
     tab.fill("#id_password", password)
-    tab.click("main button[type=submit]")
-    tab.wait_for_load_state("networkidle")
+    with tab.expect_navigation(wait_until="networkidle"):
+        tab.click("main button[type=submit]")
 
 
 def fits(tab: Any) -> bool:
@@ -56,11 +56,11 @@ def test_a_citizen_finds_an_entry(
     assert tab.locator("[data-chart] svg").count() >= 1
     accessible(tab)
     tab.fill("#q", "結婚登記")
-    tab.press("#q", "Enter")
-    tab.wait_for_load_state("networkidle")
+    with tab.expect_navigation(wait_until="networkidle"):
+        tab.press("#q", "Enter")
     accessible(tab)
-    tab.click("text=结婚登记信息")
-    tab.wait_for_load_state("networkidle")
+    with tab.expect_navigation(wait_until="networkidle"):
+        tab.click("text=结婚登记信息")
     assert tab.locator("h1").inner_text() == "结婚登记信息"
     assert "信息项" in tab.locator("main").inner_text()
     accessible(tab)
@@ -89,13 +89,13 @@ def test_the_elders_version_is_larger_and_stays(
     tab.goto(f"{site}/")
     size = "parseFloat(getComputedStyle(document.querySelector('main')).fontSize)"
     before = tab.evaluate(size)
-    tab.click("text=长者版")
-    tab.wait_for_load_state("networkidle")
+    with tab.expect_navigation(wait_until="networkidle"):
+        tab.click("text=长者版")
     assert tab.evaluate(size) >= before * 1.2
     tab.goto(f"{site}/help/")
     assert tab.evaluate(size) >= before * 1.2
-    tab.click("text=标准版")
-    tab.wait_for_load_state("networkidle")
+    with tab.expect_navigation(wait_until="networkidle"):
+        tab.click("text=标准版")
     assert tab.evaluate(size) == before
 
 
@@ -117,18 +117,18 @@ def test_an_officer_signs_in_and_sees_the_own_menu(
     menu = tab.locator("#side").inner_text()
     assert "数据目录" in menu
     assert "账号管理" not in menu
-    tab.click("#side >> text=工作台首页")
-    tab.wait_for_load_state("networkidle")
+    with tab.expect_navigation(wait_until="networkidle"):
+        tab.click("#side >> text=工作台首页")
     assert "郑专员" in tab.locator("h1").inner_text()
     accessible(tab)
     tab.click(".usermenu summary")
-    tab.click("text=我的账号")
-    tab.wait_for_load_state("networkidle")
+    with tab.expect_navigation(wait_until="networkidle"):
+        tab.click("text=我的账号")
     assert "本机" in tab.locator("main").inner_text()
     accessible(tab)
     tab.click(".usermenu summary")
-    tab.click("text=退出登录")
-    tab.wait_for_load_state("networkidle")
+    with tab.expect_navigation(wait_until="networkidle"):
+        tab.click("text=退出登录")
     assert "已安全退出" in tab.locator("#toasts").inner_text()
     tab.goto(f"{site}/workbench/")
     assert "/login/" in tab.url
@@ -139,23 +139,23 @@ def test_an_administrator_opens_an_account_and_its_owner_changes_the_password(
 ) -> None:
     sign_in(tab, site, people["admin"], path="/workbench/accounts/")
     accessible(tab)
-    tab.click("text=新建账号")
-    tab.wait_for_load_state("networkidle")
+    with tab.expect_navigation(wait_until="networkidle"):
+        tab.click("text=新建账号")
     accessible(tab)
-    tab.click("text=建立账号")
-    tab.wait_for_load_state("networkidle")
+    with tab.expect_navigation(wait_until="networkidle"):
+        tab.click("text=建立账号")
     assert "请填写姓名" in tab.locator(".errors").inner_text()
     assert tab.evaluate("document.activeElement.classList.contains('errors')")
     accessible(tab)
     tab.fill("#id_name", "孙新")
     tab.fill("#id_username", "shell.sun")
     tab.check("text=数据专员")
-    tab.click("text=建立账号")
-    tab.wait_for_load_state("networkidle")
+    with tab.expect_navigation(wait_until="networkidle"):
+        tab.click("text=建立账号")
     first = tab.locator("[data-copy]").get_attribute("data-copy")
     accessible(tab)
-    tab.click("text=查看账号")
-    tab.wait_for_load_state("networkidle")
+    with tab.expect_navigation(wait_until="networkidle"):
+        tab.click("text=查看账号")
     accessible(tab)
 
     other = tab.context.browser.new_context(locale="zh-CN")
@@ -165,8 +165,8 @@ def test_an_administrator_opens_an_account_and_its_owner_changes_the_password(
     new.fill("#id_old", first)
     new.fill("#id_new", "Ganyu-2027x")
     new.fill("#id_again", "Ganyu-2027x")
-    new.click("main button[type=submit]")
-    new.wait_for_load_state("networkidle")
+    with new.expect_navigation(wait_until="networkidle"):
+        new.click("main button[type=submit]")
     assert "密码已修改" in new.locator("#toasts").inner_text()
 
     tab.fill("#reason", "调离本部门")
