@@ -1207,7 +1207,7 @@ def _from_attached(
 
 
 def _without_secret(text: str) -> str:
-    return re.sub(r"(?i)(passwd|password)=\S+", r"\1=***", text)
+    return re.sub(r"(?i)(passwd|password)([= ]+)('[^']*'|\"[^\"]*\"|\S+)", r"\1\2***", text)
 
 
 def from_sqlite(
@@ -1238,21 +1238,21 @@ def from_mysql(
 
     parts = urlsplit(url)
     options = dict(parse_qsl(parts.query))
+    database = unquote(parts.path.lstrip("/"))
     fields = {
-        "host": options.get("host") or parts.hostname or "127.0.0.1",
-        "port": str(parts.port or 0) if parts.port else None,
-        "user": unquote(parts.username or ""),
-        "passwd": unquote(parts.password) if parts.password else None,
-        "db": parts.path.lstrip("/"),
-        "socket": options.get("unix_socket") or options.get("socket"),
+        "HOST": unquote(options.get("host") or parts.hostname or "127.0.0.1"),
+        "PORT": str(parts.port or 0),
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "DATABASE": database,
+        "SOCKET": options.get("unix_socket") or options.get("socket") or "",
     }
-    info = " ".join(
-        f'{k}="{v}"' if re.search(r"[\s\"]", v) else f"{k}={v}" for k, v in fields.items() if v
-    )
-    database = fields["db"] or ""
+    told = ", ".join(f"{k} {literal(v)}" for k, v in fields.items() if v and v != "0")
     name = f"src.{database}.{table}" if "." not in table else f"src.{table}"
     inner = _from_where(name, None, watermark, since, '"')
-    attach = f"ATTACH {literal(info)} AS src (TYPE mysql, READ_ONLY)"
+    # a secret, not a connection string: values may hold spaces, quotes and Chinese
+    secret = f"CREATE TEMPORARY SECRET source_secret (TYPE mysql, {told}); "
+    attach = secret + "ATTACH '' AS src (TYPE mysql, READ_ONLY, SECRET source_secret)"
     prelude = "SET mysql_tinyint1_as_boolean=false"
     return _from_attached("mysql_scanner", attach, inner, table, prelude)
 
