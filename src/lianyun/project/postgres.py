@@ -293,6 +293,9 @@ class Server:
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self.process.wait(5)
                 self.process = None
+            if self.place.socket.parent == Path("/tmp"):
+                with contextlib.suppress(OSError):
+                    self.place.socket.rmdir()
 
     # -- steps --
 
