@@ -1446,11 +1446,13 @@ def match_columns(columns: Sequence[str], items: Sequence[Named]) -> dict[int, s
     taken: set[str] = set()
     for keep in (True, False):
         known: dict[str, str] = {}
-        for item in items:
-            for text in (item.name, item.title, *item.aliases):
-                key = normal_title(text, keep_brackets=keep)
-                if key:
-                    known.setdefault(key, item.name)
+        # An item's own name and title come before any other item's alias.
+        own = [(text, item.name) for item in items for text in (item.name, item.title)]
+        others = [(text, item.name) for item in items for text in item.aliases]
+        for text, item_name in own + others:
+            key = normal_title(text, keep_brackets=keep)
+            if key:
+                known.setdefault(key, item_name)
         for index, column in enumerate(columns):
             name = known.get(normal_title(column, keep_brackets=keep))
             if index not in found and name and name not in taken:

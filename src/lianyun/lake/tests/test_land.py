@@ -330,3 +330,8 @@ def test_titles_match_whatever_their_dress() -> None:
     }
     assert land.match_columns(["面积", "户主_公民身份号码"], items) == {0: "area", 1: "id"}
     assert land.match_columns(["甲_公民身份号码", "乙_公民身份号码"], items) == {}
+    shared = [
+        ItemCheck("standard", "补贴标准", aliases=("补贴金额",)),
+        ItemCheck("amount", "补贴金额"),
+    ]
+    assert land.match_columns(["补贴标准", "补贴金额"], shared) == {0: "standard", 1: "amount"}
