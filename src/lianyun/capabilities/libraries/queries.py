@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from lianyun.capabilities.audit import api as audit
@@ -100,16 +100,28 @@ class SourceLine:
     conflicts: int
 
 
+@lru_cache(maxsize=32)
+def _counts(name: str, building: str) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
+    """Origins and contradictions by field; they stand still between two buildings."""
+    return adapters.origin_counts(rule(name)), adapters.quarrel_counts(rule(name))
+
+
 def source_lines(viewer: Actor, name: str) -> list[SourceLine]:
     """The table 一数一源 of a library."""
     viewer.require("libraries.read")
     one, known = rule(name), titles(viewer)
-    origins, quarrels = adapters.origin_counts(one), adapters.quarrel_counts(one)
+    finished = Merging.objects.filter(library__name=name).exclude(finished_at=None)
+    last = finished.order_by("-finished_at").first()
+    origins, quarrels = _counts(name, last.code) if last else ({}, {})
     out = []
     for field in one.fields:
         named = [known.get(s.dataset, (s.dataset, "")) for s in field.sources]
         counted = origins.get(field.name, {})
-        shares = sorted(counted.items(), key=lambda e: -e[1])
+        by_provider: dict[str, int] = {}
+        for dataset, n in counted.items():
+            provider = known.get(dataset, (dataset, ""))[1] or dataset
+            by_provider[provider] = by_provider.get(provider, 0) + n
+        shares = sorted(by_provider.items(), key=lambda e: -e[1])
         out.append(
             SourceLine(
                 field,
@@ -117,7 +129,7 @@ def source_lines(viewer: Actor, name: str) -> list[SourceLine]:
                 named[0],
                 named[1:],
                 sum(counted.values()),
-                [(known.get(d, (d, ""))[1] or d, n) for d, n in shares],
+                shares,
                 quarrels.get(field.name, 0),
             )
         )
