@@ -85,11 +85,14 @@ class Refused(Exception):
 
 @dataclass
 class Lease:
-    """Calls of a day that this worker may still serve under a grant without asking."""
+    """Calls of a day that this worker may still serve under a grant without asking.
 
-    day: dt.date
+    Kept apart from `Right`: forgetting what a credential allows must not lose calls of its day.
+    """
+
     left: int = 0
     used_at: float = 0.0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 @dataclass
@@ -118,8 +121,6 @@ class Right:
     statements: list[str]
     scope_values: list[list[str]]
     loaded: float
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    lease: Lease | None = None
 
     def good_secret(self, secret: str) -> bool:
         """Whether the secret is the present one, or the former one within the overlap."""
@@ -256,6 +257,7 @@ class Plane:
         # as the look-up. None stands for one that was lost and must be made again.
         self.idle: asyncio.LifoQueue[Any] = asyncio.LifoQueue()
         self.rights: dict[str, Right] = {}
+        self.leases: dict[tuple[int, dt.date], Lease] = {}
         self.unknown: dict[str, float] = {}
         self.listening = False
         self.key = hash_key()
@@ -357,7 +359,6 @@ class Plane:
             }
         names, lookups, statements, scope = _statements(row, terms, types)
         masks = terms.get("masks") or {}
-        lease = found.lease if found is not None else None
         right = Right(
             client=row["client"],
             client_id=client_id,
@@ -381,7 +382,6 @@ class Plane:
             statements=statements,
             scope_values=scope,
             loaded=now,
-            lease=lease,
         )
         self.rights[client_id] = right
         return right
@@ -393,18 +393,21 @@ class Plane:
         if not right.per_day:
             return
         day = (dt.datetime.now(dt.UTC) + CHINA).date()
-        lease = right.lease
-        if lease is None or lease.day != day or not lease.left:
-            async with right.lock:
-                lease = right.lease
-                if lease is None or lease.day != day:
-                    await self.pool.execute(_LEASE_ROW, right.grant_id, day)
-                    lease = right.lease = Lease(day)
+        lease = self.leases.get((right.grant_id, day))
+        if lease is None:
+            lease = self.leases.setdefault((right.grant_id, day), Lease())
+        if not lease.left:
+            async with lease.lock:
                 if not lease.left:
                     block = max(1, min(200, right.per_day // 100))
                     got = await self.pool.fetchval(
                         _LEASE, right.grant_id, day, block, right.per_day
                     )
+                    if got is None:
+                        await self.pool.execute(_LEASE_ROW, right.grant_id, day)
+                        got = await self.pool.fetchval(
+                            _LEASE, right.grant_id, day, block, right.per_day
+                        )
                     if not got:
                         raise Refused(
                             429, "quota", "今日调用次数已用完", f"授权每日限 {right.per_day} 次"
@@ -414,13 +417,19 @@ class Plane:
         lease.used_at = time.monotonic()
 
     async def give_back(self, idle: float) -> None:
-        """Return leased calls that lay idle for so many seconds."""
+        """Return leased calls that lay idle for so many seconds; forget leases of other days."""
         now = time.monotonic()
-        for right in list(self.rights.values()):
-            lease = right.lease
-            if lease is not None and lease.left and now - lease.used_at >= idle:
+        today = (dt.datetime.now(dt.UTC) + CHINA).date()
+        for (grant, day), lease in list(self.leases.items()):
+            if lease.left and now - lease.used_at >= idle:
                 left, lease.left = lease.left, 0
-                await self.pool.execute(_GIVE_BACK, right.grant_id, lease.day, left)
+                try:
+                    await self.pool.execute(_GIVE_BACK, grant, day, left)
+                except BaseException:
+                    lease.left += left
+                    raise
+            elif not lease.left and day != today and not lease.lock.locked():
+                self.leases.pop((grant, day), None)
 
     # ---- records -------------------------------------------------------------------------
 

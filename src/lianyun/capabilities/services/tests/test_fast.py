@@ -227,6 +227,21 @@ def test_unused_leases_are_given_back(token: str, grant: Grant) -> None:
     assert Usage.objects.get().used == 1
 
 
+def test_forgetting_a_right_loses_no_leased_call(token: str, grant: Grant) -> None:
+    async def work(get: Get) -> list[int]:
+        codes = []
+        for _ in range(3):
+            codes.append((await get(f"/api/data/people/{PERSON}")).status_code)
+            plane = await fast._plane()
+            async with plane.pool.acquire() as connection:
+                await connection.execute("SELECT pg_notify($1, '*')", fast.CHANNEL)
+            await asyncio.sleep(0.1)
+        return codes
+
+    assert run(work, token) == [200, 200, 200]
+    assert Usage.objects.get().used == 3
+
+
 def test_row_scope_narrows(token: str, grant: Grant) -> None:
     Grant.objects.filter(pk=grant.pk).update(terms={**grant.terms, "scope": {"town": ["B"]}})
 
