@@ -286,9 +286,9 @@ def queue_upload(
 
 
 @action("collection.run", department=_owner_of_batch)
-def close(*, batch: Batch, outcome: merge.Outcome, by: Actor) -> Batch:
-    """Record what the lake counted; the batch is then finished."""
-    kernel_batch.finish(batch, queries.counted(outcome, batch.resource), by=by)
+def close(*, batch: Batch, outcome: merge.Outcome, by: Actor, supplied: str | None = None) -> Batch:
+    """Record what the lake counted; the batch is then finished. `supplied`: the date of its file."""
+    kernel_batch.finish(batch, queries.counted(outcome, batch.resource, supplied), by=by)
     return batch
 
 
@@ -327,6 +327,7 @@ def carry(
     watermark: str = "",
     allow_shrink: bool = False,
     corrects: str | None = None,
+    dated: Callable[[], str | None] = lambda: None,
 ) -> Batch:
     """Load a begun batch to its end, in this process; safe to call again after a crash.
 
@@ -354,7 +355,7 @@ def carry(
                     allow_shrink=allow_shrink,
                     corrects=corrects,
                 )
-            close(batch=batch, outcome=done, by=by)
+            close(batch=batch, outcome=done, by=by, supplied=dated())
             _note_watermark(batch, done.watermark)
         except (LakeError, UserError) as error:
             give_up(batch=batch, error=str(error), by=by)
@@ -395,6 +396,7 @@ def carry_queued(code: str, *, by: Actor) -> Batch:
             by=by,
             watermark=source.watermark if source.mode == "incremental" else "",
             allow_shrink=bool(asked.get("allow_shrink")),
+            dated=lambda: adapters.file_date(source.kind, source.location, source.vouched),
         )
     path = Path(asked.get("path", ""))
     made = carry(
@@ -425,7 +427,11 @@ def load_file(
         raise UserError(f"找不到文件“{path}”")
     batch = begin_file(dataset=dataset, label=f"file:{path.name}", mode=mode, by=by)
     return carry(
-        batch, lambda: land.open_file(path, sheet or None), by=by, allow_shrink=allow_shrink
+        batch,
+        lambda: land.open_file(path, sheet or None),
+        by=by,
+        allow_shrink=allow_shrink,
+        dated=lambda: adapters.date_of(path),
     )
 
 
@@ -510,17 +516,26 @@ def register_proposal(
     """Register a proposed dataset as a draft of the catalogue that can be loaded at once.
 
     `items` are {name, title, type, format, check, required, element}; `code` is a resource code
-    (类项目/顺序码) or an identifier. A dataset that already has rows keeps its items (UserError).
+    (类项目/顺序码) or an identifier. A code that is taken or malformed is refused (UserError).
     """
     if not items:
         raise UserError("数据集至少要有一个数据项")
     by_code = "/" in code
+    wrong = rules.code_problem(code)
+    if wrong:
+        raise UserError(wrong)
     name = "" if by_code else code if rules.good_name(code) else rules.table_name(ascii_name(code))
     old = Resource.objects.filter(Q(code=code) | Q(name=name or code)).first()
     if old is not None and old.batches.filter(state=Batch.SUCCEEDED).exists():
-        raise UserError(f"“{code}”已有数据，不能重新登记数据项；请换一个代码")
-    if old is not None and old.owner_id != owner.pk:
-        raise UserError(f"“{code}”属于{old.owner.name}，请换一个代码")
+        raise UserError(
+            f"“{code}”（{old.title}）已有数据，不能重新登记数据项；请换一个代码，"
+            f"或直接装载到该数据集"
+        )
+    if old is not None:
+        raise UserError(
+            f"“{code}”已登记为{old.owner.name}的《{old.title}》（{old.get_state_display()}），"
+            "不能重复登记；请换一个代码，或直接装载到该数据集"
+        )
     personal = any(i.get("check") == "citizen_number" for i in items)
     content = {
         "name": name or rules.table_name(ascii_name(title or code)),
@@ -547,8 +562,6 @@ def register_proposal(
     }
     if by_code:
         content["code"] = code
-    if old is not None:
-        content["name"] = old.name
     return catalogue.register_dataset(provider=owner, content=content, by=by)
 
 

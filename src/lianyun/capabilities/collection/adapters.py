@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import json
 import os
 import secrets
@@ -109,6 +110,19 @@ def checked_file(location: str, vouched: bool) -> Path:
     if not path.is_file():
         raise UserError(f"找不到文件“{location}”，请确认文件已放入收件箱")
     return path
+
+
+def date_of(path: Path) -> str | None:
+    """When a file was last written, as ISO text in UTC; None where it is gone."""
+    try:
+        return dt.datetime.fromtimestamp(path.stat().st_mtime, dt.UTC).isoformat()
+    except OSError:
+        return None
+
+
+def file_date(kind: str, location: str, vouched: bool) -> str | None:
+    """When the file of a source was last written by its department; None for other sources."""
+    return date_of(checked_file(location, vouched)) if kind in rules.FILE_KINDS else None
 
 
 def checked_host(location: str, vouched: bool) -> None:

@@ -551,12 +551,17 @@ def running(found: Source, viewer: Actor) -> Batch | None:
 # ---- rows in the lake --------------------------------------------------------------------
 
 
-def counted(outcome: merge.Outcome, resource: Resource) -> dict[str, Any]:
-    """A lake outcome as a batch keeps it, with all rows of the dataset and its newest row's time."""
+def counted(
+    outcome: merge.Outcome, resource: Resource, supplied: str | None = None
+) -> dict[str, Any]:
+    """A lake outcome as a batch keeps it, with all rows of the dataset and its newest row's time.
+
+    `supplied` is the date of the file it came from (ISO text), where there was one.
+    """
     items = content(resource).get("items") or ()
     stamp = next((i["name"] for i in items if i.get("element") == "update_time"), None)
     total, newest = _extent(outcome.dataset, stamp)
-    return {**outcome.as_dict(), "total": total, "newest": newest}
+    return {**outcome.as_dict(), "total": total, "newest": newest, "supplied": supplied}
 
 
 def total_rows(name: str) -> int:
@@ -581,11 +586,13 @@ def _extent(name: str, stamp: str | None = None) -> tuple[int, str | None]:
 
 
 def _newest(found: Batch | None) -> dt.datetime | None:
-    told = found.outcome.get("newest") if found else None
+    """When a dataset's data last moved: its newest row, else the date of the file that brought it."""
+    told = (found.outcome.get("newest") or found.outcome.get("supplied")) if found else None
     if not told:
         return None
     try:
-        return timezone.make_aware(dt.datetime.fromisoformat(str(told)))
+        moment = dt.datetime.fromisoformat(str(told))
+        return moment if timezone.is_aware(moment) else timezone.make_aware(moment)
     except ValueError:
         return None
 

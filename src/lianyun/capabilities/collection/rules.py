@@ -24,7 +24,10 @@ CYCLES: dict[str, int | None] = {
 """Update cycles of the catalogue (发改高技术〔2017〕1272号) and how many days each one may take."""
 
 GRACE_DAYS = 1
+SOURCE_GRACE_DAYS = 30
 DEAD_FACTOR = 3
+DEAD_MORE = 180
+"""A dataset is dead after three cycles, or half a year after it was due, whichever is sooner."""
 
 FILE_KINDS = ("csv", "excel", "jsonl", "parquet")
 DATABASE_KINDS = ("postgresql", "mysql")
@@ -88,6 +91,11 @@ def allowed_days(cycle: str) -> int | None:
     return CYCLES.get(cycle)
 
 
+def dead_after(days: int, least: int) -> int:
+    """Days without anything new after which a dataset of this cycle is dead, at least `least`."""
+    return max(min(days * DEAD_FACTOR, days + DEAD_MORE), least) + GRACE_DAYS
+
+
 def freshness(
     cycle: str,
     last_load: dt.datetime | None,
@@ -97,9 +105,10 @@ def freshness(
 ) -> Freshness:
     """Judge a dataset by its last good load; one day of grace, 不定期 is never late.
 
-    A dataset that was loaded once and then never again for three cycles (at least a week) is dead:
-    the day it came in was the day it died. So is one that is loaded faithfully from a source in
-    which nothing moves: its `newest` row is older than three cycles and a month.
+    A dataset that was loaded once and then never again for three cycles (at least a week, see
+    `dead_after`) is dead: the day it came in was the day it died. So is one that is loaded
+    faithfully from a source in which nothing moves: `newest`, its newest row or the date of its
+    file, is as old as that (at least a month).
     """
     days = allowed_days(cycle)
     if last_load is None:
@@ -110,16 +119,19 @@ def freshness(
     over = age - days
     if newest is not None:
         still = (now - newest).total_seconds() / 86_400
-        if still > max(days * DEAD_FACTOR, 30) + GRACE_DAYS:
+        if still > dead_after(days, 30):
             return Freshness(
                 "dead", "red", f"源头停更，最新数据在 {int(still)} 天前", int(still - days)
             )
+        if still > days + SOURCE_GRACE_DAYS:
+            words = f"源头逾期，最新数据在 {int(still)} 天前"
+            return Freshness("late", "red", words, int(still - days))
     if over <= 0 or (days == 0 and age <= GRACE_DAYS):
         return Freshness("fresh", "green", "按期更新")
     if over <= GRACE_DAYS:
         return Freshness("due", "amber", "今日应更新")
     late = int(over)
-    if loads <= 1 and age > max(days * DEAD_FACTOR, 7) + GRACE_DAYS:
+    if loads <= 1 and age > dead_after(days, 7):
         return Freshness("dead", "red", f"入库后从未更新，已 {int(age)} 天", late)
     return Freshness("late", "red", f"逾期 {late} 天未更新", late)
 
@@ -220,3 +232,27 @@ def table_name(text: str) -> str:
     """A dataset name from an ASCII text that may hold other signs."""
     plain = re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")[:58]
     return plain if plain and plain[0].isalpha() else f"d_{plain}"
+
+
+_CODE = re.compile(r"[1-3]\d{2}\d{3}[0-9A-Za-z]*/[0-9A-Za-z]+")
+_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,57}")
+
+
+def code_problem(code: str) -> str | None:
+    """Why no dataset can be registered under this code (Chinese), or None.
+
+    A code is a resource code (类项目细目/顺序码, 发改高技术〔2017〕1272号) or an identifier of ASCII
+    letters, digits, `_` and `-`, beginning with a letter, at most 58 signs.
+    """
+    if "/" in code:
+        if len(code) <= 80 and _CODE.fullmatch(code):
+            return None
+        return (
+            f"资源代码“{code[:80]}”不合规：应为六位以上分类代码、斜杠、顺序码，例如 307030/000001"
+        )
+    if _IDENTIFIER.fullmatch(code):
+        return None
+    return (
+        f"代码“{code[:80]}”不合规：只能用英文字母、数字、下划线和连字符，以字母开头，最长 58 位"
+        "（例如 gy_enterprises），或写资源代码（例如 307030/000001）"
+    )

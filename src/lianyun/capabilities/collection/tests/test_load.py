@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from lianyun.capabilities.collection import api
+from lianyun.capabilities.catalogue import api as catalogue
+from lianyun.capabilities.collection import api, queries
 from lianyun.kernel.access import SYSTEM, Actor, UserError
 from lianyun.kernel.models import Batch, Event, Resource
+
+from .conftest import client_of, make_officer
 
 HEAD = "公民身份号码,姓名,性别,出生日期,金额,更新时间\n"
 
@@ -45,6 +50,52 @@ def test_landed_is_accepted_and_rejected(
     assert {r["line"] for r in rejects} >= {3, 4, 6}
     assert any("只有一列" in r["text"] for r in rejects)
     assert Event.objects.filter(kind="batch.finished", subject=batch.ref).count() == 1
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["", "9firms", "a b", "企业", "x'; DROP TABLE y", "a" * 80, "307030/", "999/1", "30703/000001"],
+)
+def test_a_malformed_code_registers_nothing(
+    city: None, write: Callable[..., Path], code: str
+) -> None:
+    before = Resource.objects.count()
+    with pytest.raises(UserError, match="不合规"):
+        api.register_items(code, [{"name": "a", "title": "甲"}], title="甲", by=SYSTEM)
+    assert Resource.objects.count() == before
+
+
+def test_a_proposal_stands_in_the_catalogue(city: None, write: Callable[..., Path]) -> None:
+    path = write("企业编号,企业名称\nA1,甲\nA2,乙\n", "firms.csv")
+    told = api.infer(path, register="gy_firms", title="工业企业名录", by=SYSTEM)
+    resource = Resource.objects.get(name="gy_firms")
+    assert resource.entry.item_count == 2
+    assert resource.items.count() == 2
+    officer = make_officer(resource.owner.slug, "bureau_catalogue")
+    assert catalogue.visible(officer).filter(pk=resource.pk).exists()
+    page = client_of(officer).get("/workbench/catalogue/?q=工业企业名录").content.decode()
+    assert told["code"] in page
+    for taken in ("gy_firms", "gy-firms", told["code"]):
+        with pytest.raises(UserError, match="不能重复登记"):
+            api.infer(path, register=taken, by=SYSTEM)
+    with pytest.raises(UserError, match="不在目录分类中"):
+        api.infer(path, register="399999/000001", by=SYSTEM)
+
+
+def test_an_old_file_is_dead_at_its_first_load(
+    people: Resource, officer: Actor, write: Callable[..., Path]
+) -> None:
+    path = write(HEAD + f"{A},张三,1,1990-01-01,12.50,\n")
+    then = time.time() - 730 * 86_400
+    os.utime(path, (then, then))
+    api.load("people", path, by=officer)
+    row = queries.one_row("people", officer)
+    assert row.fresh.state == "dead"
+    assert row.names_red
+    assert "730 天前" in row.fresh.words
+    os.utime(path)
+    api.load("people", path, by=officer)
+    assert queries.one_row("people", officer).fresh.state == "fresh"
 
 
 def test_proposal_can_be_loaded_at_once(city: None, write: Callable[..., Path]) -> None:

@@ -32,7 +32,8 @@ def ago(days: float) -> dt.datetime:
         ("每月", 31.5, 3, "due"),
         ("每季度", 90, 1, "fresh"),
         ("每年", 367.5, 1, "late"),
-        ("每年", 1200, 1, "dead"),
+        ("每年", 500, 1, "late"),
+        ("每年", 600, 1, "dead"),
         ("不定期", 4000, 1, "any"),
     ],
 )
@@ -51,6 +52,9 @@ def test_a_source_that_stands_still_is_dead() -> None:
     assert found.state == "dead"
     assert "源头停更" in found.words
     assert rules.freshness("每年", ago(0.1), NOW, 40, newest=ago(200)).state == "fresh"
+    assert rules.freshness("每年", ago(0.1), NOW, 1, newest=ago(730)).state == "dead"
+    behind = rules.freshness("每年", ago(0.1), NOW, 1, newest=ago(400))
+    assert (behind.state, behind.red) == ("late", True)
 
 
 def test_never_read() -> None:
