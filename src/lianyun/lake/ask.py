@@ -239,7 +239,7 @@ def ask(
     Raises Refused for anything but an allowed SELECT, TooSlow after `timeout` seconds.
     """
     query = vet(sql, list(tables))
-    with lake.connect(read_only=True) as con:
+    with lake.private(read_only=True) as con:
         for name, allowed in tables.items():
             _view(con, valid_name(name), allowed)
         con.execute("SET lock_configuration=true")

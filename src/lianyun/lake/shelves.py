@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import os
 import random
 import re
 import threading
@@ -188,16 +189,47 @@ class Lake:
 
     @contextlib.contextmanager
     def connect(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
-        """A DuckDB with the lake attached as `lake` and its schemas made; closed at the end."""
-        con = None if self._ready else self._prepare()
-        if con is None or read_only:
-            if con is not None:
-                con.close()
-            con = self._attached(read_only=read_only)
+        """A connection to this process's DuckDB, the lake attached as `lake`, its schemas made.
+
+        Temporary tables and transactions are the connection's own and end with it; settings and
+        attachments are shared with every other connection of the process, so leave them alone
+        (`private` is for those who must change them). `memory_limit` is for all of them together.
+        """
+        self._prepare()
+        with self._shared(read_only) as con:
+            yield con
+
+    @contextlib.contextmanager
+    def private(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+        """A DuckDB of the caller's own with the lake attached; takes a third of a second."""
+        self._prepare()
+        con = self._attached(read_only=read_only)
         try:
             yield con
         finally:
             con.close()
+
+    @contextlib.contextmanager
+    def _shared(self, read_only: bool) -> Iterator[duckdb.DuckDBPyConnection]:
+        instance = _instance(self, read_only)
+        con = instance.root.cursor()
+        try:
+            con.execute("SELECT id FROM ducklake_current_snapshot('lake')")
+        except duckdb.Error:
+            # The database was started anew since: its connections are dead, and so is ours.
+            con.close()
+            _leave(instance, broken=True)
+            instance = _instance(self, read_only)
+            con = instance.root.cursor()
+        broken = False
+        try:
+            yield con
+        except duckdb.Error as error:
+            broken = isinstance(error, duckdb.FatalException | duckdb.InternalException)
+            raise
+        finally:
+            con.close()
+            _leave(instance, broken=broken)
 
     def _attached(self, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
         con = open_duckdb(self.memory_limit, self.threads)
@@ -208,7 +240,7 @@ class Lake:
                 con.execute(f"SET temp_directory={literal(str(scratch))}")
             for name in ("json", "icu", "postgres_scanner", "ducklake"):
                 load_extension(con, name)
-            con.execute("SET TimeZone='Asia/Shanghai'")
+            con.execute("SET GLOBAL TimeZone='Asia/Shanghai'")
             info = conninfo.make_conninfo(self.dsn)
             mode = ", READ_ONLY" if read_only else ""
             path = self.folder if "://" in self.folder else str(Path(self.folder).resolve()) + "/"
@@ -221,27 +253,23 @@ class Lake:
             raise LakeError(f"数据湖打不开：{error}") from error
         return con
 
-    def _prepare(self) -> duckdb.DuckDBPyConnection | None:
-        """Makes schemas and ledger if they are missing; returns the connection that did it."""
+    def _prepare(self) -> None:
+        """Makes schemas and ledger if they are missing."""
+        if self._ready:
+            return
         with self._guard:
             if self._ready:
-                return None
-            with self.writer("_prepare"):
-                con = self._attached()
-                try:
-                    for schema in SCHEMAS:
-                        con.execute(f"CREATE SCHEMA IF NOT EXISTS lake.{schema}")
-                    con.execute(
-                        f"CREATE TABLE IF NOT EXISTS {LEDGER} (batch VARCHAR, dataset VARCHAR, "
-                        "mode VARCHAR, outcome VARCHAR, finished_at TIMESTAMP)"
-                    )
-                    # a third larger than snappy's files, a sixth less work to write
-                    con.execute("CALL lake.set_option('parquet_compression', 'lz4_raw')")
-                except BaseException:
-                    con.close()
-                    raise
+                return
+            with self.writer("_prepare"), self._shared(False) as con:
+                for schema in SCHEMAS:
+                    con.execute(f"CREATE SCHEMA IF NOT EXISTS lake.{schema}")
+                con.execute(
+                    f"CREATE TABLE IF NOT EXISTS {LEDGER} (batch VARCHAR, dataset VARCHAR, "
+                    "mode VARCHAR, outcome VARCHAR, finished_at TIMESTAMP)"
+                )
+                # a third larger than snappy's files, a sixth less work to write
+                con.execute("CALL lake.set_option('parquet_compression', 'lz4_raw')")
             self._ready = True
-            return con
 
     @contextlib.contextmanager
     def writer(self, *tables: str, timeout: float = 3600.0) -> Iterator[None]:
@@ -316,6 +344,70 @@ class Lake:
                     f"CAST({literal(keep)} AS INTERVAL))"
                 )
                 con.execute("CALL ducklake_cleanup_old_files('lake', cleanup_all => true)")
+
+
+@dataclass
+class _Instance:
+    """One DuckDB of this process with a lake attached, and how many are using it."""
+
+    root: duckdb.DuckDBPyConnection
+    users: int = 0
+    gone: bool = False
+
+
+_instances: dict[tuple[Any, ...], _Instance] = {}
+_opening = threading.Lock()
+KEPT_OPEN = 4
+
+
+def _instance(lake: Lake, read_only: bool) -> _Instance:
+    """The process's DuckDB for this lake, opened if need be, with one more user.
+
+    Opening costs a third of a second, most of it two extensions; a cursor costs nothing. A child
+    that was forked has none of its parent's: threads and sockets do not survive a fork.
+    """
+    key = (
+        os.getpid(),
+        lake.dsn,
+        lake.folder,
+        lake.metadata_schema,
+        lake.memory_limit,
+        lake.threads,
+        read_only,
+    )
+    with _opening:
+        found = _instances.pop(key, None)
+        if found is None or found.gone:
+            found = _Instance(lake._attached(read_only=read_only))
+        _instances[key] = found  # the most recently used stands last
+        found.users += 1
+        mine = [k for k in _instances if k[0] == os.getpid() and not _instances[k].users]
+        for old in mine[: max(0, len(_instances) - KEPT_OPEN)]:
+            _instances.pop(old).root.close()
+        return found
+
+
+def _leave(instance: _Instance, *, broken: bool = False) -> None:
+    """One user less; a broken instance is opened to no one else and closed by its last user."""
+    with _opening:
+        instance.users -= 1
+        instance.gone = instance.gone or broken
+        if instance.gone:
+            for key in [k for k, v in _instances.items() if v is instance]:
+                del _instances[key]
+            if not instance.users:
+                with contextlib.suppress(duckdb.Error):
+                    instance.root.close()
+
+
+def close_all() -> None:
+    """Closes this process's DuckDBs; those in use close when their last user leaves."""
+    with _opening:
+        for key in [k for k in _instances if k[0] == os.getpid()]:
+            instance = _instances.pop(key)
+            instance.gone = True
+            if not instance.users:
+                instance.root.close()
 
 
 def is_conflict(error: BaseException) -> bool:

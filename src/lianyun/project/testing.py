@@ -151,10 +151,13 @@ def lake_place(tmp_path: Path) -> Iterator[LakePlace]:
     """A fresh catalogue database and a fresh folder for one test's lake."""
     import secrets
 
+    from lianyun.lake import shelves
+
     name = f"lake_{secrets.token_hex(6)}"
     folder = tmp_path / "lake"
     folder.mkdir()
     yield LakePlace(create_database(name), folder)
+    shelves.close_all()
     drop_database(name)
 
 
