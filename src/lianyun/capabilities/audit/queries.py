@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -155,12 +155,31 @@ def seen(viewer: Actor) -> QuerySet[CallRecord] | None:
     ).order_by("-id")
 
 
-def readers_since(viewer: Actor, resources: Iterable[str], since: dt.datetime) -> dict[str, int]:
-    """How many answered calls each grant made on these resources since a moment, by grant code."""
+def readers_since(
+    viewer: Actor,
+    resources: Iterable[str],
+    since: dt.datetime,
+    keys: Sequence[str] | None = None,
+) -> dict[str, tuple[int, int]]:
+    """Who read these resources since a moment, by grant code: (answered calls, calls of `keys`).
+
+    With `keys`, the keyed hashes of rows, only grants that called for one of them (or for whom the
+    record cannot tell, as with a whole extract) are named; without, everybody who called.
+    """
     viewer.require("audit.read")
     found = CallRecord.objects.filter(resource__in=list(resources), at__gte=since, outcome="ok")
-    counted = found.exclude(grant_code="").values_list("grant_code").annotate(n=Count("pk"))
-    return {code: n for code, n in counted}  # noqa: C416 - the stubs know no dict of these rows
+    found = found.exclude(grant_code="")
+    if keys is None:
+        counted = found.values_list("grant_code").annotate(n=Count("pk"))
+        return {code: (n, n) for code, n in counted}
+    listed = list(keys)
+    of_these = Q(key_hash__in=listed) | Q(others__overlap=listed)
+    untold = Q(key_hash="", others=None)
+    rows = found.filter(of_these | untold).values_list("grant_code")
+    return {
+        code: (n, exact)
+        for code, n, exact in rows.annotate(n=Count("pk"), exact=Count("pk", filter=of_these))
+    }
 
 
 def _calls_proof() -> tuple[int, int, str]:

@@ -6,9 +6,9 @@ import datetime as dt
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Count
 from django.utils import timezone
 
+from lianyun.capabilities.audit import api as audit
 from lianyun.capabilities.collection import api as collection
 from lianyun.kernel import case as kernel_case
 from lianyun.kernel.access import SYSTEM, UserError
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 PATH = "correction"
 SCORE = "quality.score"
+LISTED = 5_000
+"""Most rows whose hashes an announcement lists."""
 
 
 # ---- what a batch showed -----------------------------------------------------------------
@@ -44,6 +46,7 @@ def assess(*, batch: Batch, by: Actor) -> float | None:
     batch.save(update_fields=["score"])
     titles = collection.rule_titles(resource)
     day = timezone.localdate(batch.finished_at)
+    fresh: dict[str, list[Finding]] = {}
     for code, count in counts.items():
         failed, doubtful = int(count.get("failed", 0)), int(count.get("warned", 0))
         if not failed and not doubtful:
@@ -61,8 +64,10 @@ def assess(*, batch: Batch, by: Actor) -> float | None:
             },
         )
         if new and rules.opens_case(code):
-            finding.case = _case_of(finding, by)
-            finding.save(update_fields=["case"])
+            fresh.setdefault(rules.group_of(finding.rule), []).append(finding)
+    for group, found in fresh.items():
+        case = _case_of(group, found, by)
+        Finding.objects.filter(pk__in=[f.pk for f in found]).update(case=case)
     _note_healed(resource, batch, by)
     record(
         "quality.assessed",
@@ -74,17 +79,27 @@ def assess(*, batch: Batch, by: Actor) -> float | None:
     return value
 
 
-def _case_of(finding: Finding, by: Actor) -> Case:
-    """The open correction case of this dataset and rule; a new one where there is none."""
-    resource = finding.resource
-    found = queries.open_case_of(resource, finding.rule)
-    if found is not None:
-        case = Case.objects.select_for_update().get(pk=found.pk)
-        listed = [*case.data.get("batches", []), finding.batch.code]
+def _case_of(group: str, found: list[Finding], by: Actor) -> Case:
+    """The open correction case of this dataset and item (or rule); a new one where there is none.
+
+    `found` are the findings of one batch that belong to it: every reason is listed in the case.
+    """
+    first = found[0]
+    resource, batch = first.resource, first.batch
+    codes = [f.rule for f in found]
+    failed = (
+        first.failed
+        if len(found) == 1
+        else queries.offending_rows(resource, batch, codes) or max(f.failed for f in found)
+    )
+    known = queries.open_case_of(resource, group)
+    if known is not None:
+        case = Case.objects.select_for_update().get(pk=known.pk)
         case.data = {
             **case.data,
-            "batches": list(dict.fromkeys(listed)),
-            "failed": int(case.data.get("failed", 0)) + finding.failed,
+            "rules": list(dict.fromkeys([*rules.codes_of(case.data), *codes])),
+            "batches": list(dict.fromkeys([*case.data.get("batches", []), batch.code])),
+            "failed": int(case.data.get("failed", 0)) + failed,
             "healed_by": None,
         }
         case.save(update_fields=["data"])
@@ -93,28 +108,24 @@ def _case_of(finding: Finding, by: Actor) -> Case:
             case,
             by=by,
             case=case,
-            data={"batch": finding.batch.code, "failed": finding.failed},
+            data={"batch": batch.code, "failed": failed, "rules": codes},
         )
         return case
-    closed = (
-        Case.objects.filter(findings__resource=resource, findings__rule=finding.rule)
-        .filter(state=Case.CLOSED)
-        .aggregate(n=Count("pk", distinct=True))["n"]
-    )
     return kernel_case.open_case(
         PATH,
-        title=f"{resource.title}：{finding.title}",
+        title=f"{resource.title}：{rules.group_title([f.title for f in found])}"[:300],
         subject=resource,
         applicant=kernel_case.bureau(),
         department=resource.owner,
         data={
             "dataset": resource.name,
-            "rule": finding.rule,
-            "severity": finding.severity,
-            "batches": [finding.batch.code],
-            "failed": finding.failed,
+            "rule": first.rule,
+            "rules": codes,
+            "severity": "reject" if any(f.severity == "reject" for f in found) else "warn",
+            "batches": [batch.code],
+            "failed": failed,
         },
-        once=rules.once_word(resource.name, finding.rule, closed),
+        once=rules.once_word(resource.name, group, queries.closed_cases(resource, group)),
         by=by,
     )
 
@@ -209,6 +220,7 @@ def tell_corrected(*, case: Case, by: Actor) -> None:
     if report is not None and report.key:
         keys = [tuple(report.key.values())]
     dataset = str(case.data.get("dataset", ""))
+    touched = queries.touched(case, keys, limit=LISTED + 1)
     record(
         "quality.corrected",
         case,
@@ -218,12 +230,17 @@ def tell_corrected(*, case: Case, by: Actor) -> None:
             "dataset": dataset,
             "case": case.code,
             "rule": case.data.get("rule"),
+            "rules": rules.codes_of(case.data),
             "batches": case.data.get("batches", []),
             "batch": case.data.get("healed_by"),
             "since": case.opened_at,
             "rows": len(keys),
             "keys_hash": rules.keys_hash(keys),
-            "key_hashes": [rules.key_hash(key) for key in keys[:500]],
+            # Keyed as call records keep them, so that sharing finds who read these very rows; where
+            # they are too many to list, everybody who read the dataset is told.
+            "key_hashes": [audit.keyed_hash(text) for text in touched]
+            if len(touched) <= LISTED
+            else None,
         },
     )
 

@@ -238,14 +238,22 @@ def rule_rows(viewer: Actor) -> list[RuleRow]:
 # ---- correction cases --------------------------------------------------------------------
 
 
-def open_case_of(resource: Resource, rule: str) -> Case | None:
-    """The open correction case of this dataset and rule."""
-    return (
-        Case.objects.filter(findings__resource=resource, findings__rule=rule, path__key=PATH)
-        .exclude(state=Case.CLOSED)
-        .order_by("-id")
-        .first()
-    )
+def _of_group(resource: Resource, group: str) -> QuerySet[Case]:
+    return Case.objects.filter(
+        Q(findings__item=group) | Q(findings__rule=group),
+        findings__resource=resource,
+        path__key=PATH,
+    ).distinct()
+
+
+def open_case_of(resource: Resource, group: str) -> Case | None:
+    """The open correction case of this dataset and item (or rule, see `rules.group_of`)."""
+    return _of_group(resource, group).exclude(state=Case.CLOSED).order_by("-id").first()
+
+
+def closed_cases(resource: Resource, group: str) -> int:
+    """How many correction cases of this dataset and item (or rule) are closed."""
+    return _of_group(resource, group).filter(state=Case.CLOSED).count()
 
 
 def open_cases(resource: Resource, viewer: Actor) -> list[Case]:
@@ -286,6 +294,11 @@ def case_of(code: str, viewer: Actor) -> Case:
     if found is None:
         raise UserError("没有这件校核工单，或它不属于您的部门")
     return found
+
+
+def rules_of(case: Case, viewer: Actor) -> list[str]:
+    """The rules that the rows of a correction failed."""
+    return rules.codes_of(case.data)
 
 
 def item_of(case: Case, viewer: Actor) -> WorkItem | None:
@@ -334,7 +347,7 @@ def outstanding(case: Case, viewer: Actor) -> int:
     doubtful row is right when what replaced it is no longer doubtful, or when it is gone.
     """
     resource = _resource_of(case)
-    rule = str(case.data.get("rule", ""))
+    codes_ = rules.codes_of(case.data)
     offending = _batches_of(case)
     if resource is None or not offending or not viewer.known:
         return 0
@@ -352,13 +365,13 @@ def outstanding(case: Case, viewer: Actor) -> int:
         if table_columns(con, "rejects", resource.name):
             raw = table_columns(con, "raw", resource.name)
             for batch in offending:
-                left += _refused_left(con, resource, batch, rule, key, raw, later)
+                left += _refused_left(con, resource, batch, codes_, key, raw, later)
         if "_warnings" in table_columns(con, "trusted", resource.name):
             codes = ", ".join(literal(b.code) for b in offending)
             row = con.execute(
                 f"SELECT count(*) FROM lake.trusted.{quote(resource.name)} WHERE _batch IN ({codes}) "
-                "AND list_contains(string_split(_warnings, ','), ?)",
-                [rule],
+                "AND list_has_any(string_split(_warnings, ','), ?)",
+                [codes_],
             ).fetchone()
             left += int(row[0]) if row else 0
     return left
@@ -368,15 +381,16 @@ def _refused_left(
     con: Any,
     resource: Resource,
     batch: Batch,
-    rule: str,
+    rules_: Sequence[str],
     key: Sequence[str],
     raw: dict[str, str],
     later: Sequence[Batch],
 ) -> int:
     table = quote(resource.name)
+    listed = f"[{', '.join(literal(r) for r in rules_)}]"
     bad = (
         f"SELECT * FROM lake.rejects.{table} WHERE _batch = {literal(batch.code)} "
-        f"AND list_contains(_codes, {literal(rule)}) AND _corrected_by IS NULL"
+        f"AND list_has_any(_codes, {listed}) AND _corrected_by IS NULL"
     )
     after = [b.code for b in later if b.pk > batch.pk]
     if not after or not key or any(name not in raw for name in key):
@@ -391,7 +405,7 @@ def _refused_left(
         f"SELECT 1 FROM (SELECT {brought} FROM lake.raw.{table} w WHERE w._batch IN ({codes}) "
         f"AND w._problem IS NULL AND NOT EXISTS (SELECT 1 FROM lake.rejects.{table} x "
         f"WHERE x._batch = w._batch AND x._line = w._line "
-        f"AND list_contains(x._codes, {literal(rule)}))) g WHERE {same})"
+        f"AND list_has_any(x._codes, {listed}))) g WHERE {same})"
     ).fetchone()
     return int(row[0])
 
@@ -402,7 +416,7 @@ def offending_keys(case: Case, limit: int = 100_000) -> list[tuple[str, ...]]:
     if resource is None:
         return []
     key = key_of(resource)
-    rule = str(case.data.get("rule", ""))
+    codes = rules.codes_of(case.data)
     found: set[tuple[str, ...]] = set()
     if not key:
         return []
@@ -411,11 +425,91 @@ def offending_keys(case: Case, limit: int = 100_000) -> list[tuple[str, ...]]:
         for batch in _batches_of(case) if have else ():
             rows = con.execute(
                 f"SELECT {', '.join(_raw_key(batch, key))} FROM lake.rejects.{quote(resource.name)} "
-                f"WHERE _batch = ? AND list_contains(_codes, ?) AND _raw IS NOT NULL LIMIT {limit}",
-                [batch.code, rule],
+                f"WHERE _batch = ? AND list_has_any(_codes, ?) AND _raw IS NOT NULL LIMIT {limit}",
+                [batch.code, codes],
             ).fetchall()
             found.update(tuple(r) for r in rows if all(v is not None for v in r))
+        found.update(_doubtful_keys(con, resource, case, key, limit))
     return sorted(found)
+
+
+def _doubtful_keys(
+    con: Any, resource: Resource, case: Case, key: Sequence[str], limit: int
+) -> set[tuple[str, ...]]:
+    """The keys of rows that came in with a warning of this case, as they stand or stood."""
+    batches = [b.code for b in _batches_of(case)]
+    wanted = ", ".join(f"CAST({quote(name)} AS VARCHAR)" for name in key)
+    found: set[tuple[str, ...]] = set()
+    for shelf in ("trusted", "changes"):
+        have = table_columns(con, shelf, resource.name)
+        if batches and {"_warnings", "_batch", *key} <= set(have):
+            rows = con.execute(
+                f"SELECT DISTINCT {wanted} FROM lake.{shelf}.{quote(resource.name)} "
+                "WHERE list_contains(?, _batch) "
+                f"AND list_has_any(string_split(_warnings, ','), ?) LIMIT {int(limit)}",
+                [batches, rules.codes_of(case.data)],
+            ).fetchall()
+            found.update(tuple(r) for r in rows if all(v is not None for v in r))
+    return found
+
+
+def touched(case: Case, keys: Sequence[tuple[str, ...]], limit: int) -> list[str]:
+    """The texts by which a service is asked for a case's rows: their key, and whose they are.
+
+    A service is called by the key or by a citizen number or credit code (see services' look-ups).
+    """
+    resource = _resource_of(case)
+    out = dict.fromkeys("\x1f".join(key) for key in keys[:limit])
+    if resource is None or not keys:
+        return list(out)
+    names = key_of(resource)
+    own = [
+        c.name
+        for c in collection.dataset_spec(resource).items
+        if c.check in ("citizen_number", "credit_code") and c.name not in names
+    ]
+    if not own or len(out) >= limit:
+        return list(out)
+    wanted = " UNION ALL ".join(
+        f"SELECT DISTINCT CAST({quote(c)} AS VARCHAR) AS number FROM kept" for c in own
+    )
+    same = " AND ".join(
+        f"upper(trim(CAST(t.{quote(name)} AS VARCHAR))) = upper(trim(w.k{i}))"
+        for i, name in enumerate(names)
+    )
+    with collection.lake().connect(read_only=True) as con:
+        if not set(names) | set(own) <= set(table_columns(con, "trusted", resource.name)):
+            return list(out)
+        con.execute(
+            f"CREATE TEMP TABLE wanted ({', '.join(f'k{i} VARCHAR' for i in range(len(names)))})"
+        )
+        con.executemany(
+            f"INSERT INTO wanted VALUES ({', '.join('?' * len(names))})",
+            [list(k) for k in keys[:limit]],
+        )
+        rows = con.execute(
+            f"WITH kept AS (SELECT t.* FROM lake.trusted.{quote(resource.name)} t "
+            f"JOIN wanted w ON {same}) SELECT number FROM ({wanted}) WHERE number IS NOT NULL "
+            f"LIMIT {int(limit)}"
+        ).fetchall()
+    out.update(dict.fromkeys(str(r[0]) for r in rows))
+    return list(out)
+
+
+def offending_rows(resource: Resource, batch: Batch, codes: Sequence[str]) -> int:
+    """How many rows of a batch at least one of these rules refused or doubted."""
+    count = 0
+    with collection.lake().connect(read_only=True) as con:
+        for shelf, column in (("rejects", "_codes"), ("trusted", "string_split(_warnings, ',')")):
+            have = table_columns(con, shelf, resource.name)
+            if "_codes" in have or "_warnings" in have:
+                row = con.execute(
+                    f"SELECT count(*) FROM lake.{shelf}.{quote(resource.name)} "
+                    f"WHERE _batch = ? AND list_has_any({column}, ?)",
+                    [batch.code, list(codes)],
+                ).fetchone()
+                count += int(row[0]) if row else 0
+    return count
 
 
 @dataclass(frozen=True)
@@ -440,13 +534,13 @@ def offences(case: Case, viewer: Actor, limit: int = 200) -> list[Offence]:
     resource = _resource_of(case)
     if resource is None:
         return []
-    rule = str(case.data.get("rule", ""))
+    codes = rules.codes_of(case.data)
     open_eyes = viewer.may("quality.correct", resource.owner)
     masks = collection.masks(resource)
     titles = {i.get("title") or i["name"]: i["name"] for i in items_of(resource)}
     out: list[Offence] = []
     for batch in _batches_of(case):
-        for row in collection.rejected(batch, SYSTEM, limit=limit - len(out), codes=[rule]):
+        for row in collection.rejected(batch, SYSTEM, limit=limit - len(out), codes=codes):
             names = {t: n for n, t in (batch.outcome.get("titles") or {}).items()}
             values = {
                 t: v
@@ -465,7 +559,7 @@ def offences(case: Case, viewer: Actor, limit: int = 200) -> list[Offence]:
                 )
             )
         if len(out) < limit:
-            out += _doubtful(resource, batch, rule, masks, open_eyes, limit - len(out))
+            out += _doubtful(resource, batch, codes, masks, open_eyes, limit - len(out))
         if len(out) >= limit:
             break
     return out
@@ -479,7 +573,7 @@ def _plain_reasons(reasons: Sequence[str]) -> list[str]:
 def _doubtful(
     resource: Resource,
     batch: Batch,
-    rule: str,
+    codes: Sequence[str],
     masks: dict[str, str],
     open_eyes: bool,
     limit: int,
@@ -491,11 +585,12 @@ def _doubtful(
             return []
         columns = [c for c in have if not c.startswith("_")]
         rows = con.execute(
-            f"SELECT _line, {', '.join(quote(c) for c in columns)} "
+            f"SELECT _line, _warnings, {', '.join(quote(c) for c in columns)} "
             f"FROM lake.trusted.{quote(resource.name)} WHERE _batch = ? "
-            f"AND list_contains(string_split(_warnings, ','), ?) ORDER BY _line LIMIT {int(limit)}",
-            [batch.code, rule],
+            f"AND list_has_any(string_split(_warnings, ','), ?) ORDER BY _line LIMIT {int(limit)}",
+            [batch.code, list(codes)],
         ).fetchall()
+    told = collection.rule_titles(resource)
     return [
         Offence(
             batch.code,
@@ -506,10 +601,10 @@ def _doubtful(
                 if v is not None
             },
             "",
-            collection.rule_titles(resource).get(rule, rule),
+            "；".join(told.get(c, c) for c in warned.split(",") if c in codes),
             False,
         )
-        for line, *values in rows
+        for line, warned, *values in rows
     ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 WARN_WEIGHT = 0.3
@@ -62,10 +62,32 @@ def keys_hash(keys: Sequence[Sequence[Any]]) -> str:
 
 
 def key_hash(key: Sequence[Any]) -> str:
-    """The hash of one row's key, as call records keep it."""
+    """The hash of one row's key: one report a row."""
     return keys_hash([key])
 
 
 def opens_case(rule: str) -> bool:
     """Whether a finding of this rule goes to the provider; an old number is no fault."""
     return not rule.endswith(".legacy")
+
+
+def group_of(rule: str) -> str:
+    """What a correction case is about: the item whose checks failed, or the rule itself.
+
+    One bad value may fail several checks of its item (length, format, domain): that is one trouble.
+    """
+    item, dot, _ = rule.partition(".")
+    return item if dot and item != "row" else rule
+
+
+def codes_of(data: Mapping[str, Any]) -> list[str]:
+    """The rules of a correction case, from its data; a case of one rule may name it alone."""
+    return [str(c) for c in data.get("rules") or [data.get("rule") or ""] if c]
+
+
+def group_title(titles: Sequence[str]) -> str:
+    """The title of several checks of one item: `性别：长度不符、不在值域内`."""
+    heads = {title.partition("：")[0] for title in titles}
+    if len(titles) < 2 or len(heads) != 1:
+        return "；".join(titles)
+    return f"{heads.pop()}：{'、'.join(t.partition('：')[2] or t for t in titles)}"

@@ -329,6 +329,7 @@ def case(request: ActorRequest, code: str) -> HttpResponse:
             "columns": columns,
             "lines": lines,
             "batches": found.data.get("batches") or [],
+            "rules": queries.rules_of(found, request.actor),
             "outcome": queries.outcome_title(found),
             "events": queries.timeline(found, request.actor),
         },

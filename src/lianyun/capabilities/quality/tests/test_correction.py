@@ -11,6 +11,7 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
+from lianyun.capabilities.audit import api as audit
 from lianyun.capabilities.catalogue import api as catalogue
 from lianyun.capabilities.collection import api as collection
 from lianyun.capabilities.quality import actions, queries
@@ -105,8 +106,41 @@ def test_one_case_opened_joined_healed_closed(
     assert told.data["rows"] == 2
     assert told.data["keys_hash"]
     assert told.data["batch"] == third.code
+    assert told.data["key_hashes"] == [audit.keyed_hash("B"), audit.keyed_hash("D")]
     load("E,-1,好\n")
     assert Case.objects.filter(data__rule="pay_positive").count() == 2
+
+
+def test_one_bad_value_opens_one_case(payments: Resource, load: Callable[..., Batch]) -> None:
+    coded = {**ITEMS[2], "format": "n1", "domain": "sex"}
+    payments.data = {**payments.data, "items": [*ITEMS[:2], coded]}
+    payments.save()
+    batch = load("A,1,不合规矩\nB,2,1\nC,3,12\n")
+    codes = set(Finding.objects.filter(batch=batch).values_list("rule", flat=True))
+    assert len(codes) >= 2, "the value fails several checks of its item"
+    case = Case.objects.get(data__dataset="payments")
+    assert set(case.data["rules"]) == codes
+    assert case.data["failed"] == 2, "rows, not reasons"
+    assert queries.outstanding(case, SYSTEM) == 2
+    assert {o.line for o in queries.offences(case, SYSTEM)} == {2, 4}
+    assert "长度" in case.title or "格式" in case.title
+    load("D,1,也不合\n")
+    assert Case.objects.filter(data__dataset="payments").count() == 1
+    load("A,1,1\nC,3,2\nD,1,1\n")
+    assert queries.outstanding(case, SYSTEM) == 0
+
+
+def test_readers_of_doubtful_rows_are_found(
+    payments: Resource, load: Callable[..., Batch], run_jobs: Callable[[], int]
+) -> None:
+    load("A,1,不明\nB,2,好\n")
+    case = rule_case("pay_status")
+    load("A,1,好\n")
+    item = case.items.get()
+    actions.answer_correction(item=item, outcome="corrected", by=officer("cz"))
+    run_jobs()
+    told = Event.objects.get(kind="quality.corrected")
+    assert told.data["key_hashes"] == [audit.keyed_hash("A")]
 
 
 def test_warned_rows_heal_when_replaced(payments: Resource, load: Callable[..., Batch]) -> None:

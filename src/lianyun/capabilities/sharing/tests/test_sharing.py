@@ -277,3 +277,29 @@ def test_who_read_wrong_rows_is_told_when_they_are_right(
     assert (code, more) == (grant.code, [])
     assert "3 行" in event.data["note"]
     assert queries.notices(provider) == []
+
+
+def test_only_who_read_these_rows_is_told(
+    residents: Resource, asker: Actor, asker_head: Actor, provider: Actor, provider_head: Actor
+) -> None:
+    from lianyun.capabilities.audit import api as audit
+
+    case = ask(residents, asker)
+    do(case, "consent", "agree", asker_head)
+    do(case, "answer_conditional", "agree", provider)
+    do(case, "approve", "agree", provider_head)
+    grant = Grant.objects.get(case=case)
+    opened = timezone.now() - dt.timedelta(days=2)
+    audit.record_reading(
+        by=asker,
+        resource="ga_residents",
+        grant_code=grant.code,
+        people=["320703199001011235", "320703199001011251"],
+    )
+    told = {"dataset": "ga_residents", "case": "C1", "since": opened.isoformat(), "rows": 1}
+    other = {**told, "key_hashes": [audit.keyed_hash("320703199001011999")]}
+    assert actions.tell_receivers(told=other, by=SYSTEM) == 0, "who read other rows"
+    mine = {**told, "key_hashes": [audit.keyed_hash("320703199001011251")]}
+    assert actions.tell_receivers(told=mine, by=SYSTEM) == 1
+    ((event, _),) = queries.notices(asker)
+    assert "查询过其中的记录 1 次" in event.data["note"]
