@@ -1,9 +1,10 @@
 """Shelves: the lake's tables, Parquet files under a catalogue that lives in PostgreSQL.
 
-DuckLake keeps facts in bulk in four schemas: ``raw`` (rows as they arrived), ``trusted`` (typed,
-checked rows), ``rejects`` (refused rows with reasons), ``library`` (golden records); ``changes``
-holds before-images and ``ledger`` the outcome of every batch. The table format is named only here
-and in the SQL of this package, so that another one can take its place.
+DuckLake keeps facts in bulk in five schemas: ``raw`` (rows as they arrived), ``trusted`` (typed,
+checked rows), ``rejects`` (refused rows with reasons), ``library`` (golden records), ``findings``
+(what comparisons found); ``changes`` holds before-images and ``ledger`` the outcome of every
+batch. The table format is named only here and in the SQL of this package, so that another one can
+take its place.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ import duckdb
 import psycopg
 from psycopg import conninfo
 
-SCHEMAS = ("raw", "trusted", "rejects", "library", "changes", "ledger")
+SCHEMAS = ("raw", "trusted", "rejects", "library", "findings", "changes", "ledger")
 LEDGER = "lake.ledger.batches"
 _NAME = re.compile(r"^[a-z][a-z0-9_]{0,59}$")
 _FORMAT = re.compile(
