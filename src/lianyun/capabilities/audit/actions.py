@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import asyncpg
 
 CHAIN_LOCK = 0x6C79_0003
+PEOPLE = 2_000
+"""Most people that one record of a reading names; a larger reading makes several."""
 _LAST = "SELECT number, hash FROM audit_calllink ORDER BY number DESC LIMIT 1"
 
 
@@ -105,26 +107,29 @@ def record_reading(
     `people` are the citizen numbers (or other keys) that the page shows; they are kept as keyed
     hashes. The person sees the reading on 谁看过我的数据.
     """
-    hashes = list(dict.fromkeys(keyed_hash(p) for p in people if p))
-    call: rules.Row = (
-        secrets.token_hex(12),
-        timezone.now(),
-        channel,
-        "",
-        by.ref,
-        by.name,
-        by.department.pk if by.department else None,
-        grant_code,
-        resource,
-        purpose[:300],
-        hashes[0] if hashes else "",
-        hashes[1:] or None,
-        rows,
-        micros,
-        "ok" if rows else "empty",
-    )
+    hashes = list(dict.fromkeys(keyed_hash(p) for p in people if p)) or [""]
+    calls: list[rules.Row] = [
+        (
+            secrets.token_hex(12),
+            timezone.now(),
+            channel,
+            "",
+            by.ref,
+            by.name,
+            by.department.pk if by.department else None,
+            grant_code,
+            resource,
+            purpose[:300],
+            part[0],
+            part[1:] or None,
+            rows,
+            micros,
+            "ok" if rows else "empty",
+        )
+        for part in (hashes[at : at + PEOPLE] for at in range(0, len(hashes), PEOPLE))
+    ]
     with transaction.atomic():
-        _append([call])
+        _append(calls)
 
 
 @action(None)

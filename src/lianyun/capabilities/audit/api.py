@@ -6,7 +6,7 @@ from lianyun.kernel.access import SYSTEM, Actor
 
 from .actions import append_calls, hash_key, keyed_hash, link_person, record_reading
 from .queries import Proof, proof, readers_since
-from .rules import COLUMNS, Row
+from .rules import COLUMNS, Row, people_in
 from .rules import keyed_hash as hash_with_key
 
 
@@ -24,6 +24,7 @@ __all__ = [
     "hash_with_key",
     "keyed_hash",
     "link_person",
+    "people_in",
     "readers_since",
     "record_reading",
     "verify",

@@ -20,6 +20,7 @@ from django.utils import timezone
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 
+from lianyun.capabilities.audit import api as audit
 from lianyun.capabilities.catalogue import api as catalogue
 from lianyun.kernel import batch as kernel_batch
 from lianyun.kernel.access import UserError
@@ -491,6 +492,26 @@ def correct_by_file(batch: Batch, path: Path, *, by: Actor) -> Batch:
         if any((value or "").strip() for value in row.values()):
             corrected.append((int(line), {k: v or "" for k, v in row.items()}))
     return correct_rejected(batch, corrected, by=by)
+
+
+def note_rejected_read(
+    batch: Batch, rows: Sequence[queries.Rejected], *, by: Actor, how: str = "workbench"
+) -> None:
+    """Put on record that an officer saw these refused rows unmasked (how: workbench | export).
+
+    People whose number stands in a row find it on 谁看过我的数据.
+    """
+    texts = [value for row in rows for value in (row.text, *row.values.values())]
+    people = audit.people_in(texts)
+    if people:
+        audit.record_reading(
+            by=by,
+            resource=batch.resource.name,
+            people=people,
+            purpose=f"更正批次 {batch.code} 拒收的行",
+            channel=how,
+            rows=len(rows),
+        )
 
 
 # ---- new datasets from files -------------------------------------------------------------

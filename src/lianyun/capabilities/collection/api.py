@@ -107,6 +107,8 @@ def rejects(batch: str, *, by: Actor) -> list[dict[str, Any]]:
     Only for those who may set the dataset's rows right; raises Denied.
     """
     found = queries.batch(batch, by)
+    rows = rejected(found, by, limit=10_000_000)
+    actions.note_rejected_read(found, rows, by=by, how="export")
     return [
         {
             "line": row.line,
@@ -116,7 +118,7 @@ def rejects(batch: str, *, by: Actor) -> list[dict[str, Any]]:
             "text": row.text,
             "corrected_by": row.corrected_by,
         }
-        for row in rejected(found, by, limit=10_000_000)
+        for row in rows
     ]
 
 

@@ -723,9 +723,8 @@ def corrections_of(found: Batch, viewer: Actor) -> QuerySet[Correction]:
 REJECT_COLUMNS = ("行号", "拒收原因")
 
 
-def rejects_csv(found: Batch, viewer: Actor) -> bytes:
-    """All refused rows of a batch as a CSV that can be corrected and uploaded again."""
-    rows = rejected(found, viewer, limit=1_000_000)
+def rejects_csv(found: Batch, rows: Sequence[Rejected]) -> bytes:
+    """The refused rows of a batch as a CSV that can be corrected and uploaded again."""
     arrived = (found.outcome.get("titles") or {}).values()
     titles = list(dict.fromkeys([*arrived, *(t for r in rows for t in r.values)]))
     if any(r.text for r in rows):

@@ -307,6 +307,7 @@ def case(request: ActorRequest, code: str) -> HttpResponse:
             messages.success(request, "校核已办结")
             return redirect("quality:case", code=code)
     offences = queries.offences(found, request.actor)
+    actions.note_offences_read(found, offences, by=request.actor)
     columns = list(dict.fromkeys(t for o in offences for t in o.values))
     lines = [
         {
@@ -341,9 +342,9 @@ def rows_csv(request: ActorRequest, code: str) -> HttpResponse:
     """The offending rows of a case as a file, for the department that corrects them."""
     found = queries.case_of(code, request.actor)
     request.actor.require("quality.correct", found.department)
-    answer = HttpResponse(
-        queries.offences_csv(found, request.actor), content_type="text/csv; charset=utf-8"
-    )
+    rows = queries.offences(found, request.actor, limit=100_000)
+    actions.note_offences_read(found, rows, by=request.actor, how="export")
+    answer = HttpResponse(queries.offences_csv(rows), content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="correction-{found.code}.csv"'
     return answer
 

@@ -42,6 +42,10 @@ QUEUE_LIMIT = 20_000
 LEASE_IDLE_SECONDS = 5.0
 CALL_CONNECTIONS = 8
 UNKNOWN_SECONDS = 2.0
+STRANGERS_SECONDS = 60.0
+STRANGERS = 200
+"""Calls without a known credential are counted, one record for each source and minute; so many
+sources at most have a record of their own, the rest share one."""
 STALE_SECONDS = 60.0
 CHANNEL = "lianyun_grants"
 CHINA = dt.timedelta(hours=8)
@@ -259,6 +263,8 @@ class Plane:
         self.rights: dict[str, Right] = {}
         self.leases: dict[tuple[int, dt.date], Lease] = {}
         self.unknown: dict[str, float] = {}
+        self.strangers: dict[str, tuple[int, str]] = {}
+        self.strangers_since = time.monotonic()
         self.listening = False
         self.key = hash_key()
         self.folder = Path(settings.HOME) / "calls"
@@ -306,6 +312,7 @@ class Plane:
         await asyncio.gather(*self.tasks, return_exceptions=True)
         with contextlib.suppress(Exception):
             await self.give_back(0)
+        self.tell_strangers()
         await self.flush()
         self.pool.terminate()
 
@@ -470,6 +477,51 @@ class Plane:
         self.held += 1
         return uid
 
+    def meet_stranger(self, source: str, client_id: str) -> None:
+        """Count a call without a known credential by where it came from."""
+        if source not in self.strangers and len(self.strangers) >= STRANGERS:
+            source = "其他"
+        count, first = self.strangers.get(source, (0, client_id))
+        self.strangers[source] = (count + 1, first or client_id)
+
+    def tell_strangers(self) -> None:
+        """Put the counted calls on record, one row for each source."""
+        met, self.strangers = self.strangers, {}
+        self.strangers_since = time.monotonic()
+        for source, (count, client_id) in met.items():
+            self.keep_row(
+                "system:stranger",
+                f"未知来源 {source}"[:120],
+                client=client_id,
+                purpose=f"凭证无效的调用 {count} 次（一分钟内）",
+            )
+
+    def keep_row(self, by: str, by_name: str, *, client: str, purpose: str) -> None:
+        """A record of a refusal that belongs to no credential of ours."""
+        self.number += 1
+        row: Row = (
+            f"{self.worker}{self.number:x}",
+            dt.datetime.now(dt.UTC),
+            "api",
+            client,
+            by,
+            by_name,
+            None,
+            "",
+            "",
+            purpose,
+            "",
+            None,
+            0,
+            0,
+            "unauthorized",
+        )
+        if self.journal is None:
+            self.journal = Journal(self.folder)
+        self.journal.write(row)
+        self.queue.append(row)
+        self.held += 1
+
     async def flush(self) -> None:
         """Write queued calls to the chain; what cannot be written stays queued and in its journal."""
         async with self.flushing:
@@ -496,6 +548,8 @@ class Plane:
             await asyncio.sleep(FLUSH_SECONDS)
             beat += 1
             try:
+                if self.strangers and time.monotonic() - self.strangers_since >= STRANGERS_SECONDS:
+                    self.tell_strangers()
                 await self.flush()
                 if beat % 50 == 0:
                     await self.give_back(LEASE_IDLE_SECONDS)
@@ -525,13 +579,18 @@ class Plane:
         started = time.perf_counter()
         if self.held >= QUEUE_LIMIT:
             raise Refused(503, "overload", "系统繁忙，请稍后再试", "调用记录暂时无法写入")
-        token, purpose = _headers(scope["headers"])
+        source = (scope.get("client") or ("未知",))[0]
         try:
+            token, purpose = _headers(scope["headers"])
             client_id, secret = rules.split_token(token)
-        except rules.BadCall as wrong:
+        except (Refused, rules.BadCall) as wrong:
+            self.meet_stranger(source, "")
+            if isinstance(wrong, Refused):
+                raise
             raise Refused(401, "unauthorized", str(wrong)) from wrong
         right = await self.right(client_id)
         if right is None:
+            self.meet_stranger(source, client_id)
             raise Refused(401, "unauthorized", "凭证无效")
         purpose = purpose or right.purpose
         key_hash = ""

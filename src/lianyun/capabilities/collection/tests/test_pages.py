@@ -9,9 +9,10 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
+from lianyun.capabilities.audit import api as audit
 from lianyun.capabilities.collection import api
-from lianyun.kernel.access import SYSTEM, Actor
-from lianyun.kernel.models import Batch, Resource
+from lianyun.kernel.access import SYSTEM, Actor, actor_of
+from lianyun.kernel.models import Batch, Party, Resource
 
 from .conftest import client_of, make_officer
 from .test_load import DIRTY
@@ -72,6 +73,21 @@ def test_every_page_opens(people: Resource, client: Client, write: Callable[...,
     ):
         answer = client.get(f"/workbench/collection/{url}")
         assert answer.status_code == 200, f"{url}: {answer.status_code}"
+
+
+def test_who_saw_a_rejected_row_is_known_to_its_person(
+    people: Resource, client: Client, write: Callable[..., Path]
+) -> None:
+    code = api.load("people", write(DIRTY), by=SYSTEM)["batch"]
+    bad = next(r for r in api.rejects(code, by=SYSTEM) if r["values"].get("姓名") == "王五")
+    number = bad["values"]["公民身份号码"]
+    for url in ("", "correct/", "rejects.csv"):
+        assert client.get(f"/workbench/collection/batches/{code}/{url}").status_code == 200
+    person = Party.objects.create(kind=Party.PERSON, name="王五")
+    audit.link_person(party=person, citizen_number=number, by=SYSTEM)
+    page = client_of(actor_of(person)).get("/seen/").content.decode()
+    assert page.count(f"更正批次 {code} 拒收的行") == 4
+    assert number not in page
 
 
 def test_strangers_see_no_rejected_rows(

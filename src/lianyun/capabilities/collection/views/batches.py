@@ -117,6 +117,13 @@ def batch(request: ActorRequest, code: str) -> HttpResponse:
         caption="拒收的行",
         empty=Empty("没有拒收的行", "本批次的每一行都通过了检查。", icon="check"),
     )
+    asked = "export" in request.GET
+    actions.note_rejected_read(
+        found,
+        table.ordered if asked else table.page_rows,
+        by=request.actor,
+        how="export" if asked else "workbench",
+    )
     outcome = found.outcome
     return table.respond(
         request,
@@ -163,9 +170,9 @@ def rejects_csv(request: ActorRequest, code: str) -> HttpResponse:
     """The rejected rows as a file to correct and send again."""
     found = queries.batch(code, request.actor)
     request.actor.require("collection.run", found.resource.owner)
-    answer = HttpResponse(
-        queries.rejects_csv(found, request.actor), content_type="text/csv; charset=utf-8"
-    )
+    rows = queries.rejected(found, request.actor, limit=1_000_000)
+    actions.note_rejected_read(found, rows, by=request.actor, how="export")
+    answer = HttpResponse(queries.rejects_csv(found, rows), content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="rejects-{found.code}.csv"'
     return answer
 
@@ -190,7 +197,8 @@ def _grid(rows: list[queries.Rejected]) -> list[dict[str, Any]]:
 def correct(request: ActorRequest, code: str) -> HttpResponse:
     """Correct rejected rows in a grid: what was changed is sent as a new batch."""
     found = queries.batch(code, request.actor)
-    lines = _grid(queries.rejected(found, request.actor, limit=2000))
+    refused = queries.rejected(found, request.actor, limit=2000)
+    lines = _grid(refused)
     if request.method == "POST" and once(request):
         rows = []
         for line in lines:
@@ -202,6 +210,8 @@ def correct(request: ActorRequest, code: str) -> HttpResponse:
             request, f"已提交 {len(rows)} 行：通过 {made.accepted}，仍拒收 {made.rejected}"
         )
         return redirect("collection:batch", code=made.code)
+    shown = {line["line"] for line in lines}
+    actions.note_rejected_read(found, [r for r in refused if r.line in shown], by=request.actor)
     return render(
         request,
         "collection/correct.html",

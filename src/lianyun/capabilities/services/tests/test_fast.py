@@ -461,3 +461,28 @@ def test_every_tampering_is_found(token: str) -> None:
 
 def test_home_is_where_journals_go() -> None:
     assert settings.HOME
+
+
+def test_strangers_are_counted_not_listed(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fast, "STRANGERS", 3)
+
+    async def work(get: Get) -> list[int]:
+        seen = []
+        for number in range(30):
+            unknown = f"lyc_{number:016x}.{'a' * 43}"
+            answer = await get("/api/data/people?born=1", Authorization=f"Bearer {unknown}")
+            seen.append(answer.status_code)
+        seen.append((await get("/api/data/people", Authorization="nonsense")).status_code)
+        plane = await fast._plane()
+        for number in range(5):
+            plane.meet_stranger(f"10.0.0.{number}", "")
+        return seen
+
+    assert set(run(work, token)) == {401}
+    met = CallRecord.objects.filter(by="system:stranger", outcome="unauthorized")
+    assert met.count() == 4, "each source once, those beyond the bound share one record"
+    first = met.get(by_name="未知来源 127.0.0.1")
+    assert first.client == f"lyc_{0:016x}"
+    assert "31 次" in first.purpose
+    assert "3 次" in met.get(by_name="未知来源 其他").purpose
+    assert audit.verify().ok
