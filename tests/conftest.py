@@ -93,6 +93,26 @@ def tab(chromium: Any) -> Iterator[Any]:
     assert not complaints, "\n".join(complaints)
 
 
+PASSWORD = "Haizhou-2026"
+
+
+@pytest.fixture
+def sign_in(request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Signs an account in through the login page: `sign_in(tab, username, path="/workbench/")`."""
+
+    def sign(tab: Any, username: str, path: str = "/workbench/", password: str = PASSWORD) -> None:
+        site = request.getfixturevalue("site")
+        tab.context.clear_cookies()
+        tab.set_default_timeout(60_000)
+        tab.goto(f"{site}{path}")
+        tab.fill("#id_username", username)
+        tab.fill("#id_password", password)
+        with tab.expect_navigation(wait_until="networkidle"):
+            tab.click("main button[type=submit]")
+
+    return sign
+
+
 @pytest.fixture
 def accessible() -> Callable[[Any], None]:
     """Asserts that axe-core finds nothing serious on the page as it stands."""

@@ -45,15 +45,6 @@ def people(city_database: None) -> dict[str, str]:
     return {k: f"cat.{k}" for k in ("data", "head", "bureau", "other")}
 
 
-def sign_in(tab: Any, site: str, username: str, path: str) -> None:
-    tab.context.clear_cookies()
-    tab.goto(f"{site}{path}")
-    tab.fill("#id_username", username)
-    tab.fill("#id_password", PASSWORD)
-    with tab.expect_navigation(wait_until="networkidle"):
-        tab.click("main button[type=submit]")
-
-
 def fits(tab: Any) -> bool:
     """True when nothing makes the page scroll sideways."""
     return bool(
@@ -61,9 +52,11 @@ def fits(tab: Any) -> bool:
     )
 
 
-def decide(tab: Any, site: str, username: str, outcome: str, note: str = "") -> None:
+def decide(
+    sign_in: Callable[..., None], tab: Any, username: str, outcome: str, note: str = ""
+) -> None:
     """Open the newest waiting step of this entry at one's desk and decide it."""
-    sign_in(tab, site, username, "/workbench/catalogue/review/")
+    sign_in(tab, username, "/workbench/catalogue/review/")
     with tab.expect_navigation(wait_until="networkidle"):
         tab.locator(f"a:has-text('{TITLE}')").first.click()
     if note:
@@ -73,9 +66,13 @@ def decide(tab: Any, site: str, username: str, outcome: str, note: str = "") -> 
 
 
 def test_from_draft_to_publication(
-    site: str, people: dict[str, str], tab: Any, accessible: Callable[[Any], None]
+    site: str,
+    people: dict[str, str],
+    tab: Any,
+    accessible: Callable[[Any], None],
+    sign_in: Callable[..., None],
 ) -> None:
-    sign_in(tab, site, people["data"], "/workbench/catalogue/new/")
+    sign_in(tab, people["data"], "/workbench/catalogue/new/")
     accessible(tab)
     tab.fill("#f-title", TITLE)
     tab.select_option("#f-class", "307001")
@@ -95,20 +92,20 @@ def test_from_draft_to_publication(
     assert "正在审核" in tab.locator("main").inner_text()
     here = tab.url
 
-    decide(tab, site, people["head"], "return", "请补充机构地址")
-    sign_in(tab, site, people["data"], here.removeprefix(site))
+    decide(sign_in, tab, people["head"], "return", "请补充机构地址")
+    sign_in(tab, people["data"], here.removeprefix(site))
     assert "请补充机构地址" in tab.locator("main").inner_text()
     tab.click("text=提交审核")
     with tab.expect_navigation(wait_until="networkidle"):
         tab.click("#confirm-yes")
 
-    decide(tab, site, people["head"], "agree")
-    sign_in(tab, site, people["other"], "/workbench/catalogue/?q=殯葬服務機構")
+    decide(sign_in, tab, people["head"], "agree")
+    sign_in(tab, people["other"], "/workbench/catalogue/?q=殯葬服務機構")
     assert TITLE not in tab.locator("#results").inner_text()
-    decide(tab, site, people["bureau"], "agree")
-    decide(tab, site, people["bureau"], "agree")
+    decide(sign_in, tab, people["bureau"], "agree")
+    decide(sign_in, tab, people["bureau"], "agree")
 
-    sign_in(tab, site, people["other"], "/workbench/catalogue/")
+    sign_in(tab, people["other"], "/workbench/catalogue/")
     tab.fill("#cat-q", "殯葬服務機構")
     tab.wait_for_selector(f"#results h2 a:has-text('{TITLE}')")
     assert "q=" in tab.url
@@ -123,11 +120,15 @@ def test_from_draft_to_publication(
 
 
 def test_an_import_says_what_is_wrong_and_takes_the_rest(
-    site: str, people: dict[str, str], tab: Any, accessible: Callable[[Any], None]
+    site: str,
+    people: dict[str, str],
+    tab: Any,
+    accessible: Callable[[Any], None],
+    sign_in: Callable[..., None],
 ) -> None:
     from lianyun.capabilities.catalogue.jobs import run_import
 
-    sign_in(tab, site, people["bureau"], "/workbench/catalogue/import/")
+    sign_in(tab, people["bureau"], "/workbench/catalogue/import/")
     accessible(tab)
     with tab.expect_download() as waiting:
         tab.click("text=导出现有目录")
@@ -165,9 +166,14 @@ def test_an_import_says_what_is_wrong_and_takes_the_rest(
     ],
 )
 def test_pages_fit_a_phone(
-    path: str, site: str, people: dict[str, str], tab: Any, accessible: Callable[[Any], None]
+    path: str,
+    site: str,
+    people: dict[str, str],
+    tab: Any,
+    accessible: Callable[[Any], None],
+    sign_in: Callable[..., None],
 ) -> None:
     tab.set_viewport_size(PHONE)
-    sign_in(tab, site, people["bureau"], f"/workbench/catalogue/{path}")
+    sign_in(tab, people["bureau"], f"/workbench/catalogue/{path}")
     assert fits(tab)
     accessible(tab)

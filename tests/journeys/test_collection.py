@@ -62,15 +62,6 @@ def people(city_database: None) -> dict[str, str]:
     return {"data": "load.data", "bureau": "load.bureau"}
 
 
-def sign_in(tab: Any, site: str, username: str) -> None:
-    tab.set_default_timeout(60_000)
-    tab.goto(f"{site}/workbench/")
-    tab.fill("#id_username", username)
-    tab.fill("#id_password", PASSWORD)
-    with tab.expect_navigation(wait_until="networkidle"):
-        tab.click("main button[type=submit]")
-
-
 def work() -> None:
     """Let the worker's jobs run until none waits (the test's site has no worker of its own)."""
     from procrastinate.contrib.django import app
@@ -107,10 +98,11 @@ def test_from_a_dirty_file_to_a_closed_case(
     accessible: Callable[[Any], None],
     tmp_path: Path,
     fresh_lake: Any,
+    sign_in: Callable[..., None],
 ) -> None:
     file = tmp_path / "户籍人口.csv"
     file.write_bytes(dirty_file())
-    sign_in(tab, site, people["data"])
+    sign_in(tab, people["data"])
     tab.goto(f"{site}/workbench/collection/upload/")
     look(tab, "upload", accessible)
     tab.set_input_files("#id_file", str(file))
@@ -173,9 +165,13 @@ def test_from_a_dirty_file_to_a_closed_case(
 
 
 def test_a_source_is_registered_and_tested(
-    site: str, people: dict[str, str], tab: Any, accessible: Callable[[Any], None]
+    site: str,
+    people: dict[str, str],
+    tab: Any,
+    accessible: Callable[[Any], None],
+    sign_in: Callable[..., None],
 ) -> None:
-    sign_in(tab, site, people["data"])
+    sign_in(tab, people["data"])
     tab.goto(f"{site}/workbench/collection/sources/new/")
     look(tab, "kinds", accessible)
     with tab.expect_navigation(wait_until="networkidle"):

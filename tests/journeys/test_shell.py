@@ -34,14 +34,6 @@ def people(city_database: None) -> dict[str, str]:
     return {"bureau": "shell.bureau", "admin": "shell.admin", "data": "shell.data"}
 
 
-def sign_in(tab: Any, site: str, username: str, password: str = PASSWORD, path: str = "") -> None:
-    tab.goto(f"{site}{path or '/workbench/'}")
-    tab.fill("#id_username", username)
-    tab.fill("#id_password", password)
-    with tab.expect_navigation(wait_until="networkidle"):
-        tab.click("main button[type=submit]")
-
-
 def fits(tab: Any) -> bool:
     """True when nothing makes the page scroll sideways."""
     return bool(
@@ -110,9 +102,13 @@ def test_the_keyboard_alone_leads_to_the_content(
 
 
 def test_an_officer_signs_in_and_sees_the_own_menu(
-    site: str, people: dict[str, str], tab: Any, accessible: Callable[[Any], None]
+    site: str,
+    people: dict[str, str],
+    tab: Any,
+    accessible: Callable[[Any], None],
+    sign_in: Callable[..., None],
 ) -> None:
-    sign_in(tab, site, people["data"], path="/workbench/catalogue/")
+    sign_in(tab, people["data"], "/workbench/catalogue/")
     assert tab.url == f"{site}/workbench/catalogue/"
     menu = tab.locator("#side").inner_text()
     assert "数据目录" in menu
@@ -135,9 +131,13 @@ def test_an_officer_signs_in_and_sees_the_own_menu(
 
 
 def test_an_administrator_opens_an_account_and_its_owner_changes_the_password(
-    site: str, people: dict[str, str], tab: Any, accessible: Callable[[Any], None]
+    site: str,
+    people: dict[str, str],
+    tab: Any,
+    accessible: Callable[[Any], None],
+    sign_in: Callable[..., None],
 ) -> None:
-    sign_in(tab, site, people["admin"], path="/workbench/accounts/")
+    sign_in(tab, people["admin"], "/workbench/accounts/")
     accessible(tab)
     with tab.expect_navigation(wait_until="networkidle"):
         tab.click("text=新建账号")
@@ -160,7 +160,7 @@ def test_an_administrator_opens_an_account_and_its_owner_changes_the_password(
 
     other = tab.context.browser.new_context(locale="zh-CN")
     new = other.new_page()
-    sign_in(new, site, "shell.sun", first)
+    sign_in(new, "shell.sun", password=first)
     assert "修改密码" in new.locator("h1").inner_text()
     new.fill("#id_old", first)
     new.fill("#id_new", "Ganyu-2027x")
@@ -183,9 +183,13 @@ def test_an_administrator_opens_an_account_and_its_owner_changes_the_password(
 
 
 def test_every_component_is_accessible_and_drawn(
-    site: str, people: dict[str, str], tab: Any, accessible: Callable[[Any], None]
+    site: str,
+    people: dict[str, str],
+    tab: Any,
+    accessible: Callable[[Any], None],
+    sign_in: Callable[..., None],
 ) -> None:
-    sign_in(tab, site, people["bureau"], path="/workbench/style/")
+    sign_in(tab, people["bureau"], "/workbench/style/")
     tab.locator("[data-chart] svg").nth(5).wait_for()
     # The drawn map gives way once the live one stands.
     tab.wait_for_selector(".map.live svg[style*=hidden]", state="attached")
@@ -205,9 +209,9 @@ def test_every_component_is_accessible_and_drawn(
 
 
 def test_a_list_narrows_without_loading_the_page_anew(
-    site: str, people: dict[str, str], tab: Any
+    site: str, people: dict[str, str], tab: Any, sign_in: Callable[..., None]
 ) -> None:
-    sign_in(tab, site, people["bureau"], path="/workbench/style/")
+    sign_in(tab, people["bureau"], "/workbench/style/")
     tab.evaluate("window.same = true")
     tab.locator("#table-t-q").press_sequentially("目录 47", delay=20)
     tab.wait_for_selector("#table-t >> text=共 1 条")

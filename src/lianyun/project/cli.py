@@ -10,9 +10,12 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from lianyun.project import postgres
@@ -385,8 +388,16 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _end_told(number: int, frame: FrameType | None) -> None:
+    """A command that is told to end leaves by the door, and so stops the database it started."""
+    raise SystemExit(128 + number)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns its exit code."""
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _end_told)
     arguments = sys.argv[1:] if arguments is None else arguments
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lianyun.project.settings")
     if arguments[:1] == ["manage"]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from lianyun.kernel.secret import key_file
 from lianyun.project import postgres
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -20,23 +21,9 @@ DEBUG = False
 
 def _secret_key() -> str:
     """The installation's key: made at the first start, readable by its owner only."""
-    path = HOME / "secret.key"
-    try:
-        return path.read_text().strip()
-    except FileNotFoundError:
-        HOME.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f"secret.key.{os.getpid()}")
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "w") as file:
-            file.write(secrets.token_urlsafe(64))
-        try:
-            # Whoever comes first wins; the others read what the first wrote.
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-        return path.read_text().strip()
+    return (
+        key_file(HOME / "secret.key", lambda: secrets.token_urlsafe(64).encode()).decode().strip()
+    )
 
 
 def _database(url: str) -> dict[str, Any]:

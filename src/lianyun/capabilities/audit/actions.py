@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from django.utils import timezone
 
 from lianyun.kernel.access import Actor
 from lianyun.kernel.action import action
+from lianyun.kernel.element import citizen_number_ok
 from lianyun.kernel.event import record
 from lianyun.kernel.models import Party
 
@@ -25,6 +27,15 @@ CHAIN_LOCK = 0x6C79_0003
 PEOPLE = 2_000
 """Most people that one record of a reading names; a larger reading makes several."""
 _LAST = "SELECT number, hash FROM audit_calllink ORDER BY number DESC LIMIT 1"
+
+
+_NUMBER = re.compile(r"(?<![0-9A-Za-z])\d{17}[0-9Xx](?![0-9A-Za-z])")
+
+
+def people_in(texts: Iterable[Any]) -> list[str]:
+    """The citizen numbers found in these texts, each once; a number that is wrong names nobody."""
+    found = (n for text in texts if text is not None for n in _NUMBER.findall(str(text)))
+    return [n for n in dict.fromkeys(n.upper() for n in found) if citizen_number_ok(n)]
 
 
 def hash_key() -> bytes:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from lianyun.kernel.access import SYSTEM, Actor
 
-from .actions import append_calls, hash_key, keyed_hash, link_person, record_reading
+from .actions import append_calls, hash_key, keyed_hash, link_person, people_in, record_reading
 from .queries import Proof, proof, readers_since
-from .rules import COLUMNS, Row, people_in
+from .rules import COLUMNS, Row
 from .rules import keyed_hash as hash_with_key
 
 

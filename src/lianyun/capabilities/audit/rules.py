@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
-
-from lianyun.kernel.element import citizen_number_ok
 
 GENESIS = "0" * 64
 
@@ -46,15 +43,6 @@ OUTCOMES = {
     "overload": "系统繁忙",
     "failed": "系统错误",
 }
-
-
-_NUMBER = re.compile(r"(?<![0-9A-Za-z])\d{17}[0-9Xx](?![0-9A-Za-z])")
-
-
-def people_in(texts: Iterable[Any]) -> list[str]:
-    """The citizen numbers found in these texts, each once; a number that is wrong names nobody."""
-    found = (n for text in texts if text is not None for n in _NUMBER.findall(str(text)))
-    return [n for n in dict.fromkeys(n.upper() for n in found) if citizen_number_ok(n)]
 
 
 def keyed_hash(key: bytes, value: str) -> str:

@@ -671,6 +671,24 @@ def reconcile(*, by: Actor) -> list[Batch]:
     return closed
 
 
+KEEP_UPLOADS = dt.timedelta(days=2)
+"""How long a file that was uploaded and never loaded is kept."""
+
+
+@action("collection.run")
+def sweep_uploads(*, by: Actor) -> int:
+    """Remove uploads that were abandoned; returns how many. Files of batches that run are kept."""
+    waiting = Batch.objects.filter(state=Batch.RUNNING, source_ref__startswith="upload:")
+    kept = [
+        Path(found["path"])
+        for found in (batch.outcome.get("asked") or {} for batch in waiting)
+        if found.get("path")
+    ]
+    gone = adapters.sweep_uploads(KEEP_UPLOADS, kept)
+    record("uploads.swept", "system:collection", by=by, data={"removed": len(gone)})
+    return len(gone)
+
+
 _INDICATORS = {
     "collection.fresh": ("按期更新的数据集", "个", "按更新周期（宽限一天）更新的数据集数"),
     "collection.late": ("逾期未更新的数据集", "个", "超过更新周期一天以上未更新的数据集数"),

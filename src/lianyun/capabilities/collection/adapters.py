@@ -9,7 +9,7 @@ import os
 import secrets
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -23,6 +23,7 @@ from django.core.files.uploadedfile import UploadedFile
 from django.db import connection
 
 from lianyun.kernel.access import UserError
+from lianyun.kernel.secret import key_file
 from lianyun.lake import land
 from lianyun.lake.shelves import Lake, LakeError
 
@@ -37,23 +38,7 @@ RUN_LOCK = 0x6C79_1001
 
 def _key() -> bytes:
     """The installation's key for credentials: 32 random bytes that only its owner may read."""
-    path = Path(settings.HOME) / KEY_FILE
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f"{KEY_FILE}.{os.getpid()}.{secrets.token_hex(4)}")
-        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(handle, "wb") as file:
-            file.write(secrets.token_bytes(32))
-        try:
-            # The first to come wins; the others read what the first wrote.
-            os.link(draft, path)
-        except FileExistsError:
-            pass
-        finally:
-            draft.unlink()
-        return path.read_bytes()
+    return key_file(Path(settings.HOME) / KEY_FILE, lambda: secrets.token_bytes(32))
 
 
 def encrypt(values: dict[str, str], owner: str) -> str:
@@ -260,6 +245,21 @@ def drop_upload(path: Path) -> None:
     root = Path(settings.HOME) / "uploads"
     if path.is_relative_to(root):
         shutil.rmtree(path.parent, ignore_errors=True)
+
+
+def sweep_uploads(older_than: dt.timedelta, kept: Collection[Path]) -> list[str]:
+    """Remove uploads that nobody loaded for so long; `kept` are files that batches still wait for."""
+    root = Path(settings.HOME) / "uploads"
+    limit = (dt.datetime.now(dt.UTC) - older_than).timestamp()
+    gone = []
+    for folder in root.glob("*/*"):
+        if not folder.is_dir() or any(path.is_relative_to(folder) for path in kept):
+            continue
+        newest = max(p.stat().st_mtime for p in (folder, *folder.iterdir()))
+        if newest < limit:
+            shutil.rmtree(folder, ignore_errors=True)
+            gone.append(folder.name)
+    return gone
 
 
 def rows_of(path: Path) -> list[dict[str, str | None]]:

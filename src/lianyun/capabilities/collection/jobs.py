@@ -25,3 +25,8 @@ def reconcile() -> None:
 def freshness() -> None:
     """Measure, once a day, how many datasets are fresh, late, dead and never read."""
     actions.measure_freshness(by=SYSTEM)
+
+
+def sweep_uploads() -> None:
+    """Remove, once a day, uploaded files that nobody loaded."""
+    actions.sweep_uploads(by=SYSTEM)

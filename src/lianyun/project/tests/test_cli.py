@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from lianyun.project import postgres
 from lianyun.project.testing import create_database, drop_database, installed_database
 
 pytestmark = pytest.mark.timeout(300)
@@ -137,3 +139,22 @@ def test_secrets_are_not_logged() -> None:
     assert "abc" not in line
     assert "19900307" not in line
     assert "13812345678" not in line
+
+
+def test_a_command_told_to_end_stops_its_database(tmp_path: Path) -> None:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("LIANYUN_", "DJANGO_"))}
+    sleeper = "print('there', flush=True); import time; time.sleep(120)"
+    with subprocess.Popen(
+        [sys.executable, "-m", "lianyun.project.cli", "manage", "shell", "-v0", "-c", sleeper],
+        env={**kept, "LIANYUN_HOME": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=tmp_path,
+    ) as command:
+        assert command.stdout is not None
+        assert command.stdout.readline().strip() == "there"
+        server = postgres.Server(tmp_path)
+        assert server.pid() is not None
+        command.terminate()
+        assert command.wait(60) == 128 + signal.SIGTERM
+    assert server.pid() is None

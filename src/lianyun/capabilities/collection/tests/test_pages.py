@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from lianyun.capabilities.audit import api as audit
-from lianyun.capabilities.collection import api
+from lianyun.capabilities.collection import actions, adapters, api
 from lianyun.kernel.access import SYSTEM, Actor, actor_of
 from lianyun.kernel.models import Batch, Party, Resource
 
@@ -128,3 +130,18 @@ def _unchanged(rows: dict[int, dict], skip: str) -> dict[str, str]:
         for i, value in enumerate(row["values"].values())
         if f"v-{line}-{i}" != skip
     }
+
+
+def test_abandoned_uploads_are_swept(people: Resource, client: Client, officer: Actor) -> None:
+    kept = []
+    for name in ("旧.csv", "新.csv", "排队.csv"):
+        sent = SimpleUploadedFile(name, DIRTY.encode())
+        where = client.post("/workbench/collection/upload/", {"file": sent})["Location"]
+        kept.append(adapters.upload_path(where.strip("/").split("/")[-1], officer.ref))
+    old, _, queued = kept
+    actions.queue_upload(dataset="people", token=queued.parent.name, by=officer)
+    then = time.time() - 3 * 86_400
+    for path in (old, old.parent, queued, queued.parent):
+        os.utime(path, (then, then))
+    assert actions.sweep_uploads(by=SYSTEM) == 1
+    assert [path.exists() for path in kept] == [False, True, True]
