@@ -1,10 +1,10 @@
 """Shelves: the lake's tables, Parquet files under a catalogue that lives in PostgreSQL.
 
-DuckLake keeps facts in bulk in five schemas: ``raw`` (rows as they arrived), ``trusted`` (typed,
+DuckLake keeps facts in bulk in six schemas: ``raw`` (rows as they arrived), ``trusted`` (typed,
 checked rows), ``rejects`` (refused rows with reasons), ``library`` (golden records), ``findings``
-(what comparisons found); ``changes`` holds before-images and ``ledger`` the outcome of every
-batch. The table format is named only here and in the SQL of this package, so that another one can
-take its place.
+(what comparisons found), ``links`` (who is who across datasets); ``changes`` holds before-images
+and ``ledger`` the outcome of every batch. The table format is named only here and in the SQL of
+this package, so that another one can take its place.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ import duckdb
 import psycopg
 from psycopg import conninfo
 
-SCHEMAS = ("raw", "trusted", "rejects", "library", "findings", "changes", "ledger")
+from . import digits
+
+SCHEMAS = ("raw", "trusted", "rejects", "library", "findings", "links", "changes", "ledger")
 LEDGER = "lake.ledger.batches"
 _NAME = re.compile(r"^[a-z][a-z0-9_]{0,59}$")
 _FORMAT = re.compile(
@@ -155,8 +157,8 @@ def load_extension(con: duckdb.DuckDBPyConnection, name: str) -> None:
 
 
 def open_duckdb(memory_limit: str = "700MB", threads: int = 2) -> duckdb.DuckDBPyConnection:
-    """A private in-memory DuckDB that installs nothing by itself."""
-    return duckdb.connect(
+    """A private in-memory DuckDB that installs nothing by itself and knows check digits."""
+    con = duckdb.connect(
         ":memory:",
         config={
             "autoinstall_known_extensions": False,
@@ -166,6 +168,8 @@ def open_duckdb(memory_limit: str = "700MB", threads: int = 2) -> duckdb.DuckDBP
             "preserve_insertion_order": False,
         },
     )
+    digits.teach(con)
+    return con
 
 
 @dataclass
