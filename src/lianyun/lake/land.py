@@ -15,12 +15,15 @@ import codecs
 import csv
 import datetime
 import io
+import itertools
 import queue
 import re
 import struct
 import tempfile
 import threading
 import unicodedata
+import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -46,6 +49,7 @@ DELIMITERS = (",", "\t", ";", "|", "^", "\x01", "，")
 BAD_BYTES = "编码错误"
 NUL_BYTE = "含有空字符（NUL）"
 NOT_A_ROW = "表尾或说明文字，不是数据行"
+BEYOND = "表头之外还有内容"
 _FOOTER = re.compile(
     r"^\s*(注|备注|说明|制表|填表|审核|复核|合\s*计|总\s*计|小\s*计|数据来源|单位负责人|打印)"
 )
@@ -160,8 +164,10 @@ class _Rows:
 def detect_encoding(path: str | Path) -> tuple[str, int]:
     """The encoding of a text file and the length of its byte-order mark in bytes.
 
-    One of ``utf-8``, ``gb18030``, ``utf-16-le``, ``utf-16-be``. A few bad bytes do not change
-    the verdict: the encoding with the fewest unreadable lines wins, UTF-8 at a tie.
+    One of ``utf-8``, ``gb18030`` (GB 2312 and GBK are parts of it), ``cp950`` (Big5),
+    ``utf-16-le``, ``utf-16-be``. A few bad bytes do not change the verdict: the encoding with the
+    fewest unreadable lines wins, UTF-8 at a tie; Big5 where it reads as common characters what
+    GB 18030 would read as rare ones.
     """
     path = Path(path)
     size = path.stat().st_size
@@ -205,7 +211,45 @@ def detect_encoding(path: str | Path) -> tuple[str, int]:
                 line.decode(name)
             except UnicodeDecodeError:
                 wrong[name] += 1
-    return ("gb18030" if wrong["gb18030"] < wrong["utf-8"] else "utf-8"), 0
+    if wrong["gb18030"] >= wrong["utf-8"]:
+        return "utf-8", 0
+    return ("cp950" if _is_big5(lines) else "gb18030"), 0
+
+
+def _common(lines: Sequence[bytes], encoding: str, leads: range) -> float:
+    """The share of characters beyond ASCII that stand in the encoding's rows of common ones."""
+    common = total = 0
+    for line in lines:
+        for sign in line.decode("cp950" if encoding == "cp950" else "gb18030", "replace"):
+            if sign.isascii():
+                continue
+            total += 1
+            if sign in "，。、；：（）《》“”「」　！？":
+                common += 1
+                continue
+            try:
+                code = sign.encode(encoding)
+            except UnicodeEncodeError:
+                continue
+            common += len(code) == 2 and code[0] in leads
+    return common / total if total else 0.0
+
+
+def _is_big5(lines: Sequence[bytes]) -> bool:
+    """Whether text that may be GB 18030 is Big5: by where each standard keeps its common characters.
+
+    GB 2312's first level stands in rows B0-D7, Big5's in A4-C6. A handful of characters proves
+    nothing: then it is GB 18030.
+    """
+    some = lines[:2000]
+    try:
+        signs = sum(not sign.isascii() for line in some for sign in line.decode("cp950"))
+    except UnicodeDecodeError:
+        return False
+    if signs < 12:
+        return False
+    big5 = _common(some, "cp950", range(0xA4, 0xC7))
+    return big5 > 0.9 and _common(some, "gb2312", range(0xB0, 0xD8)) < 0.65
 
 
 def _utf8_chunks(
@@ -812,10 +856,104 @@ def cell_text(value: Any) -> str:
     return str(value)
 
 
-def _sheet(path: Path, sheet: str | None) -> tuple[str, list[list[Any]], list[Any]]:
-    """The named sheet, or the one with the most rows: name, rows, merged ranges."""
+@dataclass
+class _Grid:
+    """A sheet's cells: its name, head and merged ranges; the rows are read as often as asked for.
+
+    `whole` is False where the sheet is too large to be held: then rows are ragged and streamed.
+    """
+
+    name: str
+    head: list[list[Any]]
+    merges: list[Any]
+    height: int
+    rows: Callable[[], Iterator[list[Any]]]
+    whole: bool = True
+
+
+_CELL = re.compile(rb'<(?:\w+:)?c [^>]*?r="([A-Z]{1,3})(\d{1,7})"')
+CELLS_HELD = 4_000_000
+"""Most cells of a sheet (counting the empty ones between) that are held in memory."""
+
+
+def _column(letters: bytes) -> int:
+    number = 0
+    for sign in letters:
+        number = number * 26 + sign - 64
+    return number
+
+
+def _boxes(path: Path) -> dict[str, int]:
+    """The size of each sheet's bounding box in cells, from the XML itself; {} for other files.
+
+    One stray cell in the last corner makes a box of 17 thousand million cells, which the quick
+    reader would try to hold.
+    """
+    found: dict[str, int] = {}
+    try:
+        with zipfile.ZipFile(path) as book:
+            for entry in book.namelist():
+                if not re.fullmatch(r"xl/worksheets/[^/]+\.xml", entry):
+                    continue
+                names: set[bytes] = set()
+                last, rest = 0, b""
+                with book.open(entry) as sheet:
+                    while chunk := sheet.read(1 << 20):
+                        cells = _CELL.findall(rest + chunk)
+                        if cells:
+                            names.update(c for c, _ in cells)
+                            last = max(last, max(int(r) for _, r in cells))
+                        rest = chunk[-200:]
+                found[entry] = last * max((_column(n) for n in names), default=0)
+    except (zipfile.BadZipFile, OSError, KeyError, zlib.error):
+        return {}
+    return found
+
+
+def _streamed(path: Path, sheet: str | None) -> _Grid:
+    """A sheet too large to hold, row by row; merged ranges of the data are not filled."""
+    import openpyxl
+
+    def rows(limit: int | None = None) -> Iterator[list[Any]]:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        try:
+            page = book[chosen]
+            page.reset_dimensions()
+            for row in page.iter_rows(values_only=True, max_row=limit):
+                cells = list(row)
+                while cells and cells[-1] is None:
+                    cells.pop()
+                yield cells
+        finally:
+            book.close()
+
+    try:
+        book = openpyxl.load_workbook(path, read_only=True)
+    except Exception as error:
+        raise LakeError(f"打不开 Excel 文件：{error}") from error
+    sizes = {s.title: book._archive.getinfo(s._worksheet_path).file_size for s in book.worksheets}
+    book.close()
+    if sheet is not None and sheet not in sizes:
+        raise LakeError(f"工作簿里没有名为“{sheet}”的工作表")
+    chosen = sheet or max(sizes, key=lambda name: sizes[name])
+    head = [["" if c is None else c for c in row] for row in rows(40)]
+    width = max((len(row) for row in head), default=0)
+    return _Grid(
+        chosen,
+        [row + [""] * (width - len(row)) for row in head],
+        [],
+        1_048_576,
+        lambda: (["" if c is None else c for c in row] for row in rows()),
+        whole=False,
+    )
+
+
+def _sheet(path: Path, sheet: str | None) -> _Grid:
+    """The named sheet, or the largest one."""
     import python_calamine
 
+    if max(_boxes(path).values(), default=0) > CELLS_HELD:
+        return _streamed(path, sheet)
     try:
         book = python_calamine.CalamineWorkbook.from_path(str(path))
         if sheet is not None and sheet not in book.sheet_names:
@@ -830,7 +968,8 @@ def _sheet(path: Path, sheet: str | None) -> tuple[str, list[list[Any]], list[An
         raise LakeError("工作簿里没有工作表")
     chosen = max(sheets, key=lambda s: s.total_height * max(s.total_width, 1))
     rows = chosen.to_python(skip_empty_area=False)
-    return chosen.name, rows, list(chosen.merged_cell_ranges or [])
+    merges = list(chosen.merged_cell_ranges or [])
+    return _Grid(chosen.name, rows[:40], merges, len(rows), lambda: iter(rows))
 
 
 def from_excel(path: str | Path, sheet: str | None = None) -> Source:
@@ -839,39 +978,50 @@ def from_excel(path: str | Path, sheet: str | None = None) -> Source:
     Without `sheet` the largest sheet is taken. Completely empty rows are no rows.
     """
     path = Path(path)
-    name, cells, merges = _sheet(path, sheet)
-    head = [[cell_text(c) for c in row] for row in cells[:40]]
+    grid = _sheet(path, sheet)
+    head = [[cell_text(c) for c in row] for row in grid.head]
     if not any(c.strip() for row in head for c in row):
         raise LakeError("工作表是空的")
-    first, last = find_header(head, merges)
+    first, last = find_header(head, grid.merges)
     if last > first:
         inside = [
-            ((a[0] - first, a[1]), (b[0] - first, b[1])) for a, b in merges if first <= a[0] < last
+            ((a[0] - first, a[1]), (b[0] - first, b[1]))
+            for a, b in grid.merges
+            if first <= a[0] < last
         ]
         columns = flatten_header(head[first:last], inside)
     else:
         columns = [f"列{i + 1}" for i in range(max(len(row) for row in head))]
     width = len(columns)
-    while width > 1 and columns[width - 1] == f"列{width}":
-        if any(len(r) >= width and cell_text(r[width - 1]).strip() for r in cells[last:]):
-            break
+    seen = grid.rows() if grid.whole else iter(grid.head)
+    used = max(
+        (
+            i
+            for row in itertools.islice(seen, last, None)
+            for i in range(len(row), 0, -1)
+            if i <= width and columns[i - 1] == f"列{i}" and cell_text(row[i - 1]).strip()
+        ),
+        default=0,
+    )
+    while width > max(1, used) and columns[width - 1] == f"列{width}":
         width -= 1
     columns = columns[:width]
-    for (r1, c1), (r2, c2) in merges:
-        if r1 < last or c2 - c1 + 1 >= max(2, width) or r1 >= len(cells):
-            continue
-        for r in range(r1, min(r2, len(cells) - 1) + 1):
-            for c in range(c1, min(c2, len(cells[r]) - 1) + 1):
-                cells[r][c] = cells[r1][c1]
+    if grid.whole:
+        _fill_merged(grid, last, width)
     title = " ".join(c.strip() for row in head[:first] for c in row if c.strip())
 
     def start(source: Source) -> Iterator[pa.RecordBatch]:
         rows = _Rows(width)
-        total = max(len(cells), 1)
-        for index in range(last, len(cells)):
-            texts = [cell_text(c) for c in cells[index][:width]]
+        total = max(grid.height, 1)
+        for index, cells in enumerate(grid.rows()):
+            if index < last:
+                continue
+            texts = [cell_text(c) for c in cells[:width]]
             texts += [""] * (width - len(texts))
             filled = [t for t in texts if t.strip()]
+            if not grid.whole and any(cell_text(c).strip() for c in cells[width:]):
+                rows.bad(index + 1, BEYOND, "\t".join(cell_text(c) for c in cells).rstrip("\t"))
+                continue
             if not filled:
                 continue
             lonely = width >= 3 and len(set(filled)) == 1
@@ -891,12 +1041,23 @@ def from_excel(path: str | Path, sheet: str | None = None) -> Source:
 
     sample = tuple(
         tuple(cell_text(c) for c in row[:width])
-        for row in cells[last : last + 200]
+        for row in itertools.islice(grid.rows(), last, last + 200)
         if any(cell_text(c).strip() for c in row)
     )
-    looks = Sniffed("excel", tuple(columns), header_rows=last, title=title, sheet=name)
+    looks = Sniffed("excel", tuple(columns), header_rows=last, title=title, sheet=grid.name)
     looks = Sniffed(**{**looks.__dict__, "sample_rows": sample})
-    return Source(columns, start, f"{path}#{name}", excel=True, sniffed=looks)
+    return Source(columns, start, f"{path}#{grid.name}", excel=True, sniffed=looks)
+
+
+def _fill_merged(grid: _Grid, last: int, width: int) -> None:
+    """Gives every cell of a merged range below the header the range's value."""
+    cells = list(grid.rows())
+    for (r1, c1), (r2, c2) in grid.merges:
+        if r1 < last or c2 - c1 + 1 >= max(2, width) or r1 >= len(cells):
+            continue
+        for r in range(r1, min(r2, len(cells) - 1) + 1):
+            for c in range(c1, min(c2, len(cells[r]) - 1) + 1):
+                cells[r][c] = cells[r1][c1]
 
 
 # ---------------------------------------------------------------- rows, JSON

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import datetime as dt
 import io
 import json
 import sqlite3
@@ -13,6 +14,7 @@ import httpx
 import openpyxl
 import psycopg
 import pytest
+import xlwt
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -213,6 +215,57 @@ def test_excel_titles_merged_headers_and_footers(tmp_path: Path) -> None:
     ]
     assert source.sniffed is not None
     assert "连云港市某某情况统计表" in source.sniffed.title
+
+
+def test_an_old_excel_file_is_read(tmp_path: Path) -> None:
+    book = xlwt.Workbook()
+    sheet = book.add_sheet("名册")
+    for row, cells in enumerate(
+        [["海州区名册"], ["姓名", "出生日期", "金额"], ["张三", dt.date(1990, 3, 7), 12.5]]
+    ):
+        for column, value in enumerate(cells):
+            style = xlwt.easyxf(num_format_str="YYYY-MM-DD") if isinstance(value, dt.date) else None
+            sheet.write(row, column, value, *([style] if style else []))
+    sheet.merge(0, 0, 0, 2)
+    path = tmp_path / "a.xls"
+    book.save(str(path))
+    source = land.open_file(path)
+    assert source.columns == ["姓名", "出生日期", "金额"]
+    assert [values(r) for r in read(source)] == [["张三", "1990-03-07", "12.5"]]
+
+
+def test_a_stray_cell_in_the_last_corner_costs_nothing(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.append(["编号", "名称", "数量"])
+    for number in range(1, 50):
+        sheet.append([number, f"第{number}行", number / 2])
+    sheet.cell(1_048_576, 16_384, "远处")
+    path = tmp_path / "far.xlsx"
+    book.save(path)
+    source = land.open_file(path)
+    assert source.columns == ["编号", "名称", "数量"]
+    rows = read(source)
+    assert [values(r) for r in rows[:2]] == [["1", "第1行", "0.5"], ["2", "第2行", "1"]]
+    assert len(rows) == 50
+    assert (rows[-1]["_line"], rows[-1]["_problem"]) == (1_048_576, land.BEYOND)
+
+
+def test_big5_is_told_from_gb18030(tmp_path: Path) -> None:
+    text = (
+        "編號,企業名稱,地址\n1,連雲港測試有限公司,江蘇省連雲港市海州區\n2,臺灣水產行,中山路一百號\n"
+    )
+    path = tmp_path / "a.csv"
+    path.write_bytes(text.encode("big5"))
+    assert land.detect_encoding(path)[0] == "cp950"
+    assert values(read(land.open_file(path))[0])[1] == "連雲港測試有限公司"
+    for encoding in ("gb18030", "gbk"):
+        path.write_bytes(text.encode(encoding))
+        assert land.detect_encoding(path)[0] == "gb18030", "traditional text in GBK stays GBK"
+    plain = "编号,企业名称,地址\n1,连云港测试有限公司,江苏省连云港市海州区\n"
+    path.write_bytes(plain.encode("gb2312"))
+    assert land.detect_encoding(path)[0] == "gb18030"
+    assert values(read(land.open_file(path))[0])[1] == "连云港测试有限公司"
 
 
 def test_json_lines_keep_broken_ones(tmp_path: Path) -> None:
