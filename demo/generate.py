@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import yaml
 
-from . import city, dirt, sources, tables
+from . import city, comparison, dirt, sources, tables
 from .catalogue import write_catalogue
 from .city import count
 from .sources import Item, Writer
@@ -28,6 +28,7 @@ MUTABLE = {
     "remark": "'第' || {day}::VARCHAR || '日更正'",
 }
 LAST_DAY = 7
+comparison.register()
 
 
 def specs() -> dict[str, dict[str, Any]]:
@@ -64,7 +65,7 @@ def _stage(
 ) -> tuple[str, dict[str, int]]:
     """Build the table of one dataset as it stands on `day`, all items as text, spoiled; count changes."""
     source = sources.SOURCES[name]
-    still = source.supplied > 0
+    still = source.supplied > 0 or source.calm
     append_only = source.mode == "incremental"
     text = ", ".join(
         f"strftime({i.name}, '%Y-%m-%d %H:%M:%S') AS {i.name}" if i.type == "T"
@@ -213,7 +214,9 @@ def generate(
     con = city.connect(seed, as_of)
     city.build(con, people)
     con.execute(tables.SCHOOLS)
-    declared, known, queries = specs(), elements(), tables.queries()
+    comparison.build(con, people)
+    declared, known = specs(), elements()
+    queries = tables.queries() | comparison.queries()
     writer = Writer(con, out, dsn, as_of, fresh=day == 1)
     listing: list[dict[str, Any]] = []
     truth: dict[str, Any] = {
@@ -230,6 +233,7 @@ def generate(
             con.execute(
                 f"CREATE TABLE keep_{name} AS SELECT DISTINCT {KEPT[name]} FROM stage WHERE citizen_number IN (SELECT id FROM person)"
             )
+        comparison.keep(con, name)
         _duplicate(con, name, items)
         found = _dataset_truth(con, name, spec)
         found |= writer.write(name, spec["title"], items, table)
@@ -241,6 +245,7 @@ def generate(
             sources.entry(name, spec["title"], spec["provider"], dsn, as_of, found["rows"])
         )
     truth["cross"] = _cross_truth(con)
+    truth["comparison"] = comparison.truth(con)
     truth["rows"] = sum(d["rows"] for d in truth["datasets"].values())
     (out / "sources.json").write_text(json.dumps(listing, ensure_ascii=False, indent=1), "utf-8")
     name = "truth.json" if day == 1 else f"truth-day{day}.json"

@@ -30,6 +30,7 @@ class Source:
     """Where a dataset's rows are kept by its department, and how often they are fetched.
 
     supplied: how many days ago the department last delivered (0 = daily business).
+    calm: no row comes, goes or changes on later days.
     """
 
     kind: str
@@ -40,6 +41,7 @@ class Source:
     cron: str = "0 2 * * *"
     supplied: int = 0
     options: dict[str, Any] = field(default_factory=dict)
+    calm: bool = False
 
 
 def _pg(schema: str, table: str, incremental: bool = False, cron: str = "0 2 * * *") -> Source:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -194,6 +194,63 @@ class Compared:
     doubts: dict[str, int] = field(default_factory=dict)
     blocked: str = ""
     seconds: float = 0.0
+
+
+_RULE_KEYS = {
+    "name", "title", "group", "kind", "desk", "subject", "cycle", "summary", "ask", "innocent",
+    "basis", "match", "left", "right", "direction", "tolerance", "absent", "event", "grace", "amount",
+    "base", "floor", "normal", "cover", "pairs", "level",
+}  # fmt: skip
+_SIDE_KEYS = {
+    "dataset", "title", "key", "where", "period", "amount", "date", "name", "town", "show", "single",
+}  # fmt: skip
+
+
+def read(data: Mapping[str, Any]) -> Rule:
+    """A rule as `packs/*/comparisons/*.yaml` declares it; raises LakeError with what is wrong."""
+    name = str(data.get("name") or "?")
+    unknown = sorted(set(data) - _RULE_KEYS)
+    if unknown:
+        raise LakeError(f"比对规则“{name}”：不认识的键 {'、'.join(unknown)}")
+    sides = []
+    for which in ("left", "right"):
+        told = data.get(which)
+        if not isinstance(told, Mapping) or not told.get("dataset") or not told.get("key"):
+            raise LakeError(f"比对规则“{name}”：{which} 要写 dataset 和 key")
+        unknown = sorted(set(told) - _SIDE_KEYS)
+        if unknown:
+            raise LakeError(f"比对规则“{name}”：{which} 有不认识的键 {'、'.join(unknown)}")
+        texts = {
+            k: str(told.get(k) or "") for k in ("where", "period", "amount", "date", "name", "town")
+        }
+        sides.append(
+            Side(
+                valid_name(str(told["dataset"])),
+                tuple(str(k) for k in told["key"]),
+                **texts,
+                show=tuple(str(c) for c in told.get("show") or ()),
+                single=bool(told.get("single")),
+            )
+        )
+    tolerance = data.get("tolerance") or {}
+    return Rule(
+        name,
+        str(data.get("kind") or ""),
+        sides[0],
+        sides[1],
+        direction=str(data.get("direction") or "over"),
+        absolute=float(tolerance.get("absolute") or 0),
+        relative=float(tolerance.get("relative") or 0),
+        absent=str(data.get("absent") or "skip"),
+        event=str(data.get("event") or "first"),
+        grace=int(data.get("grace") or 0),
+        amount=str(data.get("amount") or "left"),
+        base=float(data.get("base") or 1),
+        floor=float(data.get("floor") or 0.75),
+        normal=str(data.get("normal") or ""),
+        cover=float(data.get("cover") or 0.6),
+        pairs=str(data.get("pairs") or ""),
+    )
 
 
 # ---- the statements ------------------------------------------------------------------------
@@ -638,24 +695,29 @@ def _settle(con: duckdb.DuckDBPyConnection, rule: Rule, run: str, late: bool) ->
 
 # ---- reading what was found ----------------------------------------------------------------
 
-_PLAIN = (
-    "id", "period", "town", "amount", "left_amount", "right_amount", "left_rows", "right_rows",
-    "confidence", "doubt", "evidence", "standing", "first_run", "changed_run", "found_at", "gone_at",
+_LISTED = (
+    "id", "name", "period", "town", "amount", "left_amount", "right_amount", "left_rows",
+    "right_rows", "confidence", "doubt", "evidence", "standing", "first_run", "changed_run",
+    "found_at", "gone_at",
 )  # fmt: skip
 
 
-def changed(lake: Lake, name: str, run: str, size: int = 5000) -> Iterator[list[dict[str, Any]]]:
-    """What a run brought or altered, in lists of up to `size`; nothing that says who it is about."""
+def changed(
+    lake: Lake, name: str, runs: Sequence[str], size: int = 5000
+) -> Iterator[list[dict[str, Any]]]:
+    """What these runs brought or altered, in lists of up to `size`, without keys and evidence."""
     valid_name(name)
     with lake.connect(read_only=True) as con:
-        if not table_columns(con, "findings", name):
+        if not runs or not table_columns(con, "findings", name):
             return
+        marks = ", ".join("?" for _ in runs)
         cursor = con.execute(
-            f"SELECT {', '.join(_PLAIN)} FROM lake.findings.{quote(name)} WHERE changed_run = ?",
-            [run],
+            f"SELECT {', '.join(_LISTED)} FROM lake.findings.{quote(name)} "
+            f"WHERE changed_run IN ({marks})",
+            list(runs),
         )
         while rows := cursor.fetchmany(size):
-            yield [dict(zip(_PLAIN, row, strict=True)) for row in rows]
+            yield [dict(zip(_LISTED, row, strict=True)) for row in rows]
 
 
 def evidence(lake: Lake, name: str, ids: list[str]) -> dict[str, dict[str, Any]]:

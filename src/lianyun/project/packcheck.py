@@ -13,6 +13,7 @@ from lianyun.kernel import packs
 from lianyun.kernel.element import BadFormat, ElementSpec, Format
 from lianyun.kernel.manifest import permissions
 from lianyun.kernel.path import BadPath, compile_path, spec_of, steps_of
+from lianyun.lake import compare
 from lianyun.lake.check import RowRule, vet_rule
 from lianyun.lake.shelves import LakeError
 
@@ -235,6 +236,32 @@ def _libraries(world: _World, note: Note) -> None:
             note(f"{where}：缺少 key")
 
 
+def _comparisons(world: _World, note: Note) -> None:
+    columns = {
+        name: [str(item["name"]) for item in data.get("items") or []]
+        for name, data in world.datasets.items()
+    }
+    for declared in packs.declarations("comparisons"):
+        data, where = declared.data, f"{declared.pack}/comparisons/{declared.file.name}"
+        if declared.file.stem != data.get("name"):
+            note(f"{where}：name 应与文件同名")
+        for key in ("title", "group", "summary", "ask", "innocent", "basis", "subject", "match"):
+            if not data.get(key):
+                note(f"{where}：缺少 {key}")
+        if data.get("desk") not in world.departments:
+            note(f"{where}：承办部门 {data.get('desk')} 不在部门表")
+        if data.get("cycle") not in world.cycles:
+            note(f"{where}：周期 {data.get('cycle')} 不在代码表 update_cycle")
+        try:
+            rule = compare.read(data)
+            for side in (rule.left, rule.right):
+                if side.dataset not in columns:
+                    raise LakeError(f"数据集 {side.dataset} 不存在")
+            compare.vet(rule, columns)
+        except (LakeError, TypeError, ValueError) as error:
+            note(f"{where}：{error}")
+
+
 def _paths(world: _World, note: Note) -> None:
     for name, where, bpmn in _path_texts(note):
         for step in steps_of(bpmn).values():
@@ -292,6 +319,7 @@ def faults() -> list[str]:
         _code_lists(found.append)
         _datasets(world, found.append)
         _libraries(world, found.append)
+        _comparisons(world, found.append)
         _paths(world, found.append)
         _roles(world, found.append)
     except packs.BadPack as error:
@@ -307,6 +335,7 @@ def summary() -> str:
         "个代码表": len(list(packs.code_files())),
         "个数据集": len(packs.declarations("datasets")),
         "个基础库": len(packs.declarations("libraries")),
+        "条比对规则": len(packs.declarations("comparisons")),
         "条路径": len(packs.declarations("paths")),
     }
     return "、".join(f"{count} {word}" for word, count in counts.items())

@@ -189,7 +189,7 @@ def test_a_finding_has_one_life(lake: Lake) -> None:
     put(lake, TOLD, "b2", ("2", "乙", "7", "202601", "2026-01-02"))
     made = compare(lake, one, "c3")
     assert _news(made) == (0, 1, 1, 0)
-    news = {r["standing"]: r for part in comparing.changed(lake, "r", "c3") for r in part}
+    news = {r["standing"]: r for part in comparing.changed(lake, "r", ["c3"]) for r in part}
     assert news["found"]["first_run"] == "c1"
     assert news["gone"]["gone_at"] is not None
     # And it comes back with its old identity.
@@ -264,7 +264,7 @@ def test_one_number_with_two_names_is_a_doubt(lake: Lake) -> None:
     )
     made = compare(lake, rule("overlap", normal="citizen_number"), "c1", quality={"told": 0.98})
     assert (made.found, made.doubts) == (1, {"name": 1})
-    kept = {r["standing"]: r for part in comparing.changed(lake, "r", "c1") for r in part}
+    kept = {r["standing"]: r for part in comparing.changed(lake, "r", ["c1"]) for r in part}
     assert kept["found"]["confidence"] == pytest.approx(0.98)
     assert kept["incomplete"]["confidence"] == pytest.approx(0.588)
 
