@@ -16,14 +16,11 @@ import duckdb
 import sqlglot
 from sqlglot import exp
 
+from .digits import CITIZEN_DIGITS, CITIZEN_WEIGHTS, CREDIT_ALPHABET, CREDIT_WEIGHTS
 from .shelves import Column, LakeError, format_parts, literal, quote, storage_type, valid_name
 
 SPACES = " \t\r\n\u00a0\u3000\ufeff\u200b"
 NO_VALUE = ("NULL", "N/A", "NA", "NONE", "NAN", "\\N", "-", "--", "—", "——", "/", "无", "空")
-CREDIT_ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
-CREDIT_WEIGHTS = (1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28)
-CITIZEN_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
-CITIZEN_DIGITS = "10X98765432"
 _WIDE = "０１２３４５６７８９．－，＋　ｘＸ"
 _NARROW = "0123456789.-,+ xX"
 KIND_NAMES = {
@@ -97,12 +94,21 @@ class RowRule:
 
 @dataclass(frozen=True)
 class Failure:
-    """When a row fails (SQL), which code is counted and what the officer reads (SQL text)."""
+    """When a row fails (SQL), which code is counted and what the officer reads (SQL text).
+
+    `plain` is what stands for the condition when values are read plainly (see `verdicts`): it may
+    refuse more, never less.
+    """
 
     code: str
     condition: str
     message: str
     warn: bool = False
+    plain: str | None = None
+
+    def test(self, plain: bool) -> str:
+        """The condition for one of the two ways of reading."""
+        return self.condition if self.plain is None or not plain else self.plain
 
 
 @dataclass
@@ -120,7 +126,6 @@ class Checked:
         default_factory=list
     )
     legacy: dict[str, str] = field(default_factory=dict)
-    plain_parts: dict[str, str] = field(default_factory=dict)
     plain_typed: dict[str, str] = field(default_factory=dict)
     not_plain: list[str] = field(default_factory=list)
 
@@ -151,7 +156,7 @@ class Checked:
 
         parts, typed = self.parts, self.typed
         if plain:
-            parts = self.plain_parts
+            parts = {}
             typed = {name: self.plain_typed.get(name, "NULL") for name in self.typed}
             texts = {i.name: f"nullif({quote(i.name)}, '')" for i in self.items}
             inner = f"SELECT {kept}{named(texts, 't.')} FROM {relation}"
@@ -160,17 +165,17 @@ class Checked:
             inner = f"SELECT {kept}{named(self.cleaned, 't.')} FROM ({inner})"
         if parts:
             inner = f"SELECT *, {named(parts, '')} FROM ({inner})"
-        if self.digits:
+        if self.digits and not plain:
             inner = f"SELECT *, {named(self.digits, '')} FROM ({inner})"
         third = ", ".join(f"{sql} AS {quote(name)}" for name, sql in typed.items())
         return f"SELECT *, {third} FROM ({inner})"
 
     def bad(self, plain: bool = False) -> str:
         """SQL that is TRUE when any check refuses the row (never NULL)."""
-        conditions = [f.condition for f in self.failures if not f.warn]
+        conditions = [f.test(plain) for f in self.failures if not f.warn]
         if plain:
             conditions += self.not_plain
-        return " OR ".join(f"coalesce({c}, FALSE)" for c in conditions) or "FALSE"
+        return " OR ".join(f"coalesce({c}, FALSE)" for c in conditions if c) or "FALSE"
 
     def verdicts(
         self, relation: str, carry: Sequence[str] = ("_line",), *, plain: bool = False
@@ -181,12 +186,12 @@ class Checked:
         no wide digits, ISO dates. It costs half; a row it finds good is good and typed the same,
         a row it does not may still be good.
         """
-        warnings = [f for f in self.failures if f.warn]
+        warnings = [(f.code, f.test(plain)) for f in self.failures if f.warn and f.test(plain)]
         warned = "CAST(NULL AS VARCHAR)"
         if warnings:
-            any_warning = " OR ".join(f"coalesce({f.condition}, FALSE)" for f in warnings)
+            any_warning = " OR ".join(f"coalesce({test}, FALSE)" for _, test in warnings)
             listed = ", ".join(
-                f"CASE WHEN {f.condition} THEN {literal(f.code)} END" for f in warnings
+                f"CASE WHEN {test} THEN {literal(code)} END" for code, test in warnings
             )
             warned = f"CASE WHEN {any_warning} THEN concat_ws(',', {listed}) END"
         kept = ", ".join(quote(c) for c in carry)
@@ -298,10 +303,16 @@ class _Compiler:
         self.types = {item.name: item for item in items}
 
     def fail(
-        self, item: ItemCheck, kind: str, condition: str, text: str, warn: bool = False
+        self,
+        item: ItemCheck,
+        kind: str,
+        condition: str,
+        text: str,
+        warn: bool = False,
+        plain: str | None = None,
     ) -> None:
         message = f"{literal(item.title + '：')} || {text}"
-        self.out.failures.append(Failure(f"{item.name}.{kind}", condition, message, warn))
+        self.out.failures.append(Failure(f"{item.name}.{kind}", condition, message, warn, plain))
 
     def domain_test(
         self, item: ItemCheck, value: str, label: str, codes: Sequence[DomainCode | str]
@@ -388,10 +399,17 @@ class _Compiler:
                     + literal(f"不在{when}值域{named}内（应为 {sample}{more}）"),
                 )
         everything = [quote("t." + item.name) for item in self.out.items]
+        refused = [f.code for f in self.out.failures]
         if everything:
             self.out.failures.insert(
                 0,
-                Failure("row.empty", f"coalesce({', '.join(everything)}) IS NULL", "'整行为空'"),
+                Failure(
+                    "row.empty",
+                    f"coalesce({', '.join(everything)}) IS NULL",
+                    "'整行为空'",
+                    # an empty row lacks what is required, too
+                    plain="" if any(c.endswith(".required") for c in refused) else None,
+                ),
             )
         return self.out
 
@@ -425,6 +443,10 @@ class _Compiler:
                 "length",
                 f"({over})",
                 f"'长度不符（{want}，实为 ' || length({text}) || ' 个）'",
+                # no text has more characters than bytes, and bytes need no counting
+                plain=f"(strlen({text}) > {parts.high} AND length({text}) > {parts.high})"
+                if low <= 1
+                else None,
             )
         if parts.kind == "n":
             self.fail(
@@ -606,10 +628,6 @@ class _Compiler:
             f"WHEN length({text}) = 15 AND regexp_full_match({text}, '[1-9][0-9]{{14}}') "
             f"THEN CAST(substr({text}, 1, 6) || '19' || substr({text}, 7, 9) AS BIGINT) END"
         )
-        self.out.plain_parts["s." + item.name] = (
-            f"CASE WHEN regexp_full_match({text}, '[1-9][0-9]{{16}}[0-9X]') "
-            f"THEN CAST(substr({text}, 1, 17) AS BIGINT) END"
-        )
         self.out.plain_typed[item.name] = text
         right = quote("r." + item.name)
         self.out.digits["r." + item.name] = citizen_check_digit(shape)
@@ -633,6 +651,7 @@ class _Compiler:
             f"'被表格软件改成了科学计数法，实为' || {_shown(text)} "
             f"WHEN length({text}) <> 18 THEN '应为 18 位公民身份号码，实为 ' || length({text}) || ' 位' "
             f"ELSE '应为 17 位数字加 1 位数字或 X，实为' || {_shown(text)} END",
+            plain=f"{text} IS NOT NULL AND NOT citizen_numbers_ok({text})",
         )
         now = self.today.strftime("%Y%m%d")
         self.fail(
@@ -640,6 +659,7 @@ class _Compiler:
             "birth_date",
             f"{shape} IS NOT NULL AND NOT ({number} BETWEEN 18500101 AND {now} AND {born})",
             f"'公民身份号码中的出生日期“' || {birth} || '”不存在或晚于今天'",
+            plain=f"substr({text}, 7, 8) > '{now}'",
         )
         if item.regions is not None:
             region = f"substr({text}, 1, 6)"
@@ -649,12 +669,14 @@ class _Compiler:
                 "region",
                 f"{shape} IS NOT NULL AND NOT ({test})",
                 f"'公民身份号码前六位“' || {region} || '”不是曾用或现用的行政区划代码'",
+                plain=f"{text} IS NOT NULL AND NOT ({test})",
             )
         self.fail(
             item,
             "check_digit",
             f"length({text}) = 18 AND substr({text}, 18, 1) <> {right}",
             f"'校验位错误（应为 ' || {right} || '）'",
+            plain="",
         )
         self.fail(
             item,
@@ -662,6 +684,7 @@ class _Compiler:
             f"{old} AND {shape} IS NOT NULL",
             "'15 位旧号码，已按规则升为 18 位'",
             warn=True,
+            plain="",
         )
 
     def credit_code(self, item: ItemCheck, text: str, value: str) -> None:
@@ -672,12 +695,10 @@ class _Compiler:
         names = {part: f"{part}.{item.name}" for part in ("body", "ends", "region")}
         right = credit_check_digit(**{part: quote(name) for part, name in names.items()})
         for part, sql in credit_parts(text).items():
-            self.out.plain_parts[names[part]] = sql
             self.out.parts[names[part]] = f"CASE WHEN {well} THEN {sql} END"
         self.out.digits["s." + item.name] = right
         right = shape
         self.out.plain_typed[item.name] = text
-        self.out.not_plain.append(f"{text} IS NOT NULL AND ({shape} IS NULL OR NOT {well})")
         if item.name in self.key:
             self.out.typed[item.name] = text
         else:
@@ -692,14 +713,16 @@ class _Compiler:
             f"CASE WHEN length({text}) <> 18 THEN '应为 18 位统一社会信用代码，实为 ' || length({text}) || ' 位：' || {_shown(text)} "
             f"WHEN regexp_matches({text}, '[IOSVZ]') THEN '统一社会信用代码不含字母 I、O、S、V、Z，实为' || {_shown(text)} "
             f"ELSE '应为 18 位统一社会信用代码（第 3–8 位为数字），实为' || {_shown(text)} END",
+            plain=f"{text} IS NOT NULL AND NOT credit_codes_ok({text})",
         )
         self.fail(
             item,
             "check_digit",
             f"{shape} IS NOT NULL AND substr({text}, 18, 1) <> {shape}",
             f"'校验位错误（应为 ' || {shape} || '）'",
+            plain="",
         )
-        self.fail(item, "legacy", old, "'旧注册号，已存入旧号列'", warn=True)
+        self.fail(item, "legacy", old, "'旧注册号，已存入旧号列'", warn=True, plain="")
 
     def region(self, item: ItemCheck, text: str, value: str) -> None:
         """GB/T 2260 and longer statistical codes: digits, an allowed length, a known code."""
@@ -708,16 +731,21 @@ class _Compiler:
         low, high = parts.low or 2, parts.high or 12
         well = f"regexp_full_match({text}, '[0-9]+') AND length({text}) BETWEEN {low} AND {high}"
         span = f"{high}" if low == high else f"{low}–{high}"
+        codes = [c.code if isinstance(c, DomainCode) else str(c) for c in item.domain or ()]
+        longest = max((len(c) for c in codes), default=6)
+        known = bool(codes) and all(
+            c.isascii() and c.isdigit() and low <= len(c) <= high for c in codes
+        )
         self.fail(
             item,
             "format",
             f"{text} IS NOT NULL AND NOT ({well})",
             f"{literal(f'应为 {span} 位数字的行政区划代码，实为')} || {_shown(text)}",
+            # one of the codes is well formed; only what is longer than they are must be looked at
+            plain=f"strlen({text}) > {longest} AND NOT ({well})" if known else None,
         )
         if item.domain is None:
             return
-        codes = [c.code if isinstance(c, DomainCode) else str(c) for c in item.domain]
-        longest = max((len(c) for c in codes), default=6)
         probe = f"left(regexp_replace({text}, '(000000|000)$', ''), {longest})"
         probe = f"CASE WHEN length({text}) > 6 THEN {probe} ELSE {text} END"
         test = self.domain_test(item, probe, "domain", item.domain)
@@ -727,6 +755,7 @@ class _Compiler:
             "domain",
             f"{text} IS NOT NULL AND {well} AND NOT ({test})",
             f"{_shown(text)} || '不是{when}行政区划代码'",
+            plain=f"{text} IS NOT NULL AND NOT ({test})" if known else None,
         )
 
 

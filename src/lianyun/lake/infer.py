@@ -12,14 +12,8 @@ from typing import Any
 
 import duckdb
 
-from .check import (
-    CREDIT_ALPHABET,
-    CREDIT_WEIGHTS,
-    NO_VALUE,
-    SPACES,
-    ItemCheck,
-    citizen_check_digit,
-)
+from .check import NO_VALUE, SPACES, ItemCheck, citizen_check_digit
+from .digits import CREDIT_ALPHABET, CREDIT_WEIGHTS
 from .land import Source, normal_title, open_file
 from .shelves import load_extension, open_duckdb
 

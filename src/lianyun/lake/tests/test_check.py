@@ -9,16 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lianyun.lake.check import (
+from lianyun.lake.check import DomainCode, ItemCheck, RowRule, compile_checks, vet_rule
+from lianyun.lake.digits import (
     CITIZEN_DIGITS,
     CITIZEN_WEIGHTS,
     CREDIT_ALPHABET,
     CREDIT_WEIGHTS,
-    DomainCode,
-    ItemCheck,
-    RowRule,
-    compile_checks,
-    vet_rule,
 )
 from lianyun.lake.shelves import LakeError, load_extension, open_duckdb, storage_type
 
