@@ -1,17 +1,21 @@
 """Linking: golden records of a library from several departments' trusted tables.
 
 One row per key; each field comes from the first of its sources that has a value (by declared
-authority) or from the one whose batch is newest. Every field carries where it came from and when;
-where sources contradict each other, the values stand in ``library.<name>__conflicts``.
+authority) or from the one whose value is newest. Every field carries where it came from and when;
+where sources contradict each other, all their values stay with the row. A building looks either at
+everything or only at the entities that a list of batches touched: the result is the same.
 """
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
+import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Protocol
 
 import duckdb
 
@@ -27,6 +31,17 @@ from .shelves import (
     table_columns,
     valid_name,
 )
+
+LETTERS = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+NONE = "-"
+"""The letter of a field that no source has a value for."""
+
+LONG_AGO = "TIMESTAMP '1900-01-01'"
+ROW_BYTES, VALUE_BYTES, SHARE_BYTES = 100, 24, 550_000_000
+"""What a row and each of its values take in a join, and how much a share's joins may (700 MB limit)."""
+
+LAYOUT = 2
+"""Version of the golden table's layout: another number makes every library anew."""
 
 
 @dataclass(frozen=True)
@@ -54,11 +69,15 @@ class LibraryField:
 
 @dataclass(frozen=True)
 class LibrarySpec:
-    """A library: its key's name and its fields. A source's key column is `key` unless it says else."""
+    """A library: its key's name and its fields. A source's key column is `key` unless it says else.
+
+    `region` names a field whose first six digits are a county, by which entities are counted.
+    """
 
     name: str
     key: str
     fields: tuple[LibraryField, ...]
+    region: str = ""
 
     def __post_init__(self) -> None:
         valid_name(self.name)
@@ -69,11 +88,39 @@ class LibrarySpec:
                 raise LakeError(f"字段“{one.name}”的取值规则只能是 authority 或 latest")
             if not one.sources:
                 raise LakeError(f"字段“{one.name}”没有来源")
+            for source in one.sources:
+                valid_name(source.dataset)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Rows from which fields are taken, one per entity: a dataset's, or one column's newest values.
+
+    A dataset with one row per entity is one origin for all its fields. One with several rows (a
+    payment, a visit) is an origin for each column: the newest row that has a value there. `letter`
+    stands for it in a golden row's ``_from``; `batch` and `date` are the golden table's columns
+    with the batch that brought the row and the day of its value.
+    """
+
+    letter: str
+    dataset: str
+    key: str
+    date: str | None
+    column: str | None
+    batch_column: str
+    date_column: str
 
 
 @dataclass(frozen=True)
 class Golden:
-    """What a merging did to a library; `conflicts` is the number that now stand."""
+    """What a building did to a library, and what the library now holds.
+
+    inserted + updated + unchanged = entities. `unchanged` and `updated` are about values and where
+    they come from: a row whose source only said the same again is unchanged though its date moved.
+    `touched` entities were looked at; `conflicts` counts fields of entities.
+    `fields` gives per field how many values it has (`filled`), from which datasets (`sources`) and
+    in how many entities its sources differ (`conflicts`); `freshness` each dataset's newest day.
+    """
 
     library: str
     batch: str
@@ -84,6 +131,23 @@ class Golden:
     unchanged: int
     conflicts: int
     seconds: float
+    whole: bool = True
+    touched: int = 0
+    stamp: str = ""
+    names: tuple[str, ...] = ()
+    origins: tuple[dict[str, Any], ...] = ()
+    fields: dict[str, dict[str, Any]] = field(default_factory=dict)
+    freshness: dict[str, str] = field(default_factory=dict)
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def read_golden(text: str) -> Golden:
+    """A building's outcome from its JSON in the ledger."""
+    data = json.loads(text)
+    known = {k: v for k, v in data.items() if k in Golden.__dataclass_fields__}
+    for name in ("names", "origins"):
+        known[name] = tuple(known.get(name) or ())
+    return Golden(**known)
 
 
 def golden(
@@ -91,272 +155,658 @@ def golden(
 ) -> Golden:
     """Builds or refreshes a library in one transaction; running a batch again returns its result.
 
-    With `since` (codes of dataset batches) only entities touched by those batches are looked at.
-    Sources whose table does not exist yet are silent. A value is NULL only if no source has one.
+    With `since` (codes of all dataset batches since the last building) only the entities that those
+    batches touched are looked at. Where the declaration or the sources' shape has changed since,
+    the library is made anew. Sources whose table does not exist yet are silent. A value is NULL
+    only if no source has one.
     """
+    return build(lake, spec.name, lambda con: make_plan(con, spec), batch, since)
+
+
+def build(
+    lake: Lake,
+    name: str,
+    plan: Callable[[duckdb.DuckDBPyConnection], Shape],
+    batch: str,
+    since: Sequence[str] | None,
+) -> Golden:
+    """One building of a library of any form, as `golden` describes it."""
     begun = time.monotonic()
-    with lake.writer(f"library.{spec.name}"):
+    with lake.writer(f"library.{name}"):
         for attempt in range(1, 7):
             with lake.connect() as con:
                 row = con.execute(
                     f"SELECT outcome FROM {LEDGER} WHERE batch = ?", [batch]
                 ).fetchone()
                 if row:
-                    return Golden(**json.loads(row[0]))
+                    return read_golden(row[0])
                 con.execute("BEGIN")
                 try:
-                    counts = _build(con, spec, batch, since)
+                    counts = _Building(con, name, plan(con), batch).run(since)
                     seconds = round(time.monotonic() - begun, 3)
-                    made = Golden(spec.name, batch, **counts, seconds=seconds)
+                    made = Golden(name, batch, **counts, seconds=seconds)
+                    told = json.dumps(asdict(made), ensure_ascii=False)
                     con.execute(
                         f"INSERT INTO {LEDGER} VALUES (?, ?, 'library', ?, CAST(now() AS TIMESTAMP))",
-                        [batch, "library." + spec.name, json.dumps(made.__dict__)],
+                        [batch, "library." + name, told],
                     )
-                    con.execute(
-                        "CALL ducklake_set_commit_message('lake', ?, ?)", [spec.name, batch]
-                    )
+                    con.execute("CALL ducklake_set_commit_message('lake', ?, ?)", [name, batch])
                     con.execute("COMMIT")
                     return made
-                except duckdb.Error as error:
-                    if not is_conflict(error) or attempt == 6:
+                except BaseException as error:
+                    with contextlib.suppress(duckdb.Error):
+                        con.execute("ROLLBACK")
+                    again = isinstance(error, duckdb.Error) and is_conflict(error) and attempt < 6
+                    if not again:
                         raise
             time.sleep(0.2 * attempt)
     raise LakeError("多次冲突，基础库没有更新")
 
 
-def _build(
-    con: duckdb.DuckDBPyConnection, spec: LibrarySpec, batch: str, since: Sequence[str] | None
-) -> dict[str, int]:
-    tables: dict[str, dict[str, str]] = {}
-    for one in spec.fields:
-        for source in one.sources:
-            valid_name(source.dataset)
-            tables.setdefault(source.dataset, table_columns(con, "trusted", source.dataset))
-    target, quarrel = (
-        f"lake.library.{quote(spec.name)}",
-        f"lake.library.{quote(spec.name + '__conflicts')}",
-    )
-    alive = {name: columns for name, columns in tables.items() if columns}
-    if not alive:
-        raise LakeError(f"库“{spec.name}”的来源数据集都还没有数据")
+def last_building(con: duckdb.DuckDBPyConnection, name: str) -> Golden | None:
+    """The newest building of a library that this connection sees."""
+    row = con.execute(
+        f"SELECT outcome FROM {LEDGER} WHERE dataset = ? AND mode = 'library' "
+        "ORDER BY finished_at DESC, batch DESC LIMIT 1",
+        ["library." + name],
+    ).fetchone()
+    return read_golden(row[0]) if row else None
 
-    def key_of(source: FieldSource) -> str:
-        return source.key or spec.key
 
-    pairs = sorted({(s.dataset, key_of(s)) for f in spec.fields for s in f.sources})
-    pairs = [(d, k) for d, k in pairs if k in alive.get(d, {})]
-    if not pairs:
-        raise LakeError(f"库“{spec.name}”的来源里没有主键列“{spec.key}”")
-    touched = ""
-    if since is not None:
-        listed = ", ".join(literal(b) for b in since) or "''"
+class Shape(Protocol):
+    """What a building needs to know of a library, whatever its form.
+
+    `key` tells the library's rows apart; `scope` is the column to which touched entities are
+    matched (the key itself, or what several rows have in common).
+    """
+
+    key: str
+    scope: str
+
+    def layout(self) -> list[Column]:
+        """The table's columns, ending with ``_batch`` and ``_updated_at``."""
+
+    def stamp(self) -> str:
+        """A mark of the declaration and the sources' shape: another one makes the library anew."""
+
+    def statement(self, touched: str, part: tuple[int, int] = (0, 1)) -> str:
+        """SQL of the rows; `touched` names a relation of entities ``k``, or is empty for all.
+
+        `part` (i, n) limits it to the i-th of n shares of the entities.
+        """
+
+    def parts(self, con: duckdb.DuckDBPyConnection) -> int:
+        """In how many shares a first building fits into memory."""
+
+    def touching(self, con: duckdb.DuckDBPyConnection, batches: str) -> list[str]:
+        """SQL of the entities ``k`` that the batches (a list of SQL literals) touched."""
+
+    def survey(self, con: duckdb.DuckDBPyConnection, table: str) -> dict[str, Any]:
+        """Counts of what the table holds: parts of `Golden`."""
+
+
+# ---------------------------------------------------------------- the statement
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A library over the sources that exist: what `compose` needs to write its SQL.
+
+    `columns` gives the types of the trusted columns of each living dataset, `single` the (dataset,
+    key column) pairs with at most one row per entity.
+    """
+
+    spec: LibrarySpec
+    columns: dict[str, dict[str, str]]
+    single: frozenset[tuple[str, str]]
+
+    @property
+    def key(self) -> str:
+        """The column that tells golden rows apart."""
+        return self.spec.key
+
+    @property
+    def scope(self) -> str:
+        """Touched entities are touched keys."""
+        return self.spec.key
+
+    def statement(self, touched: str, part: tuple[int, int] = (0, 1)) -> str:
+        """SQL of the golden rows."""
+        return compose(self, touched, part)
+
+    def parts(self, con: duckdb.DuckDBPyConnection) -> int:
+        """Shares whose joins stay in memory: reading the sources again costs less than spilling."""
+        need = 0
+        for origin in self.origins().values():
+            place = (origin.dataset, origin.key, origin.date, origin.column)
+            used = {
+                s.column
+                for f in self.body()
+                for s in f.sources
+                if self.lives(s) and self.place(s) == place
+            }
+            row = con.execute(
+                f"SELECT count(*) FROM lake.trusted.{quote(origin.dataset)}"
+            ).fetchone()
+            need += (row[0] if row else 0) * (ROW_BYTES + VALUE_BYTES * len(used))
+        return max(1, math.ceil(need / SHARE_BYTES))
+
+    def key_of(self, source: FieldSource) -> str:
+        """The column of a source's dataset that holds the entity's key."""
+        return source.key or self.spec.key
+
+    def lives(self, source: FieldSource) -> bool:
+        """Whether the source's table has its column and its key."""
+        have = self.columns.get(source.dataset, {})
+        return source.column in have and self.key_of(source) in have
+
+    def origins(self) -> dict[tuple[str, str, str | None, str | None], Origin]:
+        """The origins in order of first mention, by dataset, key, date and column (or None)."""
+        out: dict[tuple[str, str, str | None, str | None], Origin] = {}
+        taken: set[str] = set()
+        for one in self.spec.fields:
+            for source in one.sources:
+                if not self.lives(source):
+                    continue
+                place = self.place(source)
+                if place in out:
+                    continue
+                if len(out) == len(LETTERS):
+                    raise LakeError(f"库“{self.spec.name}”的来源超过 {len(LETTERS)} 个")
+                dataset, key, date, column = place
+                name = dataset + (f"__{column}" if column else "")
+                while name in taken:
+                    name += "_"
+                taken.add(name)
+                out[place] = Origin(
+                    LETTERS[len(out)], dataset, key, date, column, f"_batch_{name}", f"_date_{name}"
+                )
+        return out
+
+    def place(self, source: FieldSource) -> tuple[str, str, str | None, str | None]:
+        """The origin to which a source belongs."""
+        key = self.key_of(source)
+        date = source.date if source.date in self.columns[source.dataset] else None
+        alone = (source.dataset, key) in self.single
+        return (source.dataset, key, date, None if alone else source.column)
+
+    def kind(self, one: LibraryField) -> str:
+        """A field's type: that of its first living source."""
+        return next(
+            (self.columns[s.dataset][s.column] for s in one.sources if self.lives(s)), "VARCHAR"
+        )
+
+    def body(self) -> list[LibraryField]:
+        """The fields without the key, which stands for itself."""
+        return [f for f in self.spec.fields if f.name != self.spec.key]
+
+    def layout(self) -> list[Column]:
+        """The golden table's columns."""
+        found = self.origins().values()
+        return [
+            Column(self.spec.key),
+            *(Column(f.name, self.kind(f)) for f in self.body()),
+            Column("_from"),
+            Column("_conflicts"),
+            *(Column(o.batch_column) for o in found),
+            *(Column(o.date_column, "DATE") for o in found),
+            Column("_batch"),
+            Column("_updated_at", "TIMESTAMP"),
+        ]
+
+    def stamp(self) -> str:
+        """A mark of the declaration and the sources' shape: another one makes the library anew."""
+        told = [LAYOUT, asdict(self.spec), [(c.name, c.sql_type) for c in self.layout()]]
+        told.append(sorted(self.single))
+        return hashlib.sha256(json.dumps(told, default=str).encode()).hexdigest()[:16]
+
+    def touching(self, con: duckdb.DuckDBPyConnection, batches: str) -> list[str]:
+        """SQL of the keys of rows that the batches brought, and of those that they replaced."""
         parts = []
-        for dataset, key in pairs:
+        for dataset, key in sorted({(o.dataset, o.key) for o in self.origins().values()}):
+            column = f"CAST({quote(key)} AS VARCHAR) AS k"
             parts.append(
-                f"SELECT CAST({quote(key)} AS VARCHAR) AS k FROM lake.trusted.{quote(dataset)} "
-                f"WHERE _batch IN ({listed})"
+                f"SELECT {column} FROM lake.trusted.{quote(dataset)} WHERE _batch IN ({batches})"
             )
             if key in table_columns(con, "changes", dataset):
                 parts.append(
-                    f"SELECT CAST({quote(key)} AS VARCHAR) FROM lake.changes.{quote(dataset)} "
-                    f"WHERE _change_batch IN ({listed})"
+                    f"SELECT {column} FROM lake.changes.{quote(dataset)} "
+                    f"WHERE _change_batch IN ({batches})"
                 )
-        con.execute(
-            "CREATE OR REPLACE TEMP TABLE touched AS SELECT DISTINCT k FROM "
-            f"({' UNION ALL '.join(parts)}) WHERE k IS NOT NULL"
-        )
-        touched = " AND CAST({key} AS VARCHAR) IN (SELECT k FROM touched)"
-    kinds = {
-        f.name: next(
-            (alive[s.dataset][s.column] for s in f.sources if s.column in alive.get(s.dataset, {})),
-            "VARCHAR",
-        )
-        for f in spec.fields
-    }
-    # one row per entity and source table: the newest row of that entity there
-    views: dict[tuple[str, str, str | None], str] = {}
-    joins = []
-    for index, (dataset, key, date) in enumerate(
-        sorted(
-            {(s.dataset, key_of(s), s.date) for f in spec.fields for s in f.sources},
-            key=str,
-        )
-    ):
-        columns = alive.get(dataset, {})
-        if key not in columns:
-            continue
+        return parts
+
+    def survey(self, con: duckdb.DuckDBPyConnection, table: str) -> dict[str, Any]:
+        """Counts what the library holds, so that no page has to."""
+        origins = list(self.origins().values())
+        by_letter = {o.letter: o.dataset for o in origins}
+        names = [f.name for f in self.body()]
+        fields: dict[str, dict[str, Any]] = {
+            n: {"filled": 0, "sources": {}, "conflicts": 0} for n in names
+        }
+        entities = 0
+        for letters, n in con.execute(
+            f"SELECT _from, count(*) FROM {table} GROUP BY _from"
+        ).fetchall():
+            entities += n
+            for name, letter in zip(names, letters, strict=True):
+                if letter != NONE:
+                    told = fields[name]["sources"]
+                    told[by_letter[letter]] = told.get(by_letter[letter], 0) + n
+                    fields[name]["filled"] += n
+        conflicts = 0
+        for name, n in con.execute(
+            "SELECT name, count(*) FROM (SELECT unnest(json_keys(_conflicts)) AS name "
+            f"FROM {table} WHERE _conflicts IS NOT NULL) q GROUP BY name"
+        ).fetchall():
+            fields[name]["conflicts"] = n
+            conflicts += n
+        newest = ", ".join(f"CAST(max({quote(o.date_column)}) AS VARCHAR)" for o in origins)
+        row = con.execute(f"SELECT {newest} FROM {table}").fetchone() or ()
+        freshness: dict[str, str] = {}
+        for origin, day in zip(origins, row, strict=True):
+            if day and day > freshness.get(origin.dataset, ""):
+                freshness[origin.dataset] = day
+        return {
+            "entities": entities,
+            "conflicts": conflicts,
+            "fields": fields,
+            "freshness": freshness,
+            "names": tuple(names),
+            "origins": tuple(asdict(o) for o in origins),
+            "extra": (
+                {"regions": region_counts(con, table, self.spec.region)} if self.spec.region else {}
+            ),
+        }
+
+
+def json_text(value: str) -> str:
+    """SQL of a JSON string of a text expression, in functions that every engine has."""
+    escaped = f"replace(replace({value}, '\\', '\\\\'), '\"', '\\\"')"
+    return f"'\"' || regexp_replace({escaped}, '[\\x00-\\x1f]', ' ', 'g') || '\"'"
+
+
+def compose(
+    plan: Plan,
+    touched: str = "",
+    part: tuple[int, int] = (0, 1),
+    trusted: str = "lake.trusted",
+) -> str:
+    """SQL of a library's golden rows: key, fields, ``_from``, ``_conflicts``, batches and dates.
+
+    One pass: each source's rows, full joins, then values, letters and contradictions side by side.
+    `touched` names a relation with a column ``k`` to which the entities are limited. Only CASE,
+    joins, and aggregates that Spark has as well.
+    """
+    origins = plan.origins()
+    aliases = {place: f"s{index}" for index, place in enumerate(origins)}
+    relations: list[tuple[str, str, list[str]]] = []
+    for place, origin in origins.items():
+        alias = aliases[place]
         used = sorted(
             {
                 s.column
-                for f in spec.fields
+                for f in plan.body()
                 for s in f.sources
-                if s.dataset == dataset and s.column in columns
+                if plan.lives(s) and plan.place(s) == place
             }
         )
-        when = f"CAST({quote(date)} AS TIMESTAMP)" if date and date in columns else "_loaded_at"
-        picked = "".join(
-            f", arg_max({quote(c)}, (coalesce({when}, TIMESTAMP '1900-01-01'), _line)) FILTER ({quote(c)} IS NOT NULL) AS {quote(c)}"
-            for c in used
-            if c != key
-        )
-        if key in used:
-            picked += f", any_value({quote(key)}) AS {quote(key)}"
-        limit = touched.format(key=quote(key)) if touched else ""
-        view = f"s{index}"
-        con.execute(
-            f"CREATE OR REPLACE TEMP TABLE {view} AS SELECT CAST({quote(key)} AS VARCHAR) AS k, "
-            f"max({when}) AS _when, coalesce(max({when}), TIMESTAMP '1900-01-01') AS _age, arg_max(_batch, (coalesce({when}, TIMESTAMP '1900-01-01'), _line)) AS _from{picked} "
-            f"FROM lake.trusted.{quote(dataset)} WHERE {quote(key)} IS NOT NULL{limit} GROUP BY 1"
-        )
-        views[(dataset, key, date)] = view
-        joins.append(view)
-    con.execute(
-        "CREATE OR REPLACE TEMP TABLE entities AS SELECT DISTINCT k FROM ("
-        + " UNION ALL ".join(f"SELECT k FROM {v}" for v in joins)
-        + ")"
-    )
-    chosen, origins, quarrels = [], [], []
-    for one in spec.fields:
-        kind = kinds[one.name]
+        relations.append(_reduced(plan, origin, alias, used, touched, part, trusted))
+    joined = _joined(relations)
+    values, letters, differ, dates, told = [], [], [], [], []
+    for one in plan.body():
         options = [
-            (s, views[(s.dataset, key_of(s), s.date)])
+            (plan.place(s), f"{aliases[plan.place(s)]}_{s.column}", s)
             for s in one.sources
-            if (s.dataset, key_of(s), s.date) in views and s.column in alive[s.dataset]
+            if plan.lives(s)
         ]
+        kind = plan.kind(one)
         if not options:
-            chosen.append(f"CAST(NULL AS {kind}) AS {quote(one.name)}")
+            values.append(f"CAST(NULL AS {kind}) AS {quote(one.name)}")
+            letters.append(literal(NONE))
             continue
-        values = [f"TRY_CAST({v}.{quote(s.column)} AS {kind})" for s, v in options]
+        read = []
+        for _, column, source in options:
+            same = plan.columns[source.dataset][source.column] == kind
+            read.append(quote(column) if same else f"TRY_CAST({quote(column)} AS {kind})")
+        tests = [f"{value} IS NOT NULL" for value in read]
         if one.wins == "latest" and len(options) > 1:
-            newest = (
-                "greatest("
-                + ", ".join(
-                    f"CASE WHEN {value} IS NOT NULL THEN {v}._age END"
-                    for value, (_, v) in zip(values, options, strict=True)
-                )
-                + ")"
-            )
-            tests = [
-                f"{value} IS NOT NULL AND {v}._age = {newest}"
-                for value, (_, v) in zip(values, options, strict=True)
+            ages = [
+                f"CASE WHEN {value} IS NOT NULL THEN coalesce({aliases[place]}__when, {LONG_AGO}) END"
+                for value, (place, _, _) in zip(read, options, strict=True)
             ]
+            newest = f"greatest({', '.join(ages)})"
+            tests = [
+                f"{value} IS NOT NULL AND coalesce({aliases[place]}__when, {LONG_AGO}) = {newest}"
+                for value, (place, _, _) in zip(read, options, strict=True)
+            ]
+        if len(options) == 1:
+            values.append(f"{read[0]} AS {quote(one.name)}")
         else:
-            tests = [f"{value} IS NOT NULL" for value in values]
-        value_sql = " ".join(f"WHEN {t} THEN {v}" for t, v in zip(tests, values, strict=True))
-        chosen.append(f"CASE {value_sql} END AS {quote(one.name)}")
-        origin_sql = " ".join(
-            f"WHEN {t} THEN json_object('dataset', {literal(s.dataset)}, 'batch', {v}._from, "
-            f"'date', strftime({v}._when, '%Y-%m-%d'))"
-            for t, (s, v) in zip(tests, options, strict=True)
+            whens = " ".join(f"WHEN {t} THEN {v}" for t, v in zip(tests, read, strict=True))
+            if one.wins == "authority":
+                values.append(f"coalesce({', '.join(read)}) AS {quote(one.name)}")
+            else:
+                values.append(f"CASE {whens} END AS {quote(one.name)}")
+        whens = " ".join(
+            f"WHEN {t} THEN {literal(origins[place].letter)}"
+            for t, (place, _, _) in zip(tests, options, strict=True)
         )
-        origins.append(f"{literal(one.name)}, CASE {origin_sql} END")
+        letters.append(f"CASE {whens} ELSE {literal(NONE)} END")
         if len(options) > 1:
-            texts = [f"CAST({value} AS VARCHAR)" for value in values]
-            told = ", ".join(
-                f"{literal(s.dataset)}, {t}" for t, (s, _) in zip(texts, options, strict=True)
+            chosen = quote(one.name)
+            others = read[1:] if one.wins == "authority" else read
+            clash = " OR ".join(f"({value} <> {chosen})" for value in others)
+            differ.append(clash)
+            entries = " || ".join(
+                f"CASE WHEN {value} IS NULL THEN '' ELSE ',' || "
+                f"{literal(json.dumps(source.dataset))} || ':' || "
+                f"{json_text(f'CAST({value} AS VARCHAR)')} END"
+                for value, (_, _, source) in zip(read, options, strict=True)
             )
-            distinct = f"list_distinct([{', '.join(texts)}])"
-            quarrels.append(
-                f"SELECT e.k AS entity, {literal(one.name)} AS field, {literal(one.title)} AS title, "
-                f"CAST(json_object({told}) AS VARCHAR) AS per_source, "
-                f"CAST(CASE {value_sql} END AS VARCHAR) AS chosen, {literal(batch)} AS _batch "
-                f"FROM entities e {_left(joins)} WHERE len({distinct}) > 1"
+            told.append(
+                f"CASE WHEN {clash} THEN ',' || {literal(json.dumps(one.name))} || ':{{' || "
+                f"substr({entries}, 2) || '}}' ELSE '' END"
             )
-    names = [f.name for f in spec.fields]
-    listed = ", ".join(quote(n) for n in names)
-    con.execute(
-        f"CREATE OR REPLACE TEMP TABLE fresh AS SELECT e.k AS {quote(spec.key)}, "
-        + ", ".join(c for c, n in zip(chosen, names, strict=True) if n != spec.key)
-        + f", CAST(json_object({', '.join(origins)}) AS VARCHAR) AS _provenance "
-        f"FROM entities e {_left(joins)}"
-    )
-    body = [n for n in names if n != spec.key]
-    listed_columns = [Column(spec.key), *(Column(n, kinds[n]) for n in body)]
-    system = [Column("_provenance"), Column("_batch"), Column("_updated_at", "TIMESTAMP")]
-    ensure_table(con, "library", spec.name, [*listed_columns, *system])
-    ensure_table(
-        con,
-        "library",
-        spec.name + "__conflicts",
-        [Column(n) for n in ("entity", "field", "title", "per_source", "chosen", "_batch")],
-    )
-    listed = ", ".join(quote(c.name) for c in listed_columns)
-    key = quote(spec.key)
-    differ = " OR ".join(
-        [f"t.{quote(n)} IS DISTINCT FROM f.{quote(n)}" for n in body]
-        + [f"{_origins('t')} IS DISTINCT FROM {_origins('f')}"]
-    )
-    con.execute(
-        f"CREATE OR REPLACE TEMP TABLE fate AS SELECT f.{key} AS k, t.rowid AS rid, "
-        f"CASE WHEN t.{key} IS NULL THEN 'insert' WHEN {differ} THEN 'update' ELSE 'same' END AS op "
-        f"FROM fresh f LEFT JOIN (SELECT rowid, * FROM {target}) t ON t.{key} = f.{key}"
-    )
-    scope = f"{key} IN (SELECT k FROM touched)" if since is not None else "TRUE"
-    con.execute(
-        f"INSERT INTO fate SELECT {key}, rowid, 'delete' FROM {target} "
-        f"WHERE {scope} AND {key} NOT IN (SELECT k FROM entities)"
-    )
-    ops = dict(con.execute("SELECT op, count(*) FROM fate GROUP BY op").fetchall())
-    if ops.get("update") or ops.get("delete"):
-        con.execute(
-            f"DELETE FROM {target} WHERE rowid IN (SELECT rid FROM fate WHERE op IN ('update', 'delete'))"
+    for place, origin in origins.items():
+        alias = aliases[place]
+        dates.append(f"{alias}__batch AS {quote(origin.batch_column)}")
+        dates.append(f"CAST({alias}__when AS DATE) AS {quote(origin.date_column)}")
+    quarrel = "CAST(NULL AS VARCHAR)"
+    if differ:
+        quarrel = (
+            f"CASE WHEN {' OR '.join(f'({d})' for d in differ)} "
+            f"THEN '{{' || substr({' || '.join(told)}, 2) || '}}' END"
         )
-    if ops.get("insert") or ops.get("update"):
-        con.execute(
-            f"INSERT INTO {target} ({listed}, _provenance, _batch, _updated_at) "
-            f"SELECT {listed}, _provenance, {literal(batch)}, CAST(now() AS TIMESTAMP) FROM fresh "
-            f"WHERE {key} IN (SELECT k FROM fate WHERE op IN ('insert', 'update'))"
-        )
-    quarrel_scope = "entity IN (SELECT k FROM touched)" if since is not None else "TRUE"
-    con.execute(f"DELETE FROM {quarrel} WHERE {quarrel_scope}")
-    for sql in quarrels:
-        con.execute(f"INSERT INTO {quarrel} {sql}")
-    entities, conflicts = (
-        int((con.execute(f"SELECT count(*) FROM {t}").fetchone() or (0,))[0])
-        for t in (target, quarrel)
+    # the values get names first: what contradicts is what differs from the value chosen
+    inner = f"SELECT *{''.join(', ' + v for v in values)} FROM ({joined}) j"
+    listed = "".join(f", {quote(f.name)}" for f in plan.body())
+    return (
+        f"SELECT k AS {quote(plan.spec.key)}{listed}, {' || '.join(letters)} AS _from, "
+        f"{quarrel} AS _conflicts, {', '.join(dates)} FROM ({inner}) c"
     )
-    return {
-        "entities": entities,
-        "inserted": int(ops.get("insert", 0)),
-        "updated": int(ops.get("update", 0)),
-        "deleted": int(ops.get("delete", 0)),
-        "unchanged": int(ops.get("same", 0)),
-        "conflicts": conflicts,
+
+
+def _reduced(
+    plan: Plan,
+    origin: Origin,
+    alias: str,
+    used: Sequence[str],
+    touched: str,
+    part: tuple[int, int],
+    trusted: str,
+) -> tuple[str, str, list[str]]:
+    """A source's rows, one per entity: its alias, its SQL and its columns under the alias."""
+    table, key = f"{trusted}.{quote(origin.dataset)}", quote(origin.key)
+    have = plan.columns[origin.dataset]
+    when = f"CAST({quote(origin.date)} AS TIMESTAMP)" if origin.date else "_loaded_at"
+    text = key if have[origin.key] == "VARCHAR" else f"CAST({key} AS VARCHAR)"
+    limit = f" AND {text} IN (SELECT k FROM {touched})" if touched else ""
+    if part[1] > 1:
+        limit += f" AND hash({text}) % {part[1]} = {part[0]}"
+    names = [f"{alias}_{c}" for c in used] + [f"{alias}__when", f"{alias}__batch"]
+    picked = "".join(f", {quote(c)} AS {quote(f'{alias}_{c}')}" for c in used)
+    if origin.column is None:
+        sql = (
+            f"SELECT {text} AS k{picked}, {when} AS {alias}__when, _batch AS {alias}__batch "
+            f"FROM {table} WHERE {key} IS NOT NULL{limit}"
+        )
+        return alias, sql, names
+    column = quote(origin.column)
+    wanted = "".join(f", {name}" for name in (*(quote(n) for n in names),))
+    sql = (
+        f"SELECT k{wanted} FROM (SELECT {text} AS k{picked}, {when} AS {alias}__when, "
+        f"_batch AS {alias}__batch, row_number() OVER (PARTITION BY {text} ORDER BY "
+        f"coalesce({when}, {LONG_AGO}) DESC, _batch DESC, _line DESC) AS place "
+        f"FROM {table} WHERE {key} IS NOT NULL AND {column} IS NOT NULL{limit}) r WHERE place = 1"
+    )
+    return alias, sql, names
+
+
+def _joined(relations: Sequence[tuple[str, str, list[str]]]) -> str:
+    """The full join of all relations over their keys, in the given order."""
+    alias, sql, names = relations[0]
+    left, have = f"({sql}) {alias}", list(names)
+    for index, (alias, sql, names) in enumerate(relations[1:]):
+        here = relations[0][0] if index == 0 else f"j{index}"
+        columns = "".join(f", {quote(n)}" for n in [*have, *names])
+        text = (
+            f"SELECT coalesce({here}.k, {alias}.k) AS k{columns} FROM {left} "
+            f"FULL OUTER JOIN ({sql}) {alias} ON {here}.k = {alias}.k"
+        )
+        left, have = f"({text}) j{index + 1}", [*have, *names]
+    return f"SELECT * FROM {left}"
+
+
+# ---------------------------------------------------------------- one building
+
+
+class _Building:
+    """One attempt at a building, inside a transaction that the caller opened."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection, name: str, plan: Shape, batch: str) -> None:
+        self.con, self.name, self.plan, self.batch = con, name, plan, batch
+        self.target = f"lake.library.{quote(name)}"
+        self.key, self.scope = quote(plan.key), quote(plan.scope)
+
+    def one(self, sql: str) -> int:
+        """The single number of a query."""
+        row = self.con.execute(sql).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def run(self, since: Sequence[str] | None) -> dict[str, Any]:
+        """Builds; returns the outcome as far as this transaction knows it."""
+        stamp = self.plan.stamp()
+        last = last_building(self.con, self.name)
+        have = table_columns(self.con, "library", self.name)
+        if have and (last is None or last.stamp != stamp):
+            self.con.execute(f"DROP TABLE {self.target}")
+            have = {}
+        ensure_table(self.con, "library", self.name, self.plan.layout())
+        touched = 0
+        if not have or self.one(f"SELECT count(*) FROM {self.target}") == 0:
+            since = None
+            counts = self.fill()
+        else:
+            if since is not None:
+                touched = self.touch(since)
+            counts = self.renew(since is not None)
+        return {
+            **counts,
+            **self.plan.survey(self.con, self.target),
+            "whole": since is None,
+            "touched": touched,
+            "stamp": stamp,
+        }
+
+    def columns(self) -> list[str]:
+        """The golden table's columns without the building's own."""
+        return [c.name for c in self.plan.layout() if c.name not in ("_batch", "_updated_at")]
+
+    def fill(self) -> dict[str, int]:
+        """The first building: sources to table, a share of the entities after another."""
+        listed = ", ".join(quote(c) for c in self.columns())
+        made, parts = 0, self.plan.parts(self.con)
+        for index in range(parts):
+            sql = self.plan.statement("", (index, parts))
+            made += self.one(
+                f"INSERT INTO {self.target} ({listed}, _batch, _updated_at) SELECT {listed}, "
+                f"{literal(self.batch)}, CAST(now() AS TIMESTAMP) FROM ({sql}) f"
+            )
+        return {"inserted": made, "updated": 0, "deleted": 0, "unchanged": 0}
+
+    def touch(self, since: Sequence[str]) -> int:
+        """Lists the entities that the batches touched, before or after; returns how many."""
+        listed = ", ".join(literal(b) for b in since) or "''"
+        parts = self.plan.touching(self.con, listed)
+        self.con.execute(
+            "CREATE OR REPLACE TEMP TABLE touched AS SELECT DISTINCT k FROM "
+            f"({' UNION ALL '.join(parts)}) t WHERE k IS NOT NULL"
+        )
+        return self.one("SELECT count(*) FROM touched")
+
+    def renew(self, partly: bool) -> dict[str, int]:
+        """Compares fresh rows with those that stand and rewrites what differs."""
+        sql = self.plan.statement("touched" if partly else "")
+        self.con.execute(f"CREATE OR REPLACE TEMP TABLE fresh AS {sql}")
+        scope = f"WHERE {self.scope} IN (SELECT k FROM touched)" if partly else ""
+        stand = [c for c in self.columns() if c != self.plan.key]
+        said = [c for c in stand if not c.startswith(("_batch_", "_date_", "_conflicts"))]
+        differ, moved = (
+            " OR ".join(f"t.{quote(c)} IS DISTINCT FROM f.{quote(c)}" for c in names)
+            for names in (said, [c for c in stand if c not in said])
+        )
+        self.con.execute(
+            "CREATE OR REPLACE TEMP TABLE fate AS "
+            f"SELECT coalesce(f.{self.key}, t.{self.key}) AS k, t.rid, t._batch AS was, "
+            "t._updated_at AS stood, "
+            f"CASE WHEN t.rid IS NULL THEN 'insert' WHEN f.{self.key} IS NULL THEN 'delete' "
+            f"WHEN {differ} THEN 'update' WHEN {moved} THEN 'restamp' ELSE 'same' END AS op "
+            f"FROM fresh f FULL OUTER JOIN (SELECT rowid AS rid, * FROM {self.target} {scope}) t "
+            f"ON t.{self.key} = f.{self.key}"
+        )
+        ops = dict(self.con.execute("SELECT op, count(*) FROM fate GROUP BY op").fetchall())
+        if ops.get("update") or ops.get("delete") or ops.get("restamp"):
+            self.con.execute(
+                f"DELETE FROM {self.target} WHERE rowid IN "
+                "(SELECT rid FROM fate WHERE op IN ('update', 'delete', 'restamp'))"
+            )
+        if ops.get("update") or ops.get("insert") or ops.get("restamp"):
+            listed = ", ".join(quote(c) for c in self.columns())
+            self.con.execute(
+                f"INSERT INTO {self.target} ({listed}, _batch, _updated_at) "
+                f"SELECT {', '.join('f.' + quote(c) for c in self.columns())}, "
+                f"CASE WHEN x.op = 'restamp' THEN x.was ELSE {literal(self.batch)} END, "
+                "CASE WHEN x.op = 'restamp' THEN x.stood ELSE CAST(now() AS TIMESTAMP) END "
+                f"FROM fresh f JOIN fate x ON x.k = f.{self.key} "
+                "WHERE x.op IN ('insert', 'update', 'restamp')"
+            )
+        whole = self.one(f"SELECT count(*) FROM {self.target}")
+        inserted, updated = int(ops.get("insert", 0)), int(ops.get("update", 0))
+        return {
+            "inserted": inserted,
+            "updated": updated,
+            "deleted": int(ops.get("delete", 0)),
+            "unchanged": whole - inserted - updated,
+        }
+
+
+def region_counts(con: duckdb.DuckDBPyConnection, table: str, column: str) -> dict[str, int]:
+    """Rows of a table per county, the first six digits of `column`."""
+    return dict(
+        con.execute(
+            f"SELECT substr({quote(column)}, 1, 6) AS county, count(*) FROM {table} "
+            f"WHERE {quote(column)} IS NOT NULL GROUP BY county ORDER BY county"
+        ).fetchall()
+    )
+
+
+def make_plan(con: duckdb.DuckDBPyConnection, spec: LibrarySpec) -> Plan:
+    """The library over the tables that exist; raises LakeError where none of them can feed it."""
+    wanted = sorted({s.dataset for f in spec.fields for s in f.sources})
+    alive = {name: table_columns(con, "trusted", name) for name in wanted}
+    alive = {name: columns for name, columns in alive.items() if columns}
+    if not alive:
+        raise LakeError(f"库“{spec.name}”的来源数据集都还没有数据")
+    plan = Plan(spec, alive, frozenset())
+    pairs = {
+        (s.dataset, plan.key_of(s))
+        for f in spec.fields
+        for s in f.sources
+        if plan.key_of(s) in alive.get(s.dataset, {})
     }
+    if not pairs:
+        raise LakeError(f"库“{spec.name}”的来源里没有主键列“{spec.key}”")
+    return Plan(spec, alive, frozenset(p for p in pairs if _single(con, *p)))
 
 
-def _origins(alias: str) -> str:
-    """Provenance without batch codes: a batch that brought the same value changes nothing."""
-    return f"regexp_replace({alias}._provenance, '\"(batch|date)\":\"[^\"]*\"', '', 'g')"
+def _single(con: duckdb.DuckDBPyConnection, dataset: str, key: str) -> bool:
+    """Whether the lake itself keeps one row per value of `key` in a dataset: every load that
+    reached it merged by that key, none only appended."""
+    row = con.execute(
+        "SELECT count(*) FILTER (mode = 'append'), "
+        "count(*) FILTER (mode IN ('full', 'incremental')), "
+        "count(*) FILTER (mode IN ('full', 'incremental') "
+        "AND json_extract_string(outcome, '$.key[0]') = ? "
+        f"AND json_array_length(outcome, '$.key') = 1) FROM {LEDGER} WHERE dataset = ?",
+        [key, dataset],
+    ).fetchone()
+    return row is not None and row[0] == 0 and row[1] > 0 and row[1] == row[2]
 
 
-def _left(views: Sequence[str]) -> str:
-    return " ".join(f"LEFT JOIN {v} ON {v}.k = e.k" for v in views)
+# ---------------------------------------------------------------- reading
+
+
+def provenance(building: Golden, row: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Where each field of a golden row came from: dataset, batch and day (ISO), by field.
+
+    `building` is the library's newest building: it knows the letters.
+    """
+    by_letter = {o["letter"]: o for o in building.origins}
+    out = {}
+    for name, letter in zip(building.names, str(row["_from"]), strict=True):
+        if letter == NONE:
+            continue
+        origin = by_letter[letter]
+        day = row.get(origin["date_column"])
+        out[name] = {
+            "dataset": str(origin["dataset"]),
+            "batch": str(row.get(origin["batch_column"]) or ""),
+            "date": day.isoformat() if day is not None else "",
+        }
+    return out
 
 
 def conflicts(
-    lake: Lake, name: str, *, dataset: str | None = None, offset: int = 0, limit: int = 100
+    lake: Lake,
+    name: str,
+    *,
+    dataset: str | None = None,
+    field: str | None = None,
+    entity: str | None = None,
+    offset: int = 0,
+    limit: int = 100,
 ) -> list[dict[str, Any]]:
-    """Contradictions of a library: entity, field, title, values per source, the value chosen."""
+    """Contradictions of a library: entity, field, values per source, the value chosen, the batch.
+
+    Narrowed to those in which a dataset has a say, to one field or one entity, if given.
+    """
     valid_name(name)
     with lake.connect(read_only=True) as con:
-        if not table_columns(con, "library", name + "__conflicts"):
+        building = last_building(con, name)
+        if building is None or "_conflicts" not in table_columns(con, "library", name):
             return []
-        where = "json_exists(per_source, '$.' || ?)" if dataset else "? IS NULL"
+        key = quote(next(iter(table_columns(con, "library", name))))
+        where, args = ["TRUE"], []
+        for test, given in (
+            ("json_exists(told, '$.' || ?)", dataset),
+            ("field = ?", field),
+            ("entity = ?", entity),
+        ):
+            if given:
+                where.append(test)
+                args.append(given)
         rows = con.execute(
-            "SELECT entity, field, title, per_source, chosen, _batch FROM "
-            f"lake.library.{quote(name + '__conflicts')} WHERE {where} "
-            f"ORDER BY entity, field LIMIT {int(limit)} OFFSET {int(offset)}",
-            [dataset],
+            "SELECT entity, field, told, _from, _batch FROM (SELECT entity, field, _from, _batch, "
+            "json_extract(_conflicts, '$.' || field) AS told FROM (SELECT "
+            f"{key} AS entity, _from, _batch, _conflicts, unnest(json_keys(_conflicts)) AS field "
+            f"FROM lake.library.{quote(name)} WHERE _conflicts IS NOT NULL) a) b "
+            f"WHERE {' AND '.join(where)} ORDER BY entity, field "
+            f"LIMIT {int(limit)} OFFSET {int(offset)}",
+            args,
         ).fetchall()
-    return [
-        {
-            "entity": r[0],
-            "field": r[1],
-            "title": r[2],
-            "values": json.loads(r[3]),
-            "chosen": r[4],
-            "batch": r[5],
-        }
-        for r in rows
-    ]
+    by_letter = {o["letter"]: str(o["dataset"]) for o in building.origins}
+    out = []
+    for row in rows:
+        values = json.loads(row[2])
+        letter = row[3][building.names.index(row[1])]
+        out.append(
+            {
+                "entity": row[0],
+                "field": row[1],
+                "values": values,
+                "chosen": values.get(by_letter[letter]),
+                "batch": row[4],
+            }
+        )
+    return out

@@ -12,7 +12,7 @@ import pytest
 from lianyun.lake import merge
 from lianyun.lake.ask import Allowed, Refused, TooSlow, ask, vet
 from lianyun.lake.land import Source
-from lianyun.lake.link import FieldSource, LibraryField, LibrarySpec, conflicts, golden
+from lianyun.lake.link import FieldSource, LibraryField, LibrarySpec, conflicts, golden, provenance
 from lianyun.lake.merge import DatasetSpec, load
 from lianyun.lake.publish import publish, publish_changes, unpublish
 from lianyun.lake.shelves import Lake, LakeError
@@ -57,8 +57,14 @@ def test_golden_records(lake: Lake, people: DatasetSpec, rows: Rows) -> None:
     found = library(lake)
     assert (found[ANNA]["name"], str(found[ANNA]["amount"])) == ("安", "9.00")
     assert (found[BORIS]["name"], str(found[BORIS]["amount"])) == ("伯", "2.00")
-    assert '"name":{"dataset":"others","batch":"o1"' in str(found[BORIS]["_provenance"])
-    assert '"date":"2025-01-01"' in str(found[ANNA]["_provenance"])
+    told = provenance(made, found[BORIS])["name"]
+    assert (told["dataset"], told["batch"]) == ("others", "o1")
+    assert provenance(made, found[ANNA])["amount"]["date"] == "2025-01-01"
+    assert made.fields["name"] == {
+        "filled": 2,
+        "sources": {"people": 1, "others": 1},
+        "conflicts": 1,
+    }
     told = {(c["entity"], c["field"]): c["values"] for c in conflicts(lake, "population")}
     assert told == {
         (ANNA, "name"): {"people": "安", "others": "安安"},
@@ -68,7 +74,7 @@ def test_golden_records(lake: Lake, people: DatasetSpec, rows: Rows) -> None:
 
     load(lake, others, rows((ANNA, "安", "9", "2025-01-01"), (BORIS, "伯", "", "")), "full", "o2")
     again = golden(lake, LIBRARY, "g2", since=["o2"])
-    assert (again.unchanged, again.updated, again.conflicts) == (1, 0, 1)
+    assert (again.unchanged, again.updated, again.conflicts) == (2, 0, 1)
     load(lake, people, rows((BORIS, "波", "2", "")), "full", "p2")
     third = golden(lake, LIBRARY, "g3", since=["p2"])
     assert (third.entities, third.updated, third.conflicts) == (2, 2, 1)
