@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import yaml
 
-from . import city, comparison, dirt, sources, tables
+from . import city, comparison, dirt, linkage, sources, tables
 from .catalogue import write_catalogue
 from .city import count
 from .sources import Item, Writer
@@ -29,6 +29,7 @@ MUTABLE = {
 }
 LAST_DAY = 7
 comparison.register()
+linkage.register()
 
 
 def specs() -> dict[str, dict[str, Any]]:
@@ -215,8 +216,9 @@ def generate(
     city.build(con, people)
     con.execute(tables.SCHOOLS)
     comparison.build(con, people)
+    linkage.build(con)
     declared, known = specs(), elements()
-    queries = tables.queries() | comparison.queries()
+    queries = tables.queries() | comparison.queries() | linkage.queries()
     writer = Writer(con, out, dsn, as_of, fresh=day == 1)
     listing: list[dict[str, Any]] = []
     truth: dict[str, Any] = {
@@ -246,6 +248,7 @@ def generate(
         )
     truth["cross"] = _cross_truth(con)
     truth["comparison"] = comparison.truth(con)
+    truth["linkage"] = linkage.truth(con)
     truth["rows"] = sum(d["rows"] for d in truth["datasets"].values())
     (out / "sources.json").write_text(json.dumps(listing, ensure_ascii=False, indent=1), "utf-8")
     name = "truth.json" if day == 1 else f"truth-day{day}.json"

@@ -1033,3 +1033,18 @@ def rows(
                 key = str(values.pop("_k"))
                 out[(index, key)] = {n: v for n, v in values.items() if not n.startswith("_")}
     return out
+
+
+def pairs_among(lake: Lake, spec: MatchSpec, keys: Sequence[str]) -> list[dict[str, Any]]:
+    """Pairs of the newest run whose both keys are among `keys`, the weakest first."""
+    with lake.connect(read_only=True) as con:
+        if not keys or not table_columns(con, "links", spec.name + "__pairs"):
+            return []
+        marks = ", ".join("?" for _ in keys)
+        cursor = con.execute(
+            f"SELECT * FROM lake.links.{quote(spec.name + '__pairs')} WHERE left_key IN ({marks}) "
+            f"AND right_key IN ({marks}) ORDER BY pair DESC LIMIT 500",
+            [*keys, *keys],
+        )
+        names = [d[0] for d in cursor.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

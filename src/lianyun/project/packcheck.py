@@ -13,7 +13,7 @@ from lianyun.kernel import packs
 from lianyun.kernel.element import BadFormat, ElementSpec, Format
 from lianyun.kernel.manifest import permissions
 from lianyun.kernel.path import BadPath, compile_path, spec_of, steps_of
-from lianyun.lake import compare
+from lianyun.lake import compare, match
 from lianyun.lake.check import RowRule, vet_rule
 from lianyun.lake.shelves import LakeError
 
@@ -262,6 +262,30 @@ def _comparisons(world: _World, note: Note) -> None:
             note(f"{where}：{error}")
 
 
+def _linkages(world: _World, note: Note) -> None:
+    for declared in packs.declarations("linkages"):
+        where = f"{declared.pack}/linkages/{declared.file.name}"
+        for key in ("title", "summary"):
+            if not declared.data.get(key):
+                note(f"{where}：缺少 {key}")
+        if declared.file.stem != declared.data.get("name"):
+            note(f"{where}：name 应与文件同名")
+        try:
+            spec = match.read(declared.data)
+        except (LakeError, TypeError, ValueError) as error:
+            note(f"{where}：{error}")
+            continue
+        for number, side in enumerate(spec.sides):
+            dataset = world.datasets.get(side.dataset)
+            if dataset is None:
+                note(f"{where}：数据集 {side.dataset} 不存在")
+                continue
+            columns = {str(item["name"]) for item in dataset.get("items") or []}
+            used = [f.left if number == 0 else f.right for f in spec.fields]
+            for column in {*side.key, *used} - columns:
+                note(f"{where}：数据集 {side.dataset} 没有 {column}")
+
+
 def _paths(world: _World, note: Note) -> None:
     for name, where, bpmn in _path_texts(note):
         for step in steps_of(bpmn).values():
@@ -320,6 +344,7 @@ def faults() -> list[str]:
         _datasets(world, found.append)
         _libraries(world, found.append)
         _comparisons(world, found.append)
+        _linkages(world, found.append)
         _paths(world, found.append)
         _roles(world, found.append)
     except packs.BadPack as error:
@@ -336,6 +361,7 @@ def summary() -> str:
         "个数据集": len(packs.declarations("datasets")),
         "个基础库": len(packs.declarations("libraries")),
         "条比对规则": len(packs.declarations("comparisons")),
+        "项关联": len(packs.declarations("linkages")),
         "条路径": len(packs.declarations("paths")),
     }
     return "、".join(f"{count} {word}" for word, count in counts.items())

@@ -292,6 +292,22 @@ def build_libraries(tell: Tell) -> dict[str, int]:
     return out
 
 
+def link_records(tell: Tell) -> dict[str, dict[str, int]]:
+    """Run every declared linkage; returns its merges and the pairs that wait for an officer."""
+    from lianyun.capabilities.linkage import api as linkage
+
+    out = {}
+    listed = linkage.names()
+    for number, name in enumerate(listed):
+
+        def part(fraction: float, message: str, number: int = number) -> None:
+            tell((number + fraction) / len(listed), message)
+
+        made = linkage.run_linkage(name=name, by=officer("yunying"), tell=part).outcome
+        out[name] = {k: made[k] for k in ("merged", "waiting")}
+    return out
+
+
 def request_data(tell: Tell) -> dict[str, Any]:
     """Departments ask one another; the first request goes all the way to a grant and its key."""
     from django.utils import timezone
@@ -428,6 +444,8 @@ def build(people: int, seed: int, quiet: bool) -> Outcome:
             outcome.steps["collection"] = collect(folder, url, tell)
         with stage.step("libraries", "基础库") as tell:
             outcome.steps["libraries"] = build_libraries(tell)
+        with stage.step("linkage", "数据关联") as tell:
+            outcome.steps["linkage"] = link_records(tell)
         with stage.step("sharing", "共享申请") as tell:
             outcome.steps["sharing"] = request_data(tell)
         with stage.step("listeners", "校核与统计"):
@@ -475,6 +493,12 @@ def summary(outcome: Outcome) -> Table:
         f"通过 {taken['accepted']:,} 行 + 拒收 {taken['rejected']:,} 行",
     )
     table.add_row("基础库", "，".join(f"{k} {v:,} 条" for k, v in steps["libraries"].items()))
+    linked = steps["linkage"].values()
+    table.add_row(
+        "数据关联",
+        f"自动合并 {sum(k['merged'] for k in linked):,} 对，"
+        f"待复核 {sum(k['waiting'] for k in linked):,} 对",
+    )
     table.add_row(
         "共享申请", f"{steps['sharing']['requests']} 件，授权 {steps['sharing']['grant']}"
     )
