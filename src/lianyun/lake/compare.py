@@ -19,6 +19,7 @@ from typing import Any
 
 import duckdb
 
+from . import engines
 from .check import RowRule, vet_rule
 from .shelves import (
     LEDGER,
@@ -517,7 +518,7 @@ def compare(
                     return Compared(**{**told, "thin": tuple(told["thin"])})
                 con.execute("BEGIN")
                 try:
-                    made = _run(con, rule, run, stale or {}, quality or {}, say)
+                    made = _run(lake, con, rule, run, stale or {}, quality or {}, say)
                     made = replace(made, seconds=round(time.monotonic() - begun, 3))
                     con.execute(
                         f"INSERT INTO {LEDGER} VALUES (?, ?, 'comparison', ?, CAST(now() AS TIMESTAMP))",
@@ -550,6 +551,7 @@ def _one(con: duckdb.DuckDBPyConnection, sql: str) -> Any:
 
 
 def _run(
+    lake: Lake,
     con: duckdb.DuckDBPyConnection,
     rule: Rule,
     run: str,
@@ -567,20 +569,23 @@ def _run(
         return Compared(rule.name, run, *rows, blocked=empty)
     say(0.1, "两边逐条关联")
     thin = _thin(con, rule)
-    con.execute(f"CREATE OR REPLACE TEMP TABLE hits AS {hits_sql(rule)}")
-    say(0.6, "收集证据")
     late = any(side.dataset in stale for side in sides)
     good = 1.0
     for side in sides:
         good *= quality.get(side.dataset, 1.0)
-    con.execute(
-        "CREATE OR REPLACE TEMP TABLE candidates AS SELECT *, "
-        "md5(coalesce(left_evidence, '') || '|' || coalesce(right_evidence, '') || '|' || "
-        "coalesce(CAST(left_amount AS VARCHAR), '') || '|' || "
-        "coalesce(CAST(right_amount AS VARCHAR), '') || '|' || CAST(left_rows AS VARCHAR) || '|' "
-        "|| CAST(right_rows AS VARCHAR)) AS evidence "
-        f"FROM ({findings_sql(rule, thin=thin, late=late, quality=good)})"
-    )
+    found = hits_sql(rule)
+    with engines.running(lake, con, reads=found) as engine:
+        engine.make("hits", found)
+        say(0.6, "收集证据")
+        engine.make(
+            "candidates",
+            "SELECT *, "
+            "md5(coalesce(left_evidence, '') || '|' || coalesce(right_evidence, '') || '|' || "
+            "coalesce(CAST(left_amount AS VARCHAR), '') || '|' || "
+            "coalesce(CAST(right_amount AS VARCHAR), '') || '|' || CAST(left_rows AS VARCHAR) || "
+            "'|' || CAST(right_rows AS VARCHAR)) AS evidence "
+            f"FROM ({findings_sql(rule, thin=thin, late=late, quality=good)}) f",
+        )
     _refused(con, rule)
     say(0.8, "与上次的发现核对")
     counts = _settle(con, rule, run, late)

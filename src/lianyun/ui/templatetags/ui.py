@@ -165,6 +165,12 @@ def _entry(entry: Any) -> dict[str, Any]:
 
 
 PAST = {
+    "reopened": "证据有变，重新待立案",
+    "scheduled": "已按周期排队",
+    "planned": "周期已设置",
+    "revealed": "证据明文已查阅",
+    "worked": "已办理一步",
+    "filed": "已立案交办",
     "registered": "已注册",
     "published": "已发布",
     "withdrawn": "已撤销",
@@ -230,6 +236,8 @@ PAST = {
     "repeated": "重复提交未再受理",
 }
 NOUNS = {
+    "comparison": "数据比对",
+    "finding": "比对发现",
     "resource": "目录",
     "case": "办件",
     "grant": "授权",
