@@ -37,6 +37,7 @@ from .shelves import (
     valid_name,
 )
 
+STAGED_VALUES = 20_000_000
 PLAIN_FROM = 20_000  # rows from which looking for the cheap reading pays
 MODES = ("full", "incremental", "append")
 CONTRACTS = ("evolve", "discard_value", "freeze", "discard_row")
@@ -153,9 +154,13 @@ def _snapshot(con: duckdb.DuckDBPyConnection, batch: str) -> int:
 
 
 def row_hash(columns: Sequence[str]) -> str:
-    """SQL of a row's content hash; a column that is NULL everywhere does not change it."""
+    """SQL of a row's content hash; a column that is NULL everywhere does not change it.
+
+    The outer hash matters: ``hash(a, b)`` alone is linear, so that two columns which change from
+    one common value to another would cancel out.
+    """
     parts = [
-        f"CASE WHEN {quote(c)} IS NULL THEN 0::UBIGINT ELSE hash({quote(c)}, {literal(c)}) END"
+        f"CASE WHEN {quote(c)} IS NULL THEN 0::UBIGINT ELSE hash(hash({quote(c)}, {literal(c)})) END"
         for c in columns
     ]
     sql = parts[0]
@@ -293,7 +298,7 @@ class _Load:
         if self.mode == "append" or (before == 0 and self.spec.key):
             counts = self.append_all(checks, relation)
         if counts is None:
-            counts = self.merge(checks, relation, before)
+            counts = self.merge(checks, relation, before, landed)
         self.tell(0.85, "登记问题数据")
         rejected = self.reject(checks)
         accepted = counts["inserted"] + counts["updated"] + counts["unchanged"]
@@ -535,78 +540,92 @@ class _Load:
         )
         return {"inserted": inserted, "updated": 0, "unchanged": 0, "deleted": 0}
 
-    def merge(self, checks: Checked, relation: str, before: int) -> dict[str, int]:
+    def merge(self, checks: Checked, relation: str, before: int, landed: int) -> dict[str, int]:
         """The long way: rows are compared with what is there, by key and content hash."""
         names = [c.name for c in checks.columns()]
         keys = list(self.spec.key)
         carry = ["_line", *self.unwanted()]
-        key_sql = "".join(f", {quote(k)} AS k{i}" for i, k in enumerate(keys))
+        key_sql = "".join(f", {quote(k)} AS _k{i}" for i, k in enumerate(keys))
         hashed = row_hash(names)
         if not keys:
-            key_sql = f", {hashed} AS k0"
+            key_sql = f", {hashed} AS _k0"
         width = max(len(keys), 1)
-        k = ", ".join(f"k{i}" for i in range(width))
+        k = ", ".join(f"_k{i}" for i in range(width))
         mark = self.spec.watermark
-        newest = f", {quote(mark)} AS mark" if mark else ", NULL AS mark"
-        wanted = (
-            f"_line{key_sql}, {hashed} AS h, _ok AND NOT ({self.stray()}) AS ok, _warnings{newest}"
-        )
+        newest = f", {quote(mark)} AS _mark" if mark else ", NULL AS _mark"
+        wanted = f"_line{key_sql}, {hashed} AS _h, _ok AND NOT ({self.stray()}) AS _good, _warnings{newest}"
+        # What has been read and typed once is stored from memory, unless it is too much for it.
+        staged = landed * len(names) <= STAGED_VALUES
+        if staged:
+            wanted += "".join(f", {quote(n)}" for n in names)
         source = f"({checks.verdicts(relation, carry, plain=self.plain)})"
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE stage AS SELECT {wanted} FROM {source}")
-        if self.plain and self.one("SELECT count(*) FROM stage WHERE NOT ok")[0]:
-            self.con.execute("DELETE FROM stage WHERE NOT ok")
+        if self.plain and self.one("SELECT count(*) FROM stage WHERE NOT _good")[0]:
+            self.con.execute("DELETE FROM stage WHERE NOT _good")
             rest = self.put_aside("SELECT _line FROM stage")
             self.con.execute(
                 f"INSERT INTO stage SELECT {wanted} FROM ({checks.verdicts(rest, carry)})"
             )
             self.set_aside = False
         self.tell(0.7, "与已有数据比较")
-        winner = "arg_max(_line, (mark, _line))" if mark else "max(_line)"
+        winner = "arg_max(_line, (_mark, _line))" if mark else "max(_line)"
         self.con.execute(
-            f"CREATE OR REPLACE TEMP TABLE repeated AS SELECT {k} FROM stage WHERE ok "
+            f"CREATE OR REPLACE TEMP TABLE repeated AS SELECT {k} FROM stage WHERE _good "
             f"GROUP BY {k} HAVING count(*) > 1"
         )
         self.con.execute(
             f"CREATE OR REPLACE TEMP TABLE twins AS SELECT {k}, {winner} AS winner, "
-            "min(h) <> max(h) AS differ, "
+            "min(_h) <> max(_h) AS differ, "
             "left(string_agg(CAST(_line AS VARCHAR), '、' ORDER BY _line), 60) AS listed "
-            f"FROM stage SEMI JOIN repeated USING ({k}) WHERE ok GROUP BY {k}"
+            f"FROM stage SEMI JOIN repeated USING ({k}) WHERE _good GROUP BY {k}"
         )
-        same = " AND ".join(f"s.k{i} = w.k{i}" for i in range(width))
+        same = " AND ".join(f"s._k{i} = w._k{i}" for i in range(width))
         clash = "FALSE" if mark else "w.differ"
         self.con.execute(
             f"CREATE OR REPLACE TEMP TABLE clashes AS SELECT s._line, w.listed AS others "
-            f"FROM stage s JOIN twins w ON {same} WHERE s.ok AND {clash}"
+            f"FROM stage s JOIN twins w ON {same} WHERE s._good AND {clash}"
         )
         if self.one("SELECT count(*) FROM clashes")[0]:
             self.con.execute(
-                "UPDATE stage SET ok = FALSE WHERE _line IN (SELECT _line FROM clashes)"
+                "UPDATE stage SET _good = FALSE WHERE _line IN (SELECT _line FROM clashes)"
             )
-        self.con.execute("CREATE OR REPLACE TEMP VIEW accepted AS SELECT _line FROM stage WHERE ok")
+        self.con.execute(
+            "CREATE OR REPLACE TEMP VIEW accepted AS SELECT _line FROM stage WHERE _good"
+        )
         self.con.execute(
             "CREATE OR REPLACE TEMP TABLE warned AS SELECT _warnings, count(*) AS n FROM stage "
-            "WHERE ok AND _warnings IS NOT NULL GROUP BY ALL"
+            "WHERE _good AND _warnings IS NOT NULL GROUP BY ALL"
         )
-        self.good = int(self.one("SELECT count(*) FROM stage WHERE ok")[0])
-        held = ", ".join(f"t.{quote(key)} AS k{i}" for i, key in enumerate(keys)) or "t._hash AS k0"
-        joined = " AND ".join(f"s.k{i} = t.k{i}" for i in range(width))
+        self.good = int(self.one("SELECT count(*) FROM stage WHERE _good")[0])
+        held = ", ".join(f"{quote(key)} AS _k{i}" for i, key in enumerate(keys)) or "_hash AS _k0"
+        joined = " AND ".join(f"s._k{i} = t._k{i}" for i in range(width))
+        winners = (
+            "(SELECT * FROM stage s WHERE _good AND NOT EXISTS "
+            f"(SELECT 1 FROM twins w WHERE {same} AND s._line <> w.winner))"
+        )
+        have = list(table_columns(self.con, "trusted", self.spec.name))
+        images = [c for c in have if c in table_columns(self.con, "changes", self.spec.name)]
+        # One pass over the table finds what is the same and what differs, and brings along the old
+        # values of what differs.
+        old = "".join(
+            f", CASE WHEN t._hash <> s._h THEN t.{quote(c)} END AS {quote(c)}" for c in images
+        )
         self.con.execute(
-            "CREATE OR REPLACE TEMP TABLE fate AS "
-            "SELECT s._line, t.rid, CASE WHEN t.rid IS NULL THEN 'insert' "
-            "WHEN t.h = s.h THEN 'same' ELSE 'update' END AS op "
-            f"FROM (SELECT * FROM stage s WHERE ok AND NOT EXISTS (SELECT 1 FROM twins w "
-            f"WHERE {same} AND s._line <> w.winner)) s "
-            f"LEFT JOIN (SELECT rowid AS rid, _hash AS h, {held} FROM {self.trusted} t) t "
-            f"ON {joined}"
+            "CREATE OR REPLACE TEMP TABLE met AS SELECT s._line AS _met, t._rid, "
+            f"CASE WHEN t._hash = s._h THEN 'same' ELSE 'update' END AS _op{old} "
+            f"FROM (SELECT *, rowid AS _rid, {held} FROM {self.trusted}) t JOIN {winners} s ON {joined}"
         )
+        ops = dict(self.con.execute("SELECT _op, count(*) FROM met GROUP BY _op").fetchall())
+        ops["insert"] = self.one(f"SELECT count(*) FROM {winners}")[0] - sum(ops.values())
+        gone = 0
         if self.mode == "full" and before:
+            # a row that is refused today is still there at its source
             self.con.execute(
-                "INSERT INTO fate SELECT NULL, t.rid, 'delete' FROM "
-                f"(SELECT rowid AS rid, {held} FROM {self.trusted} t) t "
+                f"CREATE OR REPLACE TEMP TABLE gone AS SELECT t._rid FROM "
+                f"(SELECT rowid AS _rid, {held} FROM {self.trusted}) t "
                 f"WHERE NOT EXISTS (SELECT 1 FROM stage s WHERE {joined})"
             )
-        ops = dict(self.con.execute("SELECT op, count(*) FROM fate GROUP BY op").fetchall())
-        gone = int(ops.get("delete", 0))
+            gone = int(self.one("SELECT count(*) FROM gone")[0])
         if self.mode == "full" and before and not self.allow_shrink:
             if self.good == 0:
                 raise ShrinkRefused(
@@ -616,27 +635,36 @@ class _Load:
                 raise ShrinkRefused(
                     f"全量来源会删除 {gone} 行（共 {before} 行，超过一半）；已拒绝，未作改动"
                 )
-        replaced = int(ops.get("update", 0)) + gone
-        if replaced:
-            have = list(table_columns(self.con, "trusted", self.spec.name))
-            kept = [c for c in have if c in table_columns(self.con, "changes", self.spec.name)]
-            listed = ", ".join(quote(c) for c in kept)
+        listed = ", ".join(quote(c) for c in images)
+        out = f"INSERT INTO {self.changed} (_change_batch, _op, {listed}) SELECT {literal(self.batch)}"
+        leaving = []
+        if ops.get("update"):
+            self.con.execute(f"{out}, _op, {listed} FROM met WHERE _op = 'update'")
+            leaving.append("SELECT _rid FROM met WHERE _op = 'update'")
+        if gone:
             self.con.execute(
-                f"INSERT INTO {self.changed} (_change_batch, _op, {listed}) "
-                f"SELECT {literal(self.batch)}, f.op, {', '.join('t.' + quote(c) for c in kept)} "
-                f"FROM {self.trusted} t JOIN fate f ON f.rid = t.rowid "
-                "WHERE f.op IN ('update', 'delete')"
+                f"{out}, 'delete', {', '.join('t.' + quote(c) for c in images)} "
+                f"FROM {self.trusted} t JOIN gone g ON g._rid = t.rowid"
             )
+            leaving.append("SELECT _rid FROM gone")
+        if leaving:
             self.con.execute(
-                f"DELETE FROM {self.trusted} WHERE rowid IN "
-                "(SELECT rid FROM fate WHERE op IN ('update', 'delete'))"
+                f"DELETE FROM {self.trusted} WHERE rowid IN ({' UNION ALL '.join(leaving)})"
             )
         if ops.get("insert") or ops.get("update"):
-            self.insert(
-                checks,
-                relation,
-                " AND _line IN (SELECT _line FROM fate WHERE op IN ('insert', 'update'))",
-            )
+            new = "ANTI JOIN (SELECT _met FROM met WHERE _op = 'same') m ON m._met = s._line"
+            if staged:
+                columns = ", ".join(quote(n) for n in names)
+                system = ", ".join(c.name for c in SYSTEM)
+                self.con.execute(
+                    f"INSERT INTO {self.trusted} ({columns}, {system}) "
+                    f"SELECT {columns}, {literal(self.batch)}, _line, CAST(now() AS TIMESTAMP), _h, "
+                    f"_warnings FROM {winners} s {new}"
+                )
+            else:
+                self.insert(
+                    checks, relation, f" AND _line IN (SELECT _line FROM {winners} s {new})"
+                )
         inserted, updated = int(ops.get("insert", 0)), int(ops.get("update", 0))
         return {
             "inserted": inserted,

@@ -329,3 +329,31 @@ def test_infer_then_load(lake: Lake, tmp_path: Path) -> None:
     key = tuple(p.name for p in proposed.values() if p.key)
     done = load(lake, DatasetSpec("register", items, key), open_file(path), "full", "i1")
     assert (done.accepted, done.rejected) == (60, 0)
+
+
+def test_items_may_have_any_name(lake: Lake, rows: Callable[..., Source]) -> None:
+    """Names that the merge might use for itself are an item's own."""
+    names = ["h", "ok", "k0", "mark", "rid", "op", "line", "met", "s", "t", "winner"]
+    spec = DatasetSpec("odd", tuple(ItemCheck(n, n.upper()) for n in names), ("k0",))
+    titles = tuple(n.upper() for n in names)
+    load(lake, spec, rows(tuple("1" * len(names)), columns=titles), "incremental", "b1")
+    again = rows(tuple("11" + "2" * (len(names) - 2)), tuple("3" * len(names)), columns=titles)
+    done = load(lake, spec, again, "incremental", "b2")
+    assert (done.inserted, done.updated) == (2, 0)
+    changed = ("2", "2", "1", *"2" * (len(names) - 3))
+    done = load(lake, spec, rows(changed, columns=titles), "full", "b3", allow_shrink=True)
+    assert (done.inserted, done.updated, done.deleted) == (0, 1, 2)
+    (left,) = merge.read(lake, "odd")
+    assert tuple(left[n] for n in names) == changed
+    before = [row["before"] for row in merge.changes(lake, "odd", "b3").to_pylist()]
+    assert sorted(b["h"] for b in before) == ["1", "1", "3"]
+
+
+def test_two_columns_that_change_alike_are_a_change(lake: Lake, rows: Rows) -> None:
+    """A row whose columns go together from one value to another is not the same row."""
+    spec = DatasetSpec("twins", tuple(ItemCheck(n, n.upper()) for n in ("id", "a", "b")), ("id",))
+    load(lake, spec, rows(("1", "x", "x"), columns=("ID", "A", "B")), "incremental", "b1")
+    done = load(lake, spec, rows(("1", "y", "y"), columns=("ID", "A", "B")), "incremental", "b2")
+    assert (done.updated, done.unchanged) == (1, 0)
+    done = load(lake, spec, rows(("1", "y", "x"), columns=("ID", "A", "B")), "incremental", "b3")
+    assert (done.updated, done.unchanged) == (1, 0)
