@@ -274,7 +274,6 @@ def test_from_request_to_withdrawal(
         "/workbench/sharing/new/ga_residents/",
         "/workbench/services/",
         "/workbench/services/clients/",
-        "/workbench/services/ask/",
         "/workbench/libraries/",
         "/workbench/libraries/population/",
     ],

@@ -206,9 +206,9 @@ def _infer(arguments: argparse.Namespace) -> int:
 
 def _ask(arguments: argparse.Namespace) -> int:
     begin()
-    from lianyun.capabilities.services import api as services
+    from lianyun.capabilities.analysis import api as analysis
 
-    answer = services.ask(arguments.sql, caller(arguments), arguments.limit)
+    answer = analysis.ask(arguments.sql, caller(arguments), arguments.limit)
     columns = answer.column_names
     # By column: two columns of a question may bear one name.
     rows = [list(row) for row in zip(*(c.to_pylist() for c in answer.columns), strict=True)]

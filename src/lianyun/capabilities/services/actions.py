@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 
-import pyarrow as pa
-import sqlglot
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
-from sqlglot import exp
 
-from lianyun.capabilities.audit import api as audit
 from lianyun.capabilities.catalogue import api as catalogue
 from lianyun.capabilities.collection import api as collection
 from lianyun.kernel import resource as resources
@@ -168,48 +164,6 @@ def close_client(*, client: Client, reason: str, by: Actor) -> None:
     row.closed_at = timezone.now()
     row.save(update_fields=["closed_at"])
     record("client.closed", row, by=by, data={"reason": reason})
-
-
-ASK_LIMIT = 10_000
-"""Most rows that one question gives."""
-
-
-@action("services.ask")
-def ask(*, sql: str, by: Actor, limit: int = 1000, purpose: str = "") -> pa.Table:
-    """Read-only SQL over the tables the actor may see, under masks; every question is on record.
-
-    Raises UserError with what is wrong with the question.
-    """
-    if len(sql) > 20_000:
-        raise UserError("查询语句过长")
-    allowed = queries.allowed_tables(by)
-    used = _named(sql, allowed)
-    started = timezone.now()
-    found = adapters.question(sql, {n: allowed[n] for n in used}, max(1, min(limit, ASK_LIMIT)))
-    micros = (timezone.now() - started) // dt.timedelta(microseconds=1)
-    for name in used:
-        audit.record_reading(
-            by=by,
-            resource=name,
-            purpose=purpose or "查询分析",
-            channel="ask",
-            rows=found.num_rows,
-            micros=micros,
-        )
-        collection.note_use(name, "ask")
-    record("question.asked", "system:ask", by=by, data={"tables": used, "rows": found.num_rows})
-    return found
-
-
-def _named(sql: str, allowed: dict[str, adapters.Allowed]) -> list[str]:
-    """The allowed tables that a query names, so that only those are made visible."""
-    try:
-        trees = sqlglot.parse(sql, read="duckdb")
-    except sqlglot.errors.SqlglotError as error:
-        raise UserError(f"查询语句无法解析：{str(error).splitlines()[0]}") from error
-    names = {t.name for tree in trees if tree is not None for t in tree.find_all(exp.Table)}
-    known = {n.lower(): n for n in allowed}
-    return sorted({known[n.lower()] for n in names if n.lower() in known})
 
 
 def tell_uses() -> None:

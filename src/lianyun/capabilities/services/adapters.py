@@ -1,19 +1,17 @@
-"""Adapter: the lake as services use it: publish a table by key, and ask it read-only questions."""
+"""Adapter: the lake as services use it: publish a table by key."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 import psycopg
-import pyarrow as pa
 from django.conf import settings
 
 from lianyun.kernel.access import UserError
-from lianyun.lake.ask import Allowed, ask
 from lianyun.lake.publish import publish as publish_table
-from lianyun.lake.shelves import Lake, LakeError, literal, quote, table_columns
+from lianyun.lake.shelves import Lake, LakeError, quote, table_columns
 
 SERVED = "served"
 SHELVES = {"dataset": "trusted", "library": "library"}
@@ -42,24 +40,6 @@ def columns_of(kind: str, name: str) -> list[str]:
     """The columns that a dataset's or library's table has in the lake; empty before its first load."""
     with lake().connect(read_only=True) as con:
         return list(table_columns(con, SHELVES[kind], name))
-
-
-def tables() -> set[tuple[str, str]]:
-    """Every dataset and library that has rows in the lake, as (kind, name)."""
-    kinds = {shelf: kind for kind, shelf in SHELVES.items()}
-    with lake().connect(read_only=True) as con:
-        rows = con.execute(
-            "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = 'lake'"
-        ).fetchall()
-    return {(kinds[schema], name) for schema, name in rows if schema in kinds}
-
-
-def narrow(scope: Mapping[str, Sequence[str]]) -> str:
-    """A row scope as SQL over the table's columns."""
-    return " AND ".join(
-        f"CAST({quote(column)} AS VARCHAR) IN ({', '.join(literal(str(v)) for v in values)})"
-        for column, values in scope.items()
-    )
 
 
 def publish(
@@ -106,14 +86,4 @@ def _index(name: str, ways: Sequence[Sequence[str]]) -> None:
             pg.execute(f"CREATE INDEX IF NOT EXISTS {index} ON {table} ({listed})".encode())
 
 
-def question(
-    sql: str, allowed: Mapping[str, Allowed], limit: int, timeout: float = 30.0
-) -> pa.Table:
-    """Run a read-only query over what is allowed; raises UserError with what is wrong."""
-    try:
-        return ask(lake(), sql, allowed, limit=limit, timeout=timeout)
-    except LakeError as error:
-        raise UserError(str(error)) from error
-
-
-__all__ = ["Allowed", "Published", "columns_of", "lake", "publish", "question"]
+__all__ = ["Published", "columns_of", "lake", "publish"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from lianyun.capabilities.catalogue import api as catalogue
@@ -13,7 +13,7 @@ from lianyun.kernel.access import Actor
 from lianyun.kernel.element import ElementSpec, mask_value
 from lianyun.kernel.models import Element, Grant, Resource
 
-from . import adapters, rules
+from . import rules
 from .models import Client, Service, Usage
 
 
@@ -272,69 +272,4 @@ def _paths(service: Service, grant: Grant | None) -> dict[str, Any]:
                 "responses": responses,
             }
         }
-    return out
-
-
-def allowed_tables(viewer: Actor) -> dict[str, adapters.Allowed]:
-    """What the viewer may ask read-only questions of, by name, with masks.
-
-    The own department's datasets whole but masked, granted data as the grant says; who manages
-    services (the bureau's operators) sees every dataset and library, masked.
-    """
-    viewer.require("services.ask")
-    kinds = [Resource.DATASET, Resource.LIBRARY]
-    rows = Resource.objects.filter(kind__in=kinds).exclude(state=Resource.WITHDRAWN)
-    everything = viewer.may("services.manage")
-    home = viewer.departments("services.ask")
-    mine = rows if everything or home is None else rows.filter(owner_id__in=home)
-    have = adapters.tables()
-    out: dict[str, adapters.Allowed] = {}
-    for row in mine:
-        if (row.kind, row.name) in have:
-            out[row.name] = _allowed(viewer, row, None)
-    if not everything and home:
-        now = timezone.now()
-        held = Grant.objects.filter(
-            kind="data", grantee_id__in=home, state=Grant.ACTIVE, valid_from__lte=now
-        ).filter(Q(valid_to=None) | Q(valid_to__gt=now))
-        for grant in held.select_related("resource"):
-            given = grant.resource
-            if given is not None and (given.kind, given.name) in have and given.name not in out:
-                out[given.name] = _allowed(viewer, given, grant)
-    return out
-
-
-def _allowed(viewer: Actor, row: Resource, grant: Grant | None) -> adapters.Allowed:
-    table = f"{adapters.SHELVES[row.kind]}.{row.name}"
-    columns = fields(viewer, row)
-    masks = rules.masks_of(columns, ())
-    if grant is None:
-        # A dataset without catalogued items is asked as it stands in the lake.
-        return adapters.Allowed(table, [f.name for f in columns] or None, masks)
-    scope = grant.terms.get("scope") or {}
-    return adapters.Allowed(
-        table,
-        list(grant.terms.get("fields", ())),
-        grant.terms.get("masks") or {},
-        adapters.narrow(scope) if scope else None,
-    )
-
-
-def personal_tables(viewer: Actor, names: list[str]) -> list[str]:
-    """Which of these datasets and libraries hold personal data."""
-    rows = Resource.objects.filter(name__in=names)
-    return [r.name for r in rows if any(f.personal for f in fields(viewer, r))]
-
-
-def tables_for_editor(viewer: Actor) -> list[dict[str, Any]]:
-    """The tables a question may name, with title and columns, for the editor's side."""
-    allowed = allowed_tables(viewer)
-    rows = Resource.objects.filter(name__in=allowed).select_related("owner").order_by("title")
-    out = []
-    for row in rows:
-        visible = allowed[row.name].columns
-        listed = [f for f in fields(viewer, row) if visible is None or f.name in visible]
-        out.append(
-            {"name": row.name, "title": row.title, "owner": str(row.owner), "fields": listed}
-        )
     return out

@@ -12,7 +12,6 @@ urlpatterns = [
     path(_BASE, views.listing, name="list"),
     path(f"{_BASE}clients/", views.clients, name="clients"),
     path(f"{_BASE}clients/<str:client_id>/<str:verb>/", views.change_client, name="change_client"),
-    path(f"{_BASE}ask/", views.ask, name="ask"),
     path(f"{_BASE}<slug:name>/", views.detail, name="detail"),
     path(f"{_BASE}<slug:name>/refresh/", views.refresh, name="refresh"),
 ]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from typing import Any
 
-from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
@@ -17,7 +14,6 @@ from django.views.decorators.debug import sensitive_variables
 from django.views.decorators.http import require_POST
 
 from lianyun.kernel.access import ANONYMOUS, UserError
-from lianyun.ui.forms import Styled
 from lianyun.ui.pages import ActorRequest, page, public
 from lianyun.ui.tables import Column, Empty, Filter, Table
 
@@ -214,63 +210,3 @@ def change_client(request: ActorRequest, client_id: str, verb: str) -> HttpRespo
             raise UserError("新旧密钥并用时间应为 0 至 168 的整数")
         shown = actions.rotate_secret(client=client, by=viewer, overlap_hours=int(hours))
     return render(request, "services/secret.html", {"client": client, "token": shown})
-
-
-class AskForm(Styled):
-    """A read-only question."""
-
-    sql = forms.CharField(
-        label="查询语句",
-        max_length=20_000,
-        widget=forms.Textarea(attrs={"rows": 8, "class": "mono", "spellcheck": "false"}),
-        help_text="只能使用 SELECT；只能查询右侧列出的数据，个人信息按规定脱敏",
-    )
-    purpose = forms.CharField(label="用途", max_length=200, help_text="将写入调用记录")
-
-
-@page(permission="services.ask")
-def ask(request: ActorRequest) -> HttpResponse:
-    """The editor for read-only SQL, with the answer as a table or as CSV."""
-    viewer = request.actor
-    form = AskForm(request.POST or None)
-    found: dict[str, Any] | None = None
-    if request.method == "POST" and form.is_valid():
-        as_csv = request.POST.get("as") == "csv"
-        try:
-            table = actions.ask(
-                sql=form.cleaned_data["sql"],
-                purpose=form.cleaned_data["purpose"],
-                limit=actions.ASK_LIMIT if as_csv else ASK_ROWS + 1,
-                by=viewer,
-            )
-        except UserError as wrong:
-            form.add_error("sql", str(wrong))
-        else:
-            names = list(table.column_names)
-            rows = [list(row.values()) for row in table.to_pylist()] if names else []
-            if as_csv:
-                return _csv(names, rows)
-            found = {
-                "names": names,
-                "rows": rows[:ASK_ROWS],
-                "more": len(rows) > ASK_ROWS,
-                "count": min(len(rows), ASK_ROWS),
-            }
-    return render(
-        request,
-        "services/ask.html",
-        {"form": form, "found": found, "tables": queries.tables_for_editor(viewer)},
-    )
-
-
-def _csv(names: list[str], rows: list[list[Any]]) -> HttpResponse:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer)
-    writer.writerow(names)
-    for row in rows:
-        writer.writerow(
-            [f"'{v}" if isinstance(v, str) and v[:1] in tuple("=+-@\t\r") else v for v in row]
-        )
-    answer = HttpResponse("\ufeff" + buffer.getvalue(), content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = 'attachment; filename="answer.csv"'
-    return answer

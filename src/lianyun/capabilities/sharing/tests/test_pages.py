@@ -127,23 +127,6 @@ def test_the_story_in_pages(residents: Resource, officer: Officer) -> None:
     assert auditor.get(reverse("audit:ledger"), {"since": "soon"}).status_code == 400
 
 
-def test_questions(residents: Resource, officer: Officer) -> None:
-    provider = enter(officer("ga", "data_officer"))
-    stranger = enter(officer("jy", "data_officer"))
-    url = reverse("services:ask")
-    sql = {"sql": "SELECT name, citizen_number FROM ga_residents", "purpose": "数据质量检查"}
-    shown = provider.post(url, sql).content.decode()
-    assert "张**" in shown
-    assert "张三丰" not in shown
-    assert "没有权限读取" in stranger.post(url, sql).content.decode()
-    answer = provider.post(url, {**sql, "as": "csv"})
-    assert answer["Content-Type"].startswith("text/csv")
-    for bad in ("DROP TABLE ga_residents", "SELECT * FROM read_csv('/etc/passwd')", "SELECT ("):
-        page = provider.post(url, {**sql, "sql": bad})
-        assert page.status_code == 200
-        assert "查询没有执行" in page.content.decode()
-
-
 def test_the_person_sees_who_read(residents: Resource, officer: Officer) -> None:
     reader = officer("ga", "data_officer")
     person = Party.objects.create(kind="person", name="张三丰")
