@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import json
 import math
 from pathlib import Path
 
@@ -82,6 +83,27 @@ def count(con: duckdb.DuckDBPyConnection, sql: str) -> int:
     return int(row[0]) if row else 0
 
 
+def _borders() -> dict[str, list[list[list[float]]]]:
+    """The counties' rings by code, from the core pack."""
+    file = PACKS / "core" / "geo" / "counties.geojson"
+    found: dict[str, list[list[list[float]]]] = {}
+    for feature in json.loads(file.read_text("utf-8"))["features"]:
+        shape = feature["geometry"]
+        parts = shape["coordinates"] if shape["type"] == "MultiPolygon" else [shape["coordinates"]]
+        found[feature["properties"]["code"]] = [ring for part in parts for ring in part]
+    return found
+
+
+def _inside(x: float, y: float, rings: list[list[list[float]]]) -> bool:
+    """Whether a ray to the east crosses the rings an odd number of times."""
+    odd = False
+    for ring in rings:
+        for (x1, y1), (x2, y2) in zip(ring, [*ring[1:], ring[0]], strict=True):
+            if (y1 > y) != (y2 > y) and x < (x2 - x1) * (y - y1) / (y2 - y1) + x1:
+                odd = not odd
+    return odd
+
+
 def _places(con: duckdb.DuckDBPyConnection) -> None:
     towns = {row["code"]: row["name"] for row in pack_rows("codes/towns.csv")}
     weights: list[tuple[str, float]] = []
@@ -101,12 +123,19 @@ def _places(con: duckdb.DuckDBPyConnection) -> None:
     for county, weight in weights:
         totals[county] = totals.get(county, 0) + weight
     upper, table = 0.0, []
+    borders = _borders()
     full = sum(words.COUNTY_SHARES[c] for c in totals)
     for index, (place, (county, weight)) in enumerate(zip(rows, weights, strict=True)):
         share = weight / totals[county] * words.COUNTY_SHARES[county] / full
         lon, lat = words.COUNTY_CENTRES[county]
         # Nobody knows the village's point: a fixed spiral round the county's centre stands for it.
         angle, radius = index * 2.399963, 0.02 + 0.13 * ((index * 0.61803) % 1)
+        ring = borders.get("320703" if county == "320771" else county)
+        for turn in range(60):
+            x, y = lon + radius * math.cos(angle), lat + radius * 0.8 * math.sin(angle)
+            if not ring or _inside(x, y, ring):
+                break
+            angle, radius = angle + 2.399963, 0.15 * ((index + turn) * 0.61803 % 1)
         table.append(
             (
                 index,
@@ -119,8 +148,8 @@ def _places(con: duckdb.DuckDBPyConnection) -> None:
                 "320703" if county == "320771" else county,
                 words.COUNTY_NAMES[county],
                 place[5],
-                round(lon + radius * math.cos(angle), 6),
-                round(lat + radius * 0.8 * math.sin(angle), 6),
+                round(x, 6),
+                round(y, 6),
             )
         )
         upper += share

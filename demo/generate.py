@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import yaml
 
-from . import city, comparison, dirt, linkage, sources, tables
+from . import city, comparison, dirt, libraries, linkage, sources, tables
 from .catalogue import write_catalogue
 from .city import count
 from .sources import Item, Writer
@@ -30,6 +30,7 @@ MUTABLE = {
 LAST_DAY = 7
 comparison.register()
 linkage.register()
+libraries.register()
 
 
 def specs() -> dict[str, dict[str, Any]]:
@@ -217,8 +218,9 @@ def generate(
     con.execute(tables.SCHOOLS)
     comparison.build(con, people)
     linkage.build(con)
+    libraries.build(con)
     declared, known = specs(), elements()
-    queries = tables.queries() | comparison.queries() | linkage.queries()
+    queries = tables.queries() | comparison.queries() | linkage.queries() | libraries.queries()
     writer = Writer(con, out, dsn, as_of, fresh=day == 1)
     listing: list[dict[str, Any]] = []
     truth: dict[str, Any] = {

@@ -13,7 +13,7 @@ from lianyun.kernel import packs
 from lianyun.kernel.element import BadFormat, ElementSpec, Format
 from lianyun.kernel.manifest import permissions
 from lianyun.kernel.path import BadPath, compile_path, spec_of, steps_of
-from lianyun.lake import compare, match
+from lianyun.lake import compare, match, places
 from lianyun.lake.check import RowRule, vet_rule
 from lianyun.lake.shelves import LakeError
 
@@ -28,7 +28,7 @@ _ASCII_FOLDER = re.compile(r"[a-z][a-z0-9_]*")
 _CODE_COLUMNS = {"code", "name", "valid_from", "valid_to", "parent", "level", "note"}
 _DATASET_KEYS = {
     "name", "title", "provider", "class", "serial", "summary", "format", "share", "open", "cycle",
-    "level", "key", "contract", "items", "rules", "related", "system", "note",
+    "level", "key", "contract", "items", "rules", "related", "system", "note", "crs",
 }  # fmt: skip
 
 
@@ -208,32 +208,92 @@ def _items(data: dict[str, Any], world: _World, wrong: Note) -> set[str]:
     return columns
 
 
+_LIBRARY_KEYS = {
+    "name", "title", "summary", "key", "fields", "form", "group", "class", "serial", "cycle",
+    "level", "share", "icon", "unit", "rows", "holder", "kind", "region", "expires", "series",
+}  # fmt: skip
+
+
 def _libraries(world: _World, note: Note) -> None:
+    codes = {f"{d.get('class')}/{d.get('serial')}" for d in world.datasets.values()}
     for declared in packs.declarations("libraries"):
         where = f"{declared.pack}/libraries/{declared.file.name}"
-        names = set()
-        for entry in declared.data.get("fields") or []:
+        data = declared.data
+
+        def wrong(text: str, where: str = where) -> None:
+            note(f"{where}：{text}")
+
+        for key in sorted(set(data) - _LIBRARY_KEYS):
+            wrong(f"不认识的键 {key}")
+        for key in ("title", "summary", "key", "fields"):
+            if not data.get(key):
+                wrong(f"缺少 {key}")
+        if str(data.get("class")) not in world.classes:
+            wrong(f"分类 {data.get('class')} 不在 core/classes.csv")
+        code = f"{data.get('class')}/{data.get('serial')}"
+        if code in codes:
+            wrong(f"目录代码 {code} 重复")
+        codes.add(code)
+        form = data.get("form", "golden")
+        if form not in {"golden", "list", "series"}:
+            wrong("form 应为 golden、list 或 series")
+        for entry in data.get("fields") or []:
             name = str(entry.get("name") or "?")
-            names.add(name)
             if entry.get("element") and entry["element"] not in world.elements:
-                note(f"{where}：{name}：数据元 {entry['element']} 不存在")
-            if entry.get("wins", "authority") not in WINS:
-                note(f"{where}：{name}：wins 应为 authority 或 latest")
-            for source in entry.get("sources") or []:
-                dataset = world.datasets.get(source.get("dataset"))
-                if dataset is None:
-                    note(f"{where}：{name}：数据集 {source.get('dataset')} 不存在")
-                    continue
-                columns = {item["name"] for item in dataset.get("items") or []}
-                key = declared.data.get("key")
-                if source.get("column") not in columns:
-                    note(f"{where}：{name}：{source['dataset']} 没有 {source.get('column')}")
-                if source.get("key", key) not in columns:
-                    note(f"{where}：{name}：{source['dataset']} 没有主键 {source.get('key', key)}")
-            if not entry.get("sources"):
-                note(f"{where}：{name}：没有来源")
-        if not declared.data.get("key"):
-            note(f"{where}：缺少 key")
+                wrong(f"{name}：数据元 {entry['element']} 不存在")
+            if not entry.get("element") and not (entry.get("type") and entry.get("format")):
+                wrong(f"{name}：没有数据元时须写 type 与 format")
+        names = {str(entry.get("name")) for entry in data.get("fields") or []}
+        if form == "golden":
+            _golden_fields(data, world, wrong)
+        else:
+            _list_rows(data, names, world, wrong)
+        refs = [data.get(k) for k in ("holder", "kind", "region", "expires") if data.get(k)]
+        for ref in [*refs, *(data.get("series") or ())]:
+            if str(ref) not in names:
+                wrong(f"{ref} 不是字段")
+
+
+def _golden_fields(data: dict[str, Any], world: _World, wrong: Note) -> None:
+    for entry in data.get("fields") or []:
+        name = str(entry.get("name") or "?")
+        if entry.get("wins", "authority") not in WINS:
+            wrong(f"{name}：wins 应为 authority 或 latest")
+        for source in entry.get("sources") or []:
+            dataset = world.datasets.get(source.get("dataset"))
+            if dataset is None:
+                wrong(f"{name}：数据集 {source.get('dataset')} 不存在")
+                continue
+            columns = {item["name"] for item in dataset.get("items") or []}
+            key = data.get("key")
+            if source.get("column") not in columns:
+                wrong(f"{name}：{source['dataset']} 没有 {source.get('column')}")
+            if source.get("key", key) not in columns:
+                wrong(f"{name}：{source['dataset']} 没有主键 {source.get('key', key)}")
+        if not entry.get("sources"):
+            wrong(f"{name}：没有来源")
+
+
+def _list_rows(data: dict[str, Any], names: set[str], world: _World, wrong: Note) -> None:
+    if not data.get("rows"):
+        wrong("缺少 rows")
+    for row in data.get("rows") or []:
+        dataset = world.datasets.get(row.get("dataset"))
+        if dataset is None:
+            wrong(f"数据集 {row.get('dataset')} 不存在")
+            continue
+        columns = {item["name"] for item in dataset.get("items") or []}
+        used = [*(row.get("columns") or {}).values(), *(row.get("where") or {})]
+        used += [*(row.get("point") or ()), *filter(None, (row.get("date"), row.get("vintage")))]
+        for column in used:
+            if column not in columns:
+                wrong(f"{row['dataset']} 没有 {column}")
+        for field in {*(row.get("columns") or {}), *(row.get("values") or {})} - names:
+            wrong(f"{row['dataset']}：{field} 不是字段")
+        if not dataset.get("key"):
+            wrong(f"{row['dataset']} 没有主键，不能逐行进入库")
+        if dataset.get("crs") and dataset["crs"] not in places.SYSTEMS:
+            wrong(f"{row['dataset']}：坐标系 {dataset['crs']} 不认识")
 
 
 def _comparisons(world: _World, note: Note) -> None:

@@ -14,6 +14,7 @@ from . import queries
 from .actions import (
     ImportReport,
     SyncReport,
+    declare_library,
     draft_resource,
     edit_resource,
     import_catalogue,
@@ -36,6 +37,7 @@ __all__ = [
     "Page",
     "SyncReport",
     "dataset_spec",
+    "declare_library",
     "draft_resource",
     "edit_resource",
     "export_catalogue",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -15,7 +16,6 @@ from lianyun.capabilities.catalogue import api as catalogue
 from lianyun.capabilities.quality import api as quality
 from lianyun.kernel import case as cases
 from lianyun.kernel import packs
-from lianyun.kernel import resource as resources
 from lianyun.kernel.access import SYSTEM, Actor, UserError
 from lianyun.kernel.action import action
 from lianyun.kernel.case import bureau
@@ -39,26 +39,47 @@ SHARE = {
 
 @action("libraries.run")
 def sync_libraries(*, by: Actor) -> int:
-    """Register every library that a pack declares as a published resource of the bureau."""
+    """Bring every library that a pack declares into the catalogue, published by the bureau."""
     owner, count = bureau(), 0
     for found in packs.declarations("libraries"):
         one = queries.rule(found.name)
         share = {**SHARE, **(found.data.get("share") or {})}
-        made, _ = resources.register(
-            code=f"LIB/{one.name}",
-            name=one.name,
-            kind=Resource.LIBRARY,
-            title=one.title,
+        datasets = [packs.declaration("datasets", d).data for d in one.datasets]
+        keys = found.data["key"] if isinstance(found.data["key"], list) else [found.data["key"]]
+        items = [
+            {
+                "name": f["name"],
+                "title": f.get("title") or "",
+                "element": f.get("element") or "",
+                "type": f.get("type") or "",
+                "format": f.get("format") or "",
+                "required": f["name"] in keys,
+            }
+            for f in found.data["fields"]
+        ]
+        if one.form == "golden" and keys[0] not in {f["name"] for f in found.data["fields"]}:
+            items.insert(0, {"name": keys[0], "element": keys[0], "required": True})
+        changed = catalogue.declare_library(
             owner=owner,
-            level=int(found.data.get("level") or 3),
-            terms={"share": share, "open": {"open": False}},
-            data={"summary": one.summary, "key": [one.key], "datasets": list(one.datasets)},
+            content={
+                "name": one.name,
+                "title": one.title,
+                "class": str(found.data["class"]),
+                "serial": str(found.data["serial"]),
+                "summary": one.summary,
+                "format": "数据库",
+                "cycle": str(found.data.get("cycle") or "每日"),
+                "level": int(found.data.get("level") or 3),
+                "share": share,
+                "open": {"type": 0},
+                "key": keys,
+                "related": [f"{d['class']}/{d['serial']}" for d in datasets],
+                "items": items,
+            },
+            extra={"datasets": list(one.datasets), "form": one.form},
+            by=by,
         )
-        snapshot = {"fields": found.data["fields"], "key": one.key}
-        last = made.versions.order_by("-number").first()
-        if last is None or last.snapshot != snapshot:
-            resources.publish(made, snapshot, by=by)
-            count += 1
+        count += changed
     record("libraries.declared", "system:libraries", by=by, data={"changed": count})
     return count
 
@@ -135,10 +156,12 @@ def _begin(*, library: Resource, code: str, whole: bool, by: Actor) -> Merging:
 
 
 @action("libraries.run")
-def _finish(*, run: Merging, counts: dict[str, int], by: Actor) -> None:
+def _finish(*, run: Merging, counts: dict[str, Any], by: Actor) -> None:
     fields = ("entities", "inserted", "updated", "deleted", "unchanged", "conflicts")
     for name in fields:
         setattr(run, name, counts[name])
+    run.whole, run.touched = counts["whole"], counts["touched"]
+    run.counts = {name: counts[name] for name in ("fields", "freshness", "extra")}
     run.finished_at = timezone.now()
     run.save()
     record(
@@ -171,24 +194,43 @@ def look_up(
 
     The person sees it on 谁看过我的数据. In clear only with `libraries.reveal`.
     """
+    plain = _asked(name, key, purpose)
+    found = queries.record(by, name, plain, reveal=reveal)
+    _read(name, plain, purpose, 1 if found else 0, reveal, by)
+    return found
+
+
+@action("libraries.look_up")
+def look_up_rows(
+    *, name: str, key: str, purpose: str, by: Actor, reveal: bool = False
+) -> list[queries.Fact]:
+    """Read a list's rows of one holder for a purpose; on record like `look_up`."""
+    plain = _asked(name, key, purpose)
+    found = queries.rows_of(by, name, plain, reveal=reveal)
+    _read(name, plain, purpose, len(found), reveal, by)
+    return found
+
+
+def _asked(name: str, key: str, purpose: str) -> str:
     if len(purpose.strip()) < 2:
         raise UserError("请写明查阅的用途，将记入调用记录并向本人公开")
-    plain = queries.checked_key(name, key)
-    found = queries.record(by, name, plain, reveal=reveal)
+    return queries.checked_key(name, key)
+
+
+def _read(name: str, key: str, purpose: str, rows: int, reveal: bool, by: Actor) -> None:
     audit.record_reading(
         by=by,
         resource=name,
-        people=[plain],
+        people=[key],
         purpose=f"{purpose.strip()}（明文）" if reveal else purpose.strip(),
-        rows=1 if found else 0,
+        rows=rows,
     )
     record(
         "record.read",
         f"library:{name}",
         by=by,
-        data={"key": audit.keyed_hash(plain), "reveal": reveal, "found": found is not None},
+        data={"key": audit.keyed_hash(key), "reveal": reveal, "found": rows > 0},
     )
-    return found
 
 
 @action("libraries.resolve")

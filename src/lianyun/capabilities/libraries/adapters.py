@@ -10,9 +10,22 @@ from typing import Any
 
 from django.conf import settings
 
+from lianyun.kernel import packs
 from lianyun.kernel.access import UserError
-from lianyun.lake.link import FieldSource, Golden, LibraryField, LibrarySpec, conflicts, golden
-from lianyun.lake.shelves import Lake, LakeError, quote, table_columns
+from lianyun.kernel.models import Element
+from lianyun.lake import places
+from lianyun.lake.gather import ListSpec, Point, RowSource, gather
+from lianyun.lake.link import (
+    FieldSource,
+    Golden,
+    LibraryField,
+    LibrarySpec,
+    conflicts,
+    golden,
+    last_building,
+    provenance,
+)
+from lianyun.lake.shelves import Column, Lake, LakeError, quote, storage_type, table_columns
 
 from . import rules
 
@@ -38,7 +51,20 @@ class Record:
 
 def merge(rule: rules.LibraryRule, code: str, since: Sequence[str] | None) -> Golden:
     """Build or refresh a library; raises UserError with what is wrong."""
-    spec = LibrarySpec(
+    try:
+        if rule.form == "golden":
+            return golden(lake(), _golden(rule), code, since=since)
+        systems = point_systems(rule)
+        made = gather(lake(), _list(rule, systems), code, since=since)
+    except LakeError as error:
+        raise UserError(str(error)) from error
+    if systems:
+        made.extra["systems"] = systems
+    return made
+
+
+def _golden(rule: rules.LibraryRule) -> LibrarySpec:
+    return LibrarySpec(
         rule.name,
         rule.key,
         tuple(
@@ -50,71 +76,150 @@ def merge(rule: rules.LibraryRule, code: str, since: Sequence[str] | None) -> Go
             )
             for f in rule.fields
         ),
+        rule.region,
     )
-    try:
-        return golden(lake(), spec, code, since=since)
-    except LakeError as error:
-        raise UserError(str(error)) from error
+
+
+def _list(rule: rules.LibraryRule, systems: dict[str, dict[str, Any]]) -> ListSpec:
+    known = {e.code: (e.type, e.format) for e in Element.objects.all()}
+    columns = []
+    for one in rule.fields:
+        type_, format_ = known.get(one.element, (one.type, one.format))
+        columns.append(Column(one.name, storage_type(type_, format_)))
+    return ListSpec(
+        rule.name,
+        tuple(columns),
+        tuple(
+            RowSource(
+                r.dataset,
+                r.key,
+                r.columns,
+                r.values,
+                r.where,
+                Point(*r.point, systems.get(r.dataset, {}).get("used") or places.CGCS2000)
+                if r.point
+                else None,
+                r.date,
+                r.vintage,
+            )
+            for r in rule.rows
+        ),
+        rule.kind,
+        rule.holder,
+        rule.region,
+    )
+
+
+def point_systems(rule: rules.LibraryRule) -> dict[str, dict[str, Any]]:
+    """Per dataset with points: the declared system, the one its points look like, the one used.
+
+    What a dataset declares is believed; one that declares nothing is judged by its points.
+    """
+    out: dict[str, dict[str, Any]] = {}
+    wanted = [r for r in rule.rows if r.point]
+    if not wanted:
+        return out
+    borders = county_borders()
+    with lake().connect(read_only=True) as con:
+        for one in wanted:
+            assert one.point is not None
+            columns = table_columns(con, "trusted", one.dataset)
+            if not {*one.point, *([one.region] if one.region else [])} <= set(columns):
+                continue
+            verdict = places.Verdict(None, 0, {})
+            if one.region and borders:
+                verdict = places.likely_system(
+                    con,
+                    f"lake.trusted.{quote(one.dataset)}",
+                    quote(one.point[0]),
+                    quote(one.point[1]),
+                    f"substr({quote(one.region)}, 1, 6)",
+                    borders,
+                )
+            out[one.dataset] = {
+                "declared": one.system,
+                "likely": verdict.system or "",
+                "points": verdict.points,
+                "outside": verdict.outside,
+                "used": one.system or verdict.system or places.CGCS2000,
+            }
+    return out
+
+
+@cache
+def county_borders() -> dict[str, list[list[list[float]]]]:
+    """The counties' outer rings in CGCS2000 degrees, by code, from the core pack."""
+    file = packs.packs_dir() / "core" / "geo" / "counties.geojson"
+    if not file.exists():
+        return {}
+    out: dict[str, list[list[list[float]]]] = {}
+    for feature in json.loads(file.read_text("utf-8"))["features"]:
+        shape = feature["geometry"]
+        parts = shape["coordinates"] if shape["type"] == "MultiPolygon" else [shape["coordinates"]]
+        out[str(feature["properties"]["code"])] = [ring for part in parts for ring in part]
+    return out
 
 
 def record(rule: rules.LibraryRule, key: str) -> Record | None:
     """The golden record of a key, with the contradictions that stand about it."""
     with lake().connect(read_only=True) as con:
-        if not table_columns(con, "library", rule.name):
+        building = last_building(con, rule.name)
+        if building is None:
             return None
         table = f"lake.library.{quote(rule.name)}"
         cursor = con.execute(f"SELECT * FROM {table} WHERE {quote(rule.key)} = ? LIMIT 1", [key])
         names = [d[0] for d in cursor.description or ()]
         row = cursor.fetchone()
-        if row is None:
-            return None
-        values = dict(zip(names, row, strict=True))
-        quarrels = con.execute(
-            "SELECT field, title, per_source, chosen FROM "
-            f"lake.library.{quote(rule.name + '__conflicts')} WHERE entity = ? ORDER BY field",
-            [key],
-        ).fetchall()
-    origins = json.loads(values.get("_provenance") or "{}")
+    if row is None:
+        return None
+    values = dict(zip(names, row, strict=True))
+    origins = provenance(building, values)
+    told = json.loads(values["_conflicts"] or "{}")
     return Record(
         {n: v for n, v in values.items() if not n.startswith("_")},
-        {f: json.loads(o) if isinstance(o, str) else o for f, o in origins.items() if o},
-        [{"field": f, "title": t, "values": json.loads(v), "chosen": c} for f, t, v, c in quarrels],
+        origins,
+        [
+            {"field": f, "values": v, "chosen": v.get(origins.get(f, {}).get("dataset", ""))}
+            for f, v in told.items()
+        ],
     )
+
+
+def rows_of(rule: rules.LibraryRule, holder: str, *, limit: int = 500) -> list[dict[str, Any]]:
+    """A list's rows of one holder, the newest first, with ``_dataset`` and ``_date_source``."""
+    with lake().connect(read_only=True) as con:
+        if not table_columns(con, "library", rule.name):
+            return []
+        cursor = con.execute(
+            f"SELECT * FROM lake.library.{quote(rule.name)} WHERE {quote(rule.holder)} = ? "
+            f"ORDER BY _date_source DESC, _id LIMIT {int(limit)}",
+            [holder],
+        )
+        names = [d[0] for d in cursor.description or ()]
+        found = cursor.fetchall()
+    return [dict(zip(names, row, strict=True)) for row in found]
+
+
+def series_of(rule: rules.LibraryRule, *, limit: int = 40_000) -> list[tuple[Any, ...]]:
+    """Every vintage of a series library: code, name, region, unit, period, value, released.
+
+    The columns are those that the declaration names in `series`; ordered by series and period.
+    """
+    with lake().connect(read_only=True) as con:
+        if not table_columns(con, "library", rule.name):
+            return []
+        listed = ", ".join(quote(c) for c in rule.series)
+        order = ", ".join(quote(rule.series[i]) for i in (0, 2, 4, 6))
+        return con.execute(
+            f"SELECT {listed} FROM lake.library.{quote(rule.name)} "
+            f"ORDER BY {order} LIMIT {int(limit)}"
+        ).fetchall()
 
 
 def quarrels(
     rule: rules.LibraryRule, *, dataset: str | None, field: str = "", offset: int, limit: int
 ) -> list[dict[str, Any]]:
     """Contradictions of a library: entity, field, title, values per dataset, the value chosen."""
-    found = conflicts(lake(), rule.name, dataset=dataset, offset=offset, limit=limit)
-    return [c for c in found if not field or c["field"] == field]
-
-
-def quarrel_counts(rule: rules.LibraryRule) -> dict[str, int]:
-    """How many contradictions stand, by field."""
-    with lake().connect(read_only=True) as con:
-        if not table_columns(con, "library", rule.name + "__conflicts"):
-            return {}
-        table = f"lake.library.{quote(rule.name + '__conflicts')}"
-        rows = con.execute(f"SELECT field, count(*) FROM {table} GROUP BY field").fetchall()
-    return {str(f): int(n) for f, n in rows}
-
-
-def origin_counts(rule: rules.LibraryRule) -> dict[str, dict[str, int]]:
-    """How many values of each field came from which dataset."""
-    with lake().connect(read_only=True) as con:
-        if not table_columns(con, "library", rule.name):
-            return {}
-        parts = [
-            f"json_extract_string(_provenance, '$.{f.name}.dataset') AS {quote(f.name)}"
-            for f in rule.fields
-        ]
-        rows = con.execute(
-            "SELECT field, dataset, count(*) FROM (UNPIVOT "
-            f"(SELECT {', '.join(parts)} FROM lake.library.{quote(rule.name)}) "
-            "ON COLUMNS(*) INTO NAME field VALUE dataset) GROUP BY ALL"
-        ).fetchall()
-    out: dict[str, dict[str, int]] = {}
-    for field, dataset, n in rows:
-        out.setdefault(str(field), {})[str(dataset)] = int(n)
-    return out
+    return conflicts(
+        lake(), rule.name, dataset=dataset, field=field or None, offset=offset, limit=limit
+    )

@@ -9,7 +9,11 @@ from lianyun.kernel.models import Resource
 
 
 class Merging(models.Model):
-    """One run of the golden merge; a library's state is its newest finished run."""
+    """One run of the golden merge; a library's state is its newest finished run.
+
+    `counts` holds what pages show of the library: `fields` (filled, sources, conflicts of each),
+    `freshness` (newest day by dataset) and `extra` (kinds, regions, holders, coordinate systems).
+    """
 
     code = models.CharField("编号", max_length=40, unique=True)
     library = models.ForeignKey(Resource, models.CASCADE, related_name="mergings")
@@ -22,6 +26,8 @@ class Merging(models.Model):
     deleted = models.BigIntegerField("移出", default=0)
     unchanged = models.BigIntegerField("未变", default=0)
     conflicts = models.BigIntegerField("冲突", default=0)
+    touched = models.BigIntegerField("涉及", default=0)
+    counts = models.JSONField("统计", default=dict, blank=True)
     error = models.TextField("失败原因", blank=True, default="")
 
     class Meta:

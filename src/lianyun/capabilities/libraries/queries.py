@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
+
+from django.utils import timezone
 
 from lianyun.capabilities.audit import api as audit
 from lianyun.kernel import packs
@@ -17,18 +19,15 @@ from .models import Merging
 
 
 @cache
-def _columns() -> dict[str, tuple[str, ...]]:
-    return {
-        d.name: tuple(str(i["name"]) for i in d.data.get("items") or ())
-        for d in packs.declarations("datasets")
-    }
+def _datasets() -> dict[str, dict[str, Any]]:
+    return {d.name: d.data for d in packs.declarations("datasets")}
 
 
 @cache
 def rule(name: str) -> rules.LibraryRule:
     """A library's declaration; raises UserError where no pack declares it."""
     try:
-        return rules.read(packs.declaration("libraries", name).data, _columns())
+        return rules.read(packs.declaration("libraries", name).data, _datasets())
     except KeyError as error:
         raise UserError(f"没有名为“{name}”的基础库") from error
 
@@ -40,28 +39,64 @@ def rule_names() -> list[str]:
 
 @dataclass(frozen=True)
 class Shelf:
-    """A library with its newest building."""
+    """A library with its newest building; `providers` are the departments behind its sources."""
 
     resource: Resource
     rule: rules.LibraryRule
     last: Merging | None
     running: Merging | None
+    providers: tuple[str, ...] = ()
+    shares: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def counts(self) -> dict[str, Any]:
+        """What the newest building counted."""
+        return self.last.counts if self.last else {}
+
+    @property
+    def newest(self) -> str:
+        """The newest day that any source speaks of, ISO; empty before the first building."""
+        return max((self.counts.get("freshness") or {}).values(), default="")
 
 
 def shelves(viewer: Actor) -> list[Shelf]:
-    """All libraries."""
+    """All libraries, the base ones first; three queries."""
     viewer.require("libraries.read")
     rows = {
         r.name: r for r in Resource.objects.filter(kind=Resource.LIBRARY).select_related("owner")
     }
-    return [_shelf(rows[name]) for name in rule_names() if name in rows]
+    runs = Merging.objects.filter(library__in=rows.values()).order_by("library_id", "-id")
+    newest: dict[int, Merging] = {}
+    running: dict[int, Merging] = {}
+    for run in runs.filter(error="").exclude(finished_at=None).distinct("library_id"):
+        newest[run.library_id] = run
+    for run in runs.filter(error="", finished_at=None).distinct("library_id"):
+        running[run.library_id] = run
+    known = titles(viewer)
+    found = [
+        _shelf(rows[name], newest.get(rows[name].pk), running.get(rows[name].pk), known)
+        for name in rule_names()
+        if name in rows
+    ]
+    return sorted(found, key=lambda s: (not s.rule.base, s.resource.code))
 
 
-def _shelf(resource: Resource) -> Shelf:
-    runs = Merging.objects.filter(library=resource)
-    last = runs.filter(error="").exclude(finished_at=None).first()
-    running = runs.filter(finished_at=None, error="").first()
-    return Shelf(resource, rule(resource.name), last, running)
+def _shelf(
+    resource: Resource,
+    last: Merging | None,
+    running: Merging | None,
+    known: dict[str, tuple[str, str]],
+) -> Shelf:
+    one = rule(resource.name)
+    providers = dict.fromkeys(known.get(d, (d, d))[1] for d in one.datasets)
+    counted: dict[str, int] = {}
+    for told in ((last.counts if last else {}).get("fields") or {}).values():
+        for dataset, n in told["sources"].items():
+            who = known.get(dataset, (dataset, dataset))[1]
+            counted[who] = counted.get(who, 0) + n
+    total = sum(counted.values()) or 1
+    shares = sorted(((w, 100 * n / total) for w, n in counted.items()), key=lambda e: -e[1])
+    return Shelf(resource, one, last, running, tuple(providers), tuple(shares))
 
 
 def shelf(viewer: Actor, name: str) -> Shelf | None:
@@ -70,7 +105,30 @@ def shelf(viewer: Actor, name: str) -> Shelf | None:
     found = (
         Resource.objects.filter(kind=Resource.LIBRARY, name=name).select_related("owner").first()
     )
-    return _shelf(found) if found is not None and name in rule_names() else None
+    if found is None or name not in rule_names():
+        return None
+    runs = Merging.objects.filter(library=found)
+    return _shelf(
+        found,
+        runs.filter(error="").exclude(finished_at=None).first(),
+        runs.filter(finished_at=None, error="").first(),
+        titles(viewer),
+    )
+
+
+def growth(viewer: Actor, name: str) -> list[tuple[str, int]]:
+    """How many records the library had after each of its last sixty buildings: (day, records)."""
+    viewer.require("libraries.read")
+    runs = (
+        Merging.objects.filter(library__name=name, error="")
+        .exclude(finished_at=None)
+        .order_by("-id")
+        .values_list("finished_at", "entities")[:60]
+    )
+    days: dict[str, int] = {}
+    for at, entities in reversed(list(runs)):
+        days[timezone.localtime(at).strftime("%m-%d")] = entities
+    return list(days.items())
 
 
 def mergings(viewer: Actor, name: str) -> list[Merging]:
@@ -81,7 +139,7 @@ def mergings(viewer: Actor, name: str) -> list[Merging]:
 
 def titles(viewer: Actor) -> dict[str, tuple[str, str]]:
     """Datasets' titles and providers, for tables of sources."""
-    rows = Resource.objects.filter(kind=Resource.DATASET, name__in=_columns()).select_related(
+    rows = Resource.objects.filter(kind=Resource.DATASET, name__in=_datasets()).select_related(
         "owner"
     )
     return {r.name: (r.title, str(r.owner)) for r in rows}
@@ -100,23 +158,20 @@ class SourceLine:
     conflicts: int
 
 
-@lru_cache(maxsize=32)
-def _counts(name: str, building: str) -> tuple[dict[str, dict[str, int]], dict[str, int]]:
-    """Origins and contradictions by field; they stand still between two buildings."""
-    return adapters.origin_counts(rule(name)), adapters.quarrel_counts(rule(name))
-
-
 def source_lines(viewer: Actor, name: str) -> list[SourceLine]:
     """The table 一数一源 of a library."""
     viewer.require("libraries.read")
     one, known = rule(name), titles(viewer)
-    finished = Merging.objects.filter(library__name=name).exclude(finished_at=None)
-    last = finished.order_by("-finished_at").first()
-    origins, quarrels = _counts(name, last.code) if last else ({}, {})
+    last = Merging.objects.filter(library__name=name, error="").exclude(finished_at=None).first()
+    told = (last.counts.get("fields") or {}) if last else {}
     out = []
     for field in one.fields:
-        named = [known.get(s.dataset, (s.dataset, "")) for s in field.sources]
-        counted = origins.get(field.name, {})
+        datasets = [s.dataset for s in field.sources] or [
+            r.dataset for r in one.rows if field.name in {*r.columns, *r.values}
+        ]
+        named = [known.get(d, (d, "")) for d in datasets] or [("", "")]
+        counts = told.get(field.name, {"filled": 0, "sources": {}, "conflicts": 0})
+        counted = counts["sources"]
         by_provider: dict[str, int] = {}
         for dataset, n in counted.items():
             provider = known.get(dataset, (dataset, ""))[1] or dataset
@@ -125,12 +180,12 @@ def source_lines(viewer: Actor, name: str) -> list[SourceLine]:
         out.append(
             SourceLine(
                 field,
-                rules.WINS[field.wins],
+                rules.WINS[field.wins] if field.sources else "逐条收录",
                 named[0],
                 named[1:],
-                sum(counted.values()),
+                counts["filled"],
                 shares,
-                quarrels.get(field.name, 0),
+                counts["conflicts"],
             )
         )
     return out
@@ -154,7 +209,7 @@ def checked_key(name: str, text: str) -> str:
     """The key as the library has it; raises UserError where its check digits are wrong."""
     one = rule(name)
     key = text.strip().upper()
-    element = Element.objects.filter(code=one.key).first()
+    element = Element.objects.filter(code=one.asked_by).first()
     kind = element.check_kind if element else ""
     if kind == "citizen_number" and not citizen_number_ok(key):
         raise UserError("公民身份号码有误：请核对位数、出生日期和末位校验码")
@@ -204,10 +259,88 @@ def record(viewer: Actor, name: str, key: str, *, reveal: bool = False) -> list[
     return out
 
 
+@dataclass(frozen=True)
+class Fact:
+    """One row of a list as a page shows it: its values in the fields' order, and where it is from."""
+
+    values: list[tuple[str, Any]]
+    dataset: str
+    provider: str
+    date: str
+    expired: bool
+
+
+def rows_of(viewer: Actor, name: str, key: str, *, reveal: bool = False) -> list[Fact]:
+    """A list's rows of one holder, masked unless revealed; the newest first."""
+    viewer.require("libraries.reveal" if reveal else "libraries.look_up")
+    one, known, masks = rule(name), titles(viewer), _masks(rule(name))
+    today = timezone.localdate()
+    out = []
+    for row in adapters.rows_of(one, key):
+        until = row.get(one.expires) if one.expires else None
+        title, provider = known.get(row["_dataset"], (row["_dataset"], ""))
+        out.append(
+            Fact(
+                [
+                    (
+                        f.title,
+                        row[f.name]
+                        if reveal
+                        else mask_value(masks.get(f.name, "none"), row[f.name]),
+                    )
+                    for f in one.fields
+                    if row.get(f.name) is not None
+                ],
+                title,
+                provider,
+                row["_date_source"].isoformat() if row["_date_source"] else "",
+                until is not None and until < today,
+            )
+        )
+    return out
+
+
+@dataclass(frozen=True)
+class Series:
+    """An indicator in a region: its newest value by period, and how often values were revised."""
+
+    code: str
+    title: str
+    region: str
+    unit: str
+    points: list[tuple[str, float]]
+    revised: list[tuple[str, list[tuple[str, float]]]]
+
+
+def series(viewer: Actor, name: str) -> list[Series]:
+    """The series of a library in the order of their codes; each period's newest vintage counts."""
+    viewer.require("libraries.read")
+    one = rule(name)
+    found: dict[tuple[str, str], dict[str, list[tuple[str, float]]]] = {}
+    about: dict[tuple[str, str], tuple[str, str]] = {}
+    for code, title, region, unit, period, value, released in adapters.series_of(one):
+        if value is None:
+            continue
+        about[code, region] = (title, unit or "")
+        periods = found.setdefault((code, region), {})
+        periods.setdefault(period, []).append((str(released or ""), float(value)))
+    return [
+        Series(
+            code,
+            about[code, region][0],
+            region,
+            about[code, region][1],
+            [(p, v[-1][1]) for p, v in periods.items()],
+            [(p, v) for p, v in periods.items() if len(v) > 1],
+        )
+        for (code, region), periods in found.items()
+    ]
+
+
 def shown_key(viewer: Actor, name: str, key: str, *, reveal: bool = False) -> str:
     """The record's own number as a page shows it."""
     one = rule(name)
-    element = Element.objects.filter(code=one.key).first()
+    element = Element.objects.filter(code=one.asked_by).first()
     return key if reveal or element is None else str(mask_value(element.mask, key))
 
 
@@ -246,6 +379,7 @@ def quarrels(
     """A page of contradictions, masked, and whether there are more."""
     viewer.require("libraries.read")
     one, known, masks = rule(name), titles(viewer), _masks(rule(name))
+    named = {f.name: f.title for f in one.fields}
     found = adapters.quarrels(
         one, dataset=dataset or None, offset=(page - 1) * size, limit=size + 1
     )
@@ -256,7 +390,7 @@ def quarrels(
             Quarrel(
                 token(c, (page - 1) * size + number),
                 str(mask_value(masks.get(one.key, "none"), c["entity"])),
-                c["title"],
+                named.get(c["field"], c["field"]),
                 [
                     (known.get(d, (d, d))[1], mask_value(mask, v), v == c["chosen"])
                     for d, v in c["values"].items()

@@ -18,12 +18,13 @@ from .imports import (
     start_import,
 )
 from .reviews import do_review, on_case_closed, submit_entry
-from .sync import SyncReport, sync_declared
+from .sync import SyncReport, declare_library, sync_declared
 
 __all__ = [
     "ImportReport",
     "SyncReport",
     "apply_import",
+    "declare_library",
     "discard_draft",
     "do_review",
     "draft_resource",

@@ -158,7 +158,8 @@ def _resource(
     extra: Mapping[str, Mapping[str, Any]],
 ) -> Resource:
     category, serial = split_code(content["code"])
-    row = old or Resource(code=content["code"], kind=Resource.DATASET, state=Resource.DRAFT)
+    kind = content.get("kind") or Resource.DATASET
+    row = old or Resource(code=content["code"], kind=kind, state=Resource.DRAFT)
     row.name, row.title, row.owner = content["name"], content["title"], owner
     row.level = content["level"]
     share, opened = content["share"], content["open"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from lianyun.kernel import packs
+from lianyun.kernel.access import UserError
 from lianyun.kernel.action import action
 from lianyun.kernel.event import record
 from lianyun.kernel.models import Resource
@@ -20,6 +21,7 @@ from . import store
 
 if TYPE_CHECKING:
     from lianyun.kernel.access import Actor
+    from lianyun.kernel.models import Party
 
 LIBRARIES = "packs:libraries"
 
@@ -79,6 +81,10 @@ def _library_edges() -> dict[tuple[str, str], Edge]:
         for one in lib.data.get("fields") or []:
             for source in one.get("sources") or []:
                 fields.setdefault((str(source["dataset"]), lib.name), []).append(str(one["title"]))
+        named = {str(f["name"]): str(f["title"]) for f in lib.data.get("fields") or []}
+        for row in lib.data.get("rows") or []:
+            told = [named.get(str(c), str(c)) for c in row.get("columns") or {}]
+            fields.setdefault((str(row["dataset"]), lib.name), []).extend(told)
     return {
         (f"dataset:{d}", f"library:{lib}"): Edge(
             origin=LIBRARIES,
@@ -103,6 +109,38 @@ def _sync_edges() -> int:
     Edge.objects.filter(origin=LIBRARIES).delete()
     Edge.objects.bulk_create(wanted.values())
     return len(wanted)
+
+
+@action("catalogue.import")
+def declare_library(
+    *, owner: Party, content: dict[str, Any], extra: dict[str, Any], by: Actor
+) -> bool:
+    """Bring a declared library into the catalogue, published; returns whether anything changed.
+
+    `content` has the keys of an entry (see `draft_resource`); `extra` is added to the resource's
+    data. Raises UserError where the rules find an error in it.
+    """
+    store.lock()
+    if not CatalogueClass.objects.filter(code=content["class"]).exists():
+        sync_classes()
+    around = world(by)
+    full = {**from_declared({**content, "provider": owner.slug}, around), "kind": Resource.LIBRARY}
+    digest = _digest({"content": full, "extra": extra})
+    old = Resource.objects.filter(kind=Resource.LIBRARY, name=full["name"]).first()
+    if old is not None and old.data.get("declared") == digest:
+        return False
+    wrong = [f for f in check(full, around) if f.severity == ERROR]
+    if wrong:
+        raise UserError(f"库“{full['title']}”：" + "；".join(f.text for f in wrong[:5]))
+    if old is not None and old.code != full["code"]:
+        Resource.objects.filter(pk=old.pk).update(code=full["code"])
+    more = {**extra, "declared": digest}
+    row = store.put(
+        [full], publish=True, by=by, note="按标准包声明发布", extra={full["code"]: more}
+    )[0]
+    _sync_edges()
+    record("library.catalogued", row, by=by, data={"title": row.title, "code": row.code})
+    return True
 
 
 @action("catalogue.import")

@@ -93,7 +93,7 @@ def lineage(viewer: Actor, ref: str, title: str = "", depth: int = DEPTH) -> Gra
                 if other not in place:
                     place[other] = sign * step
                     front.add(other)
-    names = {r.partition(":")[2] for r in place if r.startswith("dataset:")}
+    names = {r.partition(":")[2] for r in place if r.startswith(("dataset:", "library:"))}
     known = {
         f"{kind}:{name}": (t, name)
         for kind, name, t in visible(viewer)

@@ -429,7 +429,9 @@ def test_lineage_runs_from_source_to_service(city: None) -> None:
     )
     graph = queries.lineage(SYSTEM, "dataset:ga_residents", "户籍人口信息")
     assert [n.ref for n in graph.upstream] == ["source:ga_pg"]
-    assert [n.ref for n in graph.downstream] == ["library:population", "service:people"]
+    downstream = [n.ref for n in graph.downstream]
+    assert downstream[-1] == "service:people"
+    assert "library:population" in downstream
     events = Event.objects.count()
     api.register_lineage(
         origin="services",
