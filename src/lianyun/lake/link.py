@@ -19,6 +19,7 @@ from typing import Any, Protocol
 
 import duckdb
 
+from . import engines
 from .shelves import (
     LEDGER,
     Column,
@@ -182,7 +183,7 @@ def build(
                     return read_golden(row[0])
                 con.execute("BEGIN")
                 try:
-                    counts = _Building(con, name, plan(con), batch).run(since)
+                    counts = _Building(lake, con, name, plan(con), batch).run(since)
                     seconds = round(time.monotonic() - begun, 3)
                     made = Golden(name, batch, **counts, seconds=seconds)
                     told = json.dumps(asdict(made), ensure_ascii=False)
@@ -583,8 +584,10 @@ def _joined(relations: Sequence[tuple[str, str, list[str]]]) -> str:
 class _Building:
     """One attempt at a building, inside a transaction that the caller opened."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, name: str, plan: Shape, batch: str) -> None:
-        self.con, self.name, self.plan, self.batch = con, name, plan, batch
+    def __init__(
+        self, lake: Lake, con: duckdb.DuckDBPyConnection, name: str, plan: Shape, batch: str
+    ) -> None:
+        self.lake, self.con, self.name, self.plan, self.batch = lake, con, name, plan, batch
         self.target = f"lake.library.{quote(name)}"
         self.key, self.scope = quote(plan.key), quote(plan.scope)
 
@@ -626,6 +629,19 @@ class _Building:
     def fill(self) -> dict[str, int]:
         """The first building: sources to table, a share of the entities after another."""
         listed = ", ".join(quote(c) for c in self.columns())
+        whole = self.plan.statement("")
+        if engines.distributed(self.con, whole):
+            moment = self.con.execute("SELECT CAST(CAST(now() AS TIMESTAMP) AS VARCHAR)").fetchone()
+            assert moment is not None
+            with engines.running(self.lake, self.con) as run:
+                made = run.append(
+                    "library",
+                    self.name,
+                    [*self.columns(), "_batch", "_updated_at"],
+                    f"SELECT {listed}, {literal(self.batch)} AS _batch, "
+                    f"CAST({literal(moment[0])} AS TIMESTAMP) AS _updated_at FROM ({whole}) f",
+                )
+            return {"inserted": made, "updated": 0, "deleted": 0, "unchanged": 0}
         made, parts = 0, self.plan.parts(self.con)
         for index in range(parts):
             sql = self.plan.statement("", (index, parts))
@@ -648,7 +664,8 @@ class _Building:
     def renew(self, partly: bool) -> dict[str, int]:
         """Compares fresh rows with those that stand and rewrites what differs."""
         sql = self.plan.statement("touched" if partly else "")
-        self.con.execute(f"CREATE OR REPLACE TEMP TABLE fresh AS {sql}")
+        with engines.running(self.lake, self.con, "" if partly else None, reads=sql) as run:
+            run.make("fresh", sql)
         scope = f"WHERE {self.scope} IN (SELECT k FROM touched)" if partly else ""
         stand = [c for c in self.columns() if c != self.plan.key]
         said = [c for c in stand if not c.startswith(("_batch_", "_date_", "_conflicts"))]
