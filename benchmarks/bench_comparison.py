@@ -1,0 +1,10 @@
+"""Comparison: the measurement of ``comparison.py`` under the name by which `make bench` finds it."""
+
+from __future__ import annotations
+
+import sys
+
+from comparison import main
+
+if __name__ == "__main__":
+    sys.exit(main())
