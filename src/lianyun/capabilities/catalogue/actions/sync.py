@@ -111,16 +111,14 @@ def _sync_edges() -> int:
     return len(wanted)
 
 
-@action("catalogue.import")
 def declare_library(
     *, owner: Party, content: dict[str, Any], extra: dict[str, Any], by: Actor
 ) -> bool:
     """Bring a declared library into the catalogue, published; returns whether anything changed.
 
     `content` has the keys of an entry (see `draft_resource`); `extra` is added to the resource's
-    data. Raises UserError where the rules find an error in it.
+    data. Nothing is written where nothing changed. Raises UserError where the rules find an error.
     """
-    store.lock()
     if not CatalogueClass.objects.filter(code=content["class"]).exists():
         sync_classes()
     around = world(by)
@@ -132,15 +130,21 @@ def declare_library(
     wrong = [f for f in check(full, around) if f.severity == ERROR]
     if wrong:
         raise UserError(f"库“{full['title']}”：" + "；".join(f.text for f in wrong[:5]))
+    _declare_library(full=full, extra={**extra, "declared": digest}, by=by)
+    return True
+
+
+@action("catalogue.import")
+def _declare_library(*, full: dict[str, Any], extra: dict[str, Any], by: Actor) -> None:
+    store.lock()
+    old = Resource.objects.filter(kind=Resource.LIBRARY, name=full["name"]).first()
     if old is not None and old.code != full["code"]:
         Resource.objects.filter(pk=old.pk).update(code=full["code"])
-    more = {**extra, "declared": digest}
     row = store.put(
-        [full], publish=True, by=by, note="按标准包声明发布", extra={full["code"]: more}
+        [full], publish=True, by=by, note="按标准包声明发布", extra={full["code"]: extra}
     )[0]
     _sync_edges()
     record("library.catalogued", row, by=by, data={"title": row.title, "code": row.code})
-    return True
 
 
 @action("catalogue.import")
