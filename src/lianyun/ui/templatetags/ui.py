@@ -208,6 +208,7 @@ PAST = {
     "reset": "已重置",
     "installed": "已安装",
     "declared": "已声明",
+    "catalogued": "已编入目录",
     "synced": "已同步",
     "confirmed": "已确认",
     "collected": "密钥已领取",
