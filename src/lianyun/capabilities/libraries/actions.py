@@ -77,7 +77,7 @@ def sync_libraries(*, by: Actor) -> int:
                 "items": items,
             },
             extra={"datasets": list(one.datasets), "form": one.form},
-            by=by,
+            by=SYSTEM,  # what a pack declares is no officer's entry
         )
         count += changed
     record("libraries.declared", "system:libraries", by=by, data={"changed": count})
