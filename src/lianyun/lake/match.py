@@ -13,7 +13,8 @@ import math
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +22,7 @@ import duckdb
 import pyarrow as pa
 
 from . import fold
+from .engines.linkage import environment
 from .shelves import (
     LEDGER,
     Column,
@@ -101,6 +103,9 @@ LEVELS: dict[str, tuple[tuple[str, str], ...]] = {
     "code": (("相同", "="),),
     "digits": (("相同", "="), ("一位之差", "<damerau 1>"), ("两位之差", "<damerau 2>")),
 }
+FLOOR, GRADED, RARE = 0.0005, 0.005, 1e-6
+"""The least share of matches that differ, or that differ a little (whoever wrote may have slipped);
+the share of unlike pairs at a level that the sample did not show."""
 _FREQUENT = {"person_name", "text", "org_name"}
 _ADDRESS = (
     r"^(?:[^省0-9]{2,8}?(?:省|自治区))?(?:[^市州盟0-9]{2,8}?(?:市|自治州|盟))?"
@@ -305,7 +310,8 @@ def run(
 ) -> Matched:
     """Links, and writes pairs and crosswalk in one lake transaction; a run's code returns its result.
 
-    Preparing is DuckDB's; training and scoring are `backend`'s (DuckDB unless given). `tell` hears
+    Preparing is DuckDB's; training and scoring are `backend`'s (unless given, the
+    environment's engine: `engines`). `tell` hears
     the progress from 0 to 1. The same rows and the same declaration give the same pairs.
     """
     begun = time.monotonic()
@@ -318,7 +324,8 @@ def run(
         made = Matched(spec.name, code, counts[0], counts[1] if len(counts) > 1 else 0)
         tell(0.2, "检查分块规模")
         rules = bound(con, spec, made)
-        score(con, spec, rules, made, backend, tell)
+        with environment(made.left + made.right) as cluster:
+            score(con, spec, rules, made, backend or cluster, tell)
         tell(0.85, "形成关联结果")
         _states(con, spec)
         _write(lake, con, spec, made, decisions, begun, code)
@@ -659,7 +666,6 @@ def train(
 ) -> list[str]:
     """Estimates the model with a fixed seed; returns what could not be learnt, in Chinese."""
     from splink import block_on
-    from splink.internals.exceptions import EMTrainingException
 
     notes = []
     try:
@@ -674,13 +680,51 @@ def train(
         notes.append("确定性规则没有找到匹配对，先验概率取十万分之一")
     linker.training.estimate_u_using_random_sampling(max_pairs=spec.sample, seed=spec.seed)
     for rule in spec.train:
-        try:
-            linker.training.estimate_parameters_using_expectation_maximisation(
-                block_on(*rules[rule][0])
-            )
-        except (EMTrainingException, ZeroDivisionError):
+        if not _learn(linker, block_on(*rules[rule][0])):
             notes.append(f"按“{' + '.join(_told(spec, t) for t in rule)}”没有可供训练的记录对")
+    for comparison in settings_.comparisons:
+        _temper(comparison._comparison_levels_excluding_null)
     return notes
+
+
+def _learn(linker: Any, way: Any) -> bool:
+    """One pass of expectation maximisation; False where the rule gives no pairs to learn from.
+
+    A level that no match shows shrinks without end and leaves what a float can hold: then fewer
+    steps must do.
+    """
+    from splink.internals.exceptions import EMTrainingException
+
+    model = linker._settings_obj
+    whole = model.training_settings
+    try:
+        for steps in (whole.max_iterations, 8, 4, 2):
+            model.training_settings = replace(whole, max_iterations=steps)
+            before = deepcopy(model.core_model_settings)
+            try:
+                linker.training.estimate_parameters_using_expectation_maximisation(way)
+            except ValueError:
+                # A pass that is broken off leaves the model without the rule's own fields.
+                model.core_model_settings = before
+                continue
+            return True
+        return False
+    except (EMTrainingException, ZeroDivisionError):
+        return False
+    finally:
+        model.training_settings = whole
+
+
+def _temper(levels: Sequence[Any]) -> None:
+    """Gives what no training pair showed its least share; a wholly untrained field keeps defaults."""
+    if not any(level._m_is_trained for level in levels):
+        return
+    for number, level in enumerate(levels):
+        least = FLOOR if number == len(levels) - 1 else GRADED
+        if not level._m_is_trained or level.m_probability < least:
+            level.m_probability = least
+        if not level._u_is_trained:
+            level.u_probability = RARE
 
 
 def score(
@@ -711,7 +755,7 @@ def score(
         )
         tell(0.25, "训练模型")
         made.notes += train(linker, spec, rules)
-        made.model = _model(linker.misc.save_model_to_json(), spec)
+        made.model = _model(linker, spec)
         tell(0.5, "比较候选记录对")
         found = linker.inference.predict(
             threshold_match_probability=spec.review, warning_mode="never"
@@ -727,28 +771,23 @@ def score(
             con.register("scored", backend.arrow(sql))
 
 
-def _model(saved: Mapping[str, Any], spec: MatchSpec) -> dict[str, Any]:
+def _model(linker: Any, spec: MatchSpec) -> dict[str, Any]:
     """The trained model as evidence needs it: prior and each level's weight in bits."""
-    prior = float(saved["probability_two_random_records_match"])
+    prior = float(linker._settings_obj._probability_two_random_records_match)
     out: dict[str, Any] = {"prior": math.log2(prior / (1 - prior)), "fields": {}}
-    by_name = {c["output_column_name"]: c for c in saved["comparisons"]}
-    for f in spec.fields:
-        kept = [v for v in by_name[f.name]["comparison_levels"] if not v.get("is_null_level")]
+    for f, comparison in zip(spec.fields, linker._settings_obj.comparisons, strict=True):
+        kept = comparison._comparison_levels_excluding_null
         labels = [label for label, _ in LEVELS[f.kind]] + ["不同"]
-        levels = []
-        for number, (level, label) in enumerate(zip(kept, labels, strict=True)):
-            m, u = level.get("m_probability"), level.get("u_probability")
-            known = isinstance(m, float) and isinstance(u, float) and m > 0 and u > 0
-            levels.append(
-                {
-                    "level": len(kept) - 1 - number,
-                    "label": label,
-                    "m": m,
-                    "u": u,
-                    "weight": math.log2(m / u) if known else 0.0,
-                }
-            )
-        out["fields"][f.name] = levels
+        out["fields"][f.name] = [
+            {
+                "level": int(level.comparison_vector_value),
+                "label": label,
+                "m": level.m_probability,
+                "u": level.u_probability,
+                "weight": math.log2(level.m_probability / level.u_probability),
+            }
+            for level, label in zip(kept, labels, strict=True)
+        ]
     return out
 
 
