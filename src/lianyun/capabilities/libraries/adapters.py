@@ -60,6 +60,8 @@ def merge(rule: rules.LibraryRule, code: str, since: Sequence[str] | None) -> Go
         raise UserError(str(error)) from error
     if systems:
         made.extra["systems"] = systems
+    if rule.form == "series":
+        made.extra["series"] = series_of(rule)
     return made
 
 
@@ -200,20 +202,24 @@ def rows_of(rule: rules.LibraryRule, holder: str, *, limit: int = 500) -> list[d
     return [dict(zip(names, row, strict=True)) for row in found]
 
 
-def series_of(rule: rules.LibraryRule, *, limit: int = 40_000) -> list[tuple[Any, ...]]:
-    """Every vintage of a series library: code, name, region, unit, period, value, released.
+def series_of(rule: rules.LibraryRule, *, limit: int = 5000) -> list[list[Any]]:
+    """Every vintage of the city's own series: code, name, region, unit, period, value, released.
 
-    The columns are those that the declaration names in `series`; ordered by series and period.
+    The columns are those that the declaration names in `series`, as plain data for JSON, ordered
+    by series and period. Counties' series stay in the lake.
     """
     with lake().connect(read_only=True) as con:
-        if not table_columns(con, "library", rule.name):
-            return []
-        listed = ", ".join(quote(c) for c in rule.series)
+        listed = ", ".join(
+            f"CAST({quote(c)} AS DOUBLE)" if at == 5 else f"CAST({quote(c)} AS VARCHAR)"
+            for at, c in enumerate(rule.series)
+        )
         order = ", ".join(quote(rule.series[i]) for i in (0, 2, 4, 6))
-        return con.execute(
+        rows = con.execute(
             f"SELECT {listed} FROM lake.library.{quote(rule.name)} "
+            f"WHERE {quote(rule.series[2])} LIKE '____00' AND {quote(rule.series[5])} IS NOT NULL "
             f"ORDER BY {order} LIMIT {int(limit)}"
         ).fetchall()
+    return [list(row) for row in rows]
 
 
 def quarrels(

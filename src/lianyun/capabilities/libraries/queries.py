@@ -167,11 +167,16 @@ def source_lines(viewer: Actor, name: str) -> list[SourceLine]:
     out = []
     for field in one.fields:
         datasets = [s.dataset for s in field.sources] or [
-            r.dataset for r in one.rows if field.name in {*r.columns, *r.values}
+            r.dataset
+            for r in one.rows
+            if field.name in {*r.columns, *r.values}
+            or (r.point and field.name in ("longitude", "latitude"))
         ]
-        named = [known.get(d, (d, "")) for d in datasets] or [("", "")]
         counts = told.get(field.name, {"filled": 0, "sources": {}, "conflicts": 0})
         counted = counts["sources"]
+        if not field.sources:
+            datasets = sorted(dict.fromkeys(datasets), key=lambda d: -counted.get(d, 0))
+        named = [known.get(d, (d, "")) for d in datasets] or [("", "")]
         by_provider: dict[str, int] = {}
         for dataset, n in counted.items():
             provider = known.get(dataset, (dataset, ""))[1] or dataset
@@ -263,6 +268,7 @@ def record(viewer: Actor, name: str, key: str, *, reveal: bool = False) -> list[
 class Fact:
     """One row of a list as a page shows it: its values in the fields' order, and where it is from."""
 
+    kind: str
     values: list[tuple[str, Any]]
     dataset: str
     provider: str
@@ -281,6 +287,7 @@ def rows_of(viewer: Actor, name: str, key: str, *, reveal: bool = False) -> list
         title, provider = known.get(row["_dataset"], (row["_dataset"], ""))
         out.append(
             Fact(
+                str(row.get(one.kind) or title),
                 [
                     (
                         f.title,
@@ -289,7 +296,7 @@ def rows_of(viewer: Actor, name: str, key: str, *, reveal: bool = False) -> list
                         else mask_value(masks.get(f.name, "none"), row[f.name]),
                     )
                     for f in one.fields
-                    if row.get(f.name) is not None
+                    if row.get(f.name) is not None and f.name != one.kind
                 ],
                 title,
                 provider,
@@ -312,18 +319,15 @@ class Series:
     revised: list[tuple[str, list[tuple[str, float]]]]
 
 
-def series(viewer: Actor, name: str) -> list[Series]:
-    """The series of a library in the order of their codes; each period's newest vintage counts."""
-    viewer.require("libraries.read")
-    one = rule(name)
+def series(shelf: Shelf) -> list[Series]:
+    """A library's city-wide series in the order of their codes; each period's newest vintage counts."""
     found: dict[tuple[str, str], dict[str, list[tuple[str, float]]]] = {}
     about: dict[tuple[str, str], tuple[str, str]] = {}
-    for code, title, region, unit, period, value, released in adapters.series_of(one):
-        if value is None:
-            continue
+    rows = (shelf.counts.get("extra") or {}).get("series") or []
+    for code, title, region, unit, period, value, released in rows:
         about[code, region] = (title, unit or "")
         periods = found.setdefault((code, region), {})
-        periods.setdefault(period, []).append((str(released or ""), float(value)))
+        periods.setdefault(period, []).append((released or "", value))
     return [
         Series(
             code,

@@ -217,7 +217,7 @@ def test_a_list_by_holder(city: None, fresh_lake: object, officer: Officer) -> N
     assert run.counts["extra"]["kinds"] == {"行政处罚": 1, "红名单": 1, "黑名单": 1}
     operator = officer("sjj", "bureau_operator")
     facts = api.look_up_rows(name="social_credit", key=FIRM, purpose="信用核查", by=operator)
-    told = {dict(f.values)["事实类别"]: f.expired for f in facts}
+    told = {f.kind: f.expired for f in facts}
     assert told == {"行政处罚": True, "红名单": False}
     assert CallRecord.objects.get().key_hash == audit.keyed_hash(FIRM)
 
@@ -290,6 +290,8 @@ def test_series_keep_what_was_revised(city: None, fresh_lake: object, officer: O
     )
     api.build_library(name="macro_economy", by=SYSTEM)
     operator = officer("sjj", "bureau_operator")
-    (series,) = queries.series(operator, "macro_economy")
+    shelf = queries.shelf(operator, "macro_economy")
+    assert shelf is not None
+    (series,) = queries.series(shelf)
     assert series.points == [("202603", 1010.5), ("202606", 1100.0)]
     assert series.revised == [("202603", [("2026-04-18", 1000.0), ("2026-09-18", 1010.5)])]
