@@ -21,7 +21,9 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
+from . import engines
 from .check import Checked, ItemCheck, RowRule, compile_checks
+from .engines import quality
 from .infer import unique_names
 from .land import Source, from_rows, match_columns
 from .shelves import (
@@ -206,7 +208,7 @@ def load(
                     return done
                 con.execute("BEGIN")
                 try:
-                    job = _Load(con, spec, source, mode, batch, tell, allow_shrink, corrects)
+                    job = _Load(lake, con, spec, source, mode, batch, tell, allow_shrink, corrects)
                     outcome = replace(job.run(), seconds=round(time.monotonic() - begun, 3))
                     con.execute(
                         f"INSERT INTO {LEDGER} VALUES (?, ?, ?, ?, CAST(now() AS TIMESTAMP))",
@@ -238,6 +240,7 @@ class _Load:
 
     def __init__(
         self,
+        lake: Lake,
         con: duckdb.DuckDBPyConnection,
         spec: DatasetSpec,
         source: Source,
@@ -247,7 +250,7 @@ class _Load:
         allow_shrink: bool,
         corrects: str | None,
     ) -> None:
-        self.con, self.spec, self.source, self.mode = con, spec, source, mode
+        self.lake, self.con, self.spec, self.source, self.mode = lake, con, spec, source, mode
         self.batch, self.tell = batch, tell
         self.allow_shrink, self.corrects = allow_shrink, corrects
         self.raw = f"lake.raw.{quote(spec.name)}"
@@ -293,7 +296,16 @@ class _Load:
                 del checks.legacy[item]
                 del checks.typed[companion]
         self.tables(checks)
-        self.plain = landed >= PLAIN_FROM and self.is_plain(checks, relation)
+        with contextlib.ExitStack() as held:
+            if engines.chosen() and landed >= engines.least():
+                run = held.enter_context(engines.running(self.lake, self.con))
+                checks = quality.judge(run, self.con, checks, relation)
+            else:
+                self.plain = landed >= PLAIN_FROM and self.is_plain(checks, relation)
+            return self.settle(checks, relation, before, landed)
+
+    def settle(self, checks: Checked, relation: str, before: int, landed: int) -> Outcome:
+        """Stores what the checks say of the landed rows."""
         counts = None
         if self.mode == "append" or (before == 0 and self.spec.key):
             counts = self.append_all(checks, relation)

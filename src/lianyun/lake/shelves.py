@@ -25,7 +25,7 @@ import duckdb
 import psycopg
 from psycopg import conninfo
 
-from . import digits
+from . import digits, objects
 
 SCHEMAS = ("raw", "trusted", "rejects", "library", "findings", "links", "changes", "ledger")
 LEDGER = "lake.ledger.batches"
@@ -245,6 +245,8 @@ class Lake:
                 con.execute(f"SET temp_directory={literal(str(scratch))}")
             for name in ("json", "icu", "postgres_scanner", "ducklake"):
                 load_extension(con, name)
+            if "://" in self.folder:
+                objects.reach(con, self.folder, load_extension)
             con.execute("SET GLOBAL TimeZone='Asia/Shanghai'")
             info = conninfo.make_conninfo(self.dsn)
             mode = ", READ_ONLY" if read_only else ""
@@ -253,6 +255,9 @@ class Lake:
                 f"ATTACH {literal('ducklake:postgres:' + info)} AS lake (DATA_PATH {literal(path)}, "
                 f"METADATA_SCHEMA {literal(self.metadata_schema)}, DATA_INLINING_ROW_LIMIT 0{mode})"
             )
+        except objects.StoreError as error:
+            con.close()
+            raise LakeError(str(error)) from error
         except duckdb.Error as error:
             con.close()
             raise LakeError(f"数据湖打不开：{error}") from error

@@ -7,7 +7,6 @@ here ends with the `with` block (and with the process that started it).
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import importlib.util
 import os
 import re
@@ -41,11 +40,16 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def _dies_with_parent() -> None:
-    ctypes.CDLL("libc.so.6", use_errno=True).prctl(1, signal.SIGTERM)
+# By a small Python before it and not by `preexec_fn`: a fork of a process with gRPC inside is unsafe.
+_TIED = (
+    "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 15); os.execvp(sys.argv[1], sys.argv[1:])"
+)
 
 
 def _start(command: list[str], log: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    """Starts a program in a session of its own; on Linux it ends with this process."""
+    if sys.platform == "linux":
+        command = [sys.executable, "-c", _TIED, *command]
     with log.open("wb") as out:
         return subprocess.Popen(
             command,
@@ -54,7 +58,6 @@ def _start(command: list[str], log: Path, environment: dict[str, str]) -> subpro
             stdin=subprocess.DEVNULL,
             env=environment,
             start_new_session=True,
-            preexec_fn=_dies_with_parent if sys.platform == "linux" else None,
         )
 
 

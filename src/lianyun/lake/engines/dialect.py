@@ -62,7 +62,6 @@ _SAME = frozenset(
         "least",
         "left",
         "length",
-        "levenshtein",
         "listagg",
         "ln",
         "locate",

@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import sqlglot
 
 from ..shelves import LakeError
 from . import check, chosen, least, spark
@@ -41,8 +42,8 @@ class SparkBackend:
         return name
 
     def arrow(self, sql: str) -> pa.Table:
-        """The result of a query."""
-        return self.session.sql(sql).toArrow()
+        """The result of a query in DuckDB's dialect."""
+        return self.session.sql(sqlglot.transpile(sql, read="duckdb", write="spark")[0]).toArrow()
 
 
 @contextlib.contextmanager

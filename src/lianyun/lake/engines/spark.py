@@ -154,16 +154,21 @@ def _settings(url: str) -> dict[str, str]:
 
 
 def _open(url: str) -> Any:
-    from pyspark.sql import SparkSession
+    builder: Any
+    if url.startswith("sc://"):
+        # by its own class: the common one would turn the whole process to Connect
+        from pyspark.sql.connect.session import SparkSession as Remote
 
-    builder = SparkSession.builder
-    builder = builder.remote(url) if url.startswith("sc://") else builder.master(url)
-    for name, value in _settings(url).items():
-        if url.startswith("sc://") and not name.startswith("spark.sql."):
-            continue
-        builder = builder.config(name, value)
+        builder = Remote.builder.remote(url)
+        wanted = {n: v for n, v in _settings(url).items() if n.startswith("spark.sql.")}
+    else:
+        from pyspark.sql import SparkSession
+
+        builder, wanted = SparkSession.builder.master(url), _settings(url)
     try:
-        made = builder.getOrCreate()
+        for name, value in wanted.items():
+            builder = builder.config(name, value)
+        made = builder.create() if url.startswith("sc://") else builder.getOrCreate()
     except Exception as error:
         raise LakeError(f"连不上 Spark（{url}）：{_first_line(error)}") from error
     if url.startswith("spark://"):
