@@ -32,6 +32,7 @@ from .shelves import (
     Lake,
     LakeError,
     ensure_table,
+    explained,
     is_conflict,
     literal,
     quote,
@@ -100,7 +101,11 @@ class DatasetSpec:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a batch. landed = accepted + rejected; accepted = inserted + updated + unchanged."""
+    """What became of a batch. landed = accepted + rejected; accepted = inserted + updated + unchanged.
+
+    A batch that takes another back (`undoes`) lands nothing; `kept` are the rows of that batch
+    which later ones have changed and which therefore stay.
+    """
 
     batch: str
     dataset: str
@@ -122,6 +127,8 @@ class Outcome:
     key: tuple[str, ...] = ()
     titles: dict[str, str] = field(default_factory=dict)
     repeated: bool = False
+    undoes: str = ""
+    kept: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """The outcome as plain data for JSON."""
@@ -225,7 +232,10 @@ def load(
                     if isinstance(error, duckdb.Error) and is_conflict(error) and attempt < 6:
                         time.sleep(random.uniform(0.1, 0.5) * attempt)
                         continue
-                    raise
+                    told = explained(error)
+                    if told is error:
+                        raise
+                    raise told from error
                 tell(1.0, "完成")
                 return replace(
                     outcome,
@@ -628,7 +638,10 @@ class _Load:
             f"FROM (SELECT *, rowid AS _rid, {held} FROM {self.trusted}) t JOIN {winners} s ON {joined}"
         )
         ops = dict(self.con.execute("SELECT _op, count(*) FROM met GROUP BY _op").fetchall())
-        ops["insert"] = self.one(f"SELECT count(*) FROM {winners}")[0] - sum(ops.values())
+        losers = self.one(
+            f"SELECT count(*) FROM stage s JOIN twins w ON {same} WHERE s._good AND s._line <> w.winner"
+        )
+        ops["insert"] = self.good - losers[0] - sum(ops.values())
         gone = 0
         if self.mode == "full" and before:
             # a row that is refused today is still there at its source
@@ -825,14 +838,18 @@ def changes_sql(con: duckdb.DuckDBPyConnection, name: str, batch: str, key: Sequ
     )
 
 
-def changes(lake: Lake, name: str, batch: str) -> pa.Table:
-    """A committed batch's changes: columns op, before, after (structs of the trusted columns)."""
+def changes(lake: Lake, name: str, batch: str, limit: int | None = None) -> pa.Table:
+    """A committed batch's changes: columns op, before, after (structs of the trusted columns).
+
+    With `limit` any so many of them.
+    """
     valid_name(name)
     with lake.connect(read_only=True) as con:
         done = _read_outcome(con, batch)
         if done is None or done.dataset != name:
             raise LakeError(f"数据集“{name}”没有批次“{batch}”")
-        return con.execute(changes_sql(con, name, batch, done.key)).to_arrow_table()
+        most = f" LIMIT {int(limit)}" if limit is not None else ""
+        return con.execute(changes_sql(con, name, batch, done.key) + most).to_arrow_table()
 
 
 def batches(lake: Lake, name: str | None = None) -> list[Outcome]:

@@ -34,6 +34,8 @@ _FORMAT = re.compile(
     r"^(?P<kind>an|a|n)?(?P<low>\d+)?(?P<range>\.\.)?(?P<high>\d+|ul)?"
     r"(?:,(?P<decimals>\d+))?(?:\((?P<pattern>[^)]*)\))?$"
 )
+_HELD = "hashtextextended(%s, 1819243617)"
+_WANTED = "hashtextextended(%s, 1819243618)"
 T = TypeVar("T")
 
 
@@ -189,8 +191,11 @@ class Lake:
     _guard: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     def postgres(self) -> psycopg.Connection[Any]:
-        """A plain autocommit connection to the catalogue's PostgreSQL."""
-        return psycopg.connect(self.dsn, autocommit=True)
+        """A plain autocommit connection to the catalogue's PostgreSQL; LakeError where it is gone."""
+        try:
+            return psycopg.connect(self.dsn, autocommit=True)
+        except psycopg.OperationalError as error:
+            raise explained(error) from error
 
     @contextlib.contextmanager
     def connect(self, *, read_only: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -260,7 +265,10 @@ class Lake:
             raise LakeError(str(error)) from error
         except duckdb.Error as error:
             con.close()
-            raise LakeError(f"数据湖打不开：{error}") from error
+            told = explained(error)
+            if told is error:
+                told = LakeError(f"数据湖打不开：{error}")
+            raise told from error
         return con
 
     def _prepare(self) -> None:
@@ -282,25 +290,43 @@ class Lake:
             self._ready = True
 
     @contextlib.contextmanager
-    def writer(self, *tables: str, timeout: float = 3600.0) -> Iterator[None]:
+    def writer(
+        self, *tables: str, timeout: float = 3600.0, yielding: bool = False
+    ) -> Iterator[Callable[[], bool]]:
         """Holds the one-writer lock of each table (`timeout` seconds), in a fixed order.
 
-        The lock is a PostgreSQL advisory lock: it dies with the process that held it.
+        The lock is a PostgreSQL advisory lock: it dies with the process that held it. Who waits
+        says so, and the function that is given tells whether anyone does: who holds the lock for
+        work that can be done later (compaction) then lets go. With `yielding` the wait is not
+        announced, so that such work never asks another to let go.
         """
         keys = sorted({f"{self.metadata_schema}.{table}" for table in tables})
         with self.postgres() as pg:
+
+            def one(sql: str, key: str) -> bool:
+                row = pg.execute(sql.encode(), (key,)).fetchone()
+                return bool(row and row[0])
+
+            def wanted() -> bool:
+                for key in keys:
+                    if not one(f"SELECT pg_try_advisory_lock({_WANTED})", key):
+                        return True
+                    one(f"SELECT pg_advisory_unlock({_WANTED})", key)
+                return False
+
             for key in keys:
                 deadline = time.monotonic() + timeout
-                while True:
-                    row = pg.execute(
-                        "SELECT pg_try_advisory_lock(hashtextextended(%s, 1819243617))", (key,)
-                    ).fetchone()
-                    if row and row[0]:
-                        break
+                told = yielding
+                while not one(f"SELECT pg_try_advisory_lock({_HELD})", key):
                     if time.monotonic() >= deadline:
                         raise Busy(f"表“{key}”正由另一个批次写入，请稍后再试")
+                    if not told:
+                        pg.execute(f"SELECT pg_advisory_lock_shared({_WANTED})".encode(), (key,))
+                        told = True
                     time.sleep(0.1)
-            yield
+                if told and not yielding:
+                    one(f"SELECT pg_advisory_unlock_shared({_WANTED})", key)
+            yield wanted
 
     def transact(self, work: Callable[[duckdb.DuckDBPyConnection], T], attempts: int = 6) -> T:
         """Runs `work` in one lake transaction; a conflict of snapshots starts it anew.
@@ -338,22 +364,6 @@ class Lake:
                 f"CAST({literal(older_than)} AS INTERVAL), dry_run => {flag})"
             ).fetchall()
         return [str(row[0]) for row in found]
-
-    def compact(self, *, keep: str | None = None) -> None:
-        """Merges small files and rewrites those with many deleted rows; run beside the loads.
-
-        With `keep` (an SQL interval) snapshots older than that are forgotten and their files
-        removed; `changes` does not need them.
-        """
-        with self.connect() as con:
-            con.execute("CALL ducklake_rewrite_data_files('lake')")
-            con.execute("CALL ducklake_merge_adjacent_files('lake')")
-            if keep:
-                con.execute(
-                    "CALL ducklake_expire_snapshots('lake', older_than => now() - "
-                    f"CAST({literal(keep)} AS INTERVAL))"
-                )
-                con.execute("CALL ducklake_cleanup_old_files('lake', cleanup_all => true)")
 
 
 @dataclass
@@ -418,6 +428,36 @@ def close_all() -> None:
             instance.gone = True
             if not instance.users:
                 instance.root.close()
+
+
+_FULL = ("no space left", "file too large", "disk quota", "enospc", "disk full")
+_LOST = (
+    "server closed the connection",
+    "terminating connection",
+    "connection to server",
+    "could not connect",
+    "connection not open",
+    "the connection is closed",
+    "connection is lost",
+    "database system is",
+    "ssl syscall",
+)
+
+
+def explained(error: BaseException) -> BaseException:
+    """The error an officer can act on for a full disk, a lost database or memory; else the same."""
+    if isinstance(error, LakeError):
+        return error
+    text = str(error).lower()
+    if any(sign in text for sign in _FULL):
+        return LakeError(
+            "磁盘空间不足，本批次没有写入任何数据；请清理磁盘或更换数据湖位置后重新运行"
+        )
+    if isinstance(error, psycopg.OperationalError) or any(sign in text for sign in _LOST):
+        return LakeError("与数据库的连接中断；恢复后请重新运行，已经提交的不会重复写入")
+    if isinstance(error, duckdb.OutOfMemoryException | MemoryError):
+        return LakeError("内存不足，本批次没有写入任何数据；请调高内存上限或拆分来源后重新运行")
+    return error
 
 
 def is_conflict(error: BaseException) -> bool:

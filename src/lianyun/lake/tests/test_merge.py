@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from lianyun.lake import merge
+from lianyun.lake import merge, tend
 from lianyun.lake.check import ItemCheck
 from lianyun.lake.infer import infer
 from lianyun.lake.land import Source, from_rows, open_file
@@ -292,7 +292,8 @@ def test_killed_in_the_middle(lake: Lake, tmp_path: Path, moment: float) -> None
     assert (done.landed, done.accepted, done.inserted) == (20_000, 20_000, 20_000)
     assert len(lake.orphans(older_than="0 seconds")) >= len(written)
     assert merge.profile(lake, "big")["rows"] == 20_000
-    lake.compact(keep="0 seconds")
+    assert tend.tend_table(lake, "trusted", "big")
+    tend.forget(lake, "0 seconds")
     assert merge.profile(lake, "big")["rows"] == 20_000
 
 
