@@ -28,7 +28,7 @@ from lianyun.kernel.action import action
 from lianyun.kernel.event import record
 from lianyun.kernel.indicator import measure
 from lianyun.kernel.models import Batch, Indicator, Party, Resource
-from lianyun.lake import land, merge
+from lianyun.lake import history, land, merge
 from lianyun.lake.infer import ascii_name
 from lianyun.lake.shelves import LakeError
 
@@ -492,6 +492,53 @@ def correct_by_file(batch: Batch, path: Path, *, by: Actor) -> Batch:
         if any((value or "").strip() for value in row.values()):
             corrected.append((int(line), {k: v or "" for k, v in row.items()}))
     return correct_rejected(batch, corrected, by=by)
+
+
+# ---- a batch taken back ------------------------------------------------------------------
+
+
+@action("collection.run", department=_owner_of_batch)
+def begin_undo(*, batch: Batch, reason: str, by: Actor) -> Batch:
+    """Open the batch that takes another one back; raises UserError where that cannot be."""
+    if not reason.strip():
+        raise UserError("请写明撤回原因")
+    queries.undo_plan(batch, by)
+    if queries.undone_by(batch, by):
+        raise UserError(f"批次 {batch.code} 已经撤回或正在撤回")
+    made = _begin(batch.resource, f"undo:{batch.code}", rules.UNDO, by)
+    record("batch.taken_back", batch, by=by, data={"by": made.code, "reason": reason.strip()})
+    return made
+
+
+def take_back(batch: Batch, reason: str, *, by: Actor) -> Batch:
+    """Take a batch back as a batch of its own; what later batches changed stays as it is.
+
+    A source that reads from a watermark goes back to that of the load before, so that its next run
+    brings again what was taken back. Returns the batch that did it, as it then stands.
+    """
+    made = begin_undo(batch=batch, reason=reason, by=by)
+    with adapters.alive(made.pk):
+        try:
+            done = history.take_back(
+                adapters.lake(), batch.resource.name, batch.code, made.code, wait=60
+            )
+            close(batch=made, outcome=done, by=by)
+            _rewind(batch)
+        except LakeError as error:
+            give_up(batch=made, error=str(error), by=by)
+    return made
+
+
+def _rewind(batch: Batch) -> None:
+    """Put a source's watermark back to that of the load before the one taken back."""
+    kind, _, name = batch.source_ref.partition(":")
+    if kind != "source":
+        return
+    earlier = Batch.objects.filter(
+        queries.loads(), resource=batch.resource, source_ref=batch.source_ref, pk__lt=batch.pk
+    ).first()
+    value = (earlier.outcome.get("watermark") if earlier else None) or ""
+    Source.objects.filter(name=name).update(last_watermark=str(value)[:100])
 
 
 def note_rejected_read(

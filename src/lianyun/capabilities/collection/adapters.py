@@ -24,7 +24,7 @@ from django.db import connection
 
 from lianyun.kernel.access import UserError
 from lianyun.kernel.secret import key_file
-from lianyun.lake import land
+from lianyun.lake import land, tend
 from lianyun.lake.shelves import Lake, LakeError
 
 from . import rules
@@ -285,6 +285,16 @@ def _lake_at(dsn: str, folder: str) -> Lake:
 def lake() -> Lake:
     """The city's lake, as the settings place it."""
     return _lake_at(settings.LAKE_CATALOGUE_URL, settings.LAKE)
+
+
+def tend_lake() -> tuple[list[str], list[str]]:
+    """Tend the lake's tables that call for it and remove files of loads that died.
+
+    Returns the tables done and those left because a load had need of them.
+    """
+    found = tend.tend(lake())
+    lake().orphans(older_than="1 day")
+    return found
 
 
 @contextmanager

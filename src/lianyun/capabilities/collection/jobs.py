@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lianyun.kernel.access import SYSTEM
 
-from . import actions
+from . import actions, adapters
 
 
 def run_batch(batch: str) -> None:
@@ -30,3 +30,8 @@ def freshness() -> None:
 def sweep_uploads() -> None:
     """Remove, once a day, uploaded files that nobody loaded."""
     actions.sweep_uploads(by=SYSTEM)
+
+
+def tend_lake() -> None:
+    """Merge small files and clear deleted rows away where a table calls for it; loads go first."""
+    adapters.tend_lake()

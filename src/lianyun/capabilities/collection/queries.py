@@ -19,7 +19,7 @@ from lianyun.kernel import packs
 from lianyun.kernel.access import UserError
 from lianyun.kernel.element import mask_value
 from lianyun.kernel.models import Batch, Code, CodeList, Element, Event, Party, Resource
-from lianyun.lake import land, merge
+from lianyun.lake import history, land, merge
 from lianyun.lake.check import DomainCode, ItemCheck, RowRule
 from lianyun.lake.infer import Proposal, ascii_name, propose
 from lianyun.lake.shelves import LakeError, quote, table_columns
@@ -307,8 +307,8 @@ def board(viewer: Actor, *, everything: bool = False) -> list[Row]:
     Every reader of collection sees all departments: lateness is the city's business.
     """
     now = timezone.now()
-    good = Q(batches__state=Batch.SUCCEEDED)
-    newest = Batch.objects.filter(resource=OuterRef("pk"), state=Batch.SUCCEEDED).order_by("-id")
+    good = Q(batches__state=Batch.SUCCEEDED) & ~Q(batches__mode=rules.UNDO)
+    newest = Batch.objects.filter(loads(), resource=OuterRef("pk")).order_by("-id")
     found = (
         Resource.objects.filter(kind=Resource.DATASET)
         .exclude(state=Resource.WITHDRAWN)
@@ -371,7 +371,7 @@ def _trends(resources: list[int], last: int = 12) -> dict[int, list[int]]:
     """The landed rows of each dataset's last loads, oldest first."""
     out: dict[int, list[int]] = defaultdict(list)
     rows = (
-        Batch.objects.filter(resource__in=resources, state=Batch.SUCCEEDED)
+        Batch.objects.filter(loads(), resource__in=resources)
         .order_by("-id")
         .values_list("resource", "landed")[: 40 * last]
     )
@@ -420,7 +420,7 @@ def one_row(name: str, viewer: Actor) -> Row:
     """A dataset's own row, as on the board."""
     resource = dataset(name)
     now = timezone.now()
-    good = resource.batches.filter(state=Batch.SUCCEEDED)
+    good = resource.batches.filter(loads())
     span = good.aggregate(first=Min("finished_at"), last=Max("finished_at"), n=Count("pk"))
     used = resource.uses.aggregate(n=Sum("count"), at=Max("last_at"))
     last = resource.batches.order_by("-id").first()
@@ -475,9 +475,106 @@ def source_title(found: Batch, viewer: Actor) -> str:
     if kind == "source":
         row = Source.objects.filter(name=name).first()
         return row.title if row else name
-    return {"file": f"文件 {name}", "upload": f"上传 {name}", "corrected": f"更正 {name}"}.get(
-        kind, found.source_ref or "—"
+    return {
+        "file": f"文件 {name}",
+        "upload": f"上传 {name}",
+        "corrected": f"更正 {name}",
+        "undo": f"撤回批次 {name}",
+    }.get(kind, found.source_ref or "—")
+
+
+# ---- what a batch changed, and taking it back ----------------------------------------------
+
+MOST_CHANGES = 500
+"""Changed rows that are shown of a batch; the number of all is told."""
+
+
+@dataclass(frozen=True)
+class Changed:
+    """One changed row of a batch, masked: what happened to which row."""
+
+    pk: int
+    op: str
+    key: str
+    words: str
+
+
+def changed(found: Batch, viewer: Actor) -> tuple[list[Changed], int]:
+    """The first changed rows of a batch, masked, and how many there are in all."""
+    if found.state != Batch.SUCCEEDED:
+        return [], 0
+    outcome = found.outcome
+    total = sum(int(outcome.get(n) or 0) for n in ("inserted", "updated", "deleted"))
+    rows = merge.changes(adapters.lake(), found.resource.name, found.code, MOST_CHANGES).to_pylist()
+    hide = masks(found.resource)
+    items = content(found.resource).get("items") or ()
+    titles = {i["name"]: i.get("title") or i["name"] for i in items}
+    key = outcome.get("key") or []
+    secret = found.resource.level >= 3
+
+    def shown(row: dict[str, Any] | None, name: str) -> str:
+        mask = hide.get(name, "all" if secret and name not in titles else "none")
+        value = _masked(mask, (row or {}).get(name))
+        return "—" if value is None else str(value)
+
+    def words(before: dict[str, Any] | None, after: dict[str, Any] | None) -> str:
+        names = [n for n in (after or before or {}) if not n.startswith("_") and n not in key]
+        if before is None or after is None:
+            row = after or before
+            told = [f"{titles.get(n, n)} {shown(row, n)}" for n in names if (row or {}).get(n)]
+        else:
+            told = [
+                f"{titles.get(n, n)}：{shown(before, n)} → {shown(after, n)}"
+                for n in names
+                if before.get(n) != after.get(n)
+            ]
+        return "；".join(told)
+
+    made = []
+    for number, row in enumerate(rows):
+        before, after = row["before"], row["after"]
+        name = "，".join(shown(after or before, k) for k in key) or "—"
+        made.append(Changed(number, row["op"], name, words(before, after)))
+    return made, total
+
+
+def undone_by(found: Batch, viewer: Actor) -> str:
+    """The code of the batch that took this one back, or nothing."""
+    return (
+        Batch.objects.filter(
+            resource=found.resource, mode=rules.UNDO, source_ref=f"undo:{found.code}"
+        )
+        .exclude(state=Batch.FAILED)
+        .values_list("code", flat=True)
+        .first()
+        or ""
     )
+
+
+def may_undo(found: Batch, viewer: Actor) -> bool:
+    """Whether this viewer may take the batch back now."""
+    return (
+        found.state == Batch.SUCCEEDED
+        and found.mode != rules.UNDO
+        and viewer.may("collection.run", found.resource.owner)
+        and not undone_by(found, viewer)
+    )
+
+
+def undo_plan(found: Batch, viewer: Actor) -> history.Undone:
+    """What taking the batch back would do; raises Denied, and UserError where it cannot be."""
+    viewer.require("collection.run", found.resource.owner)
+    if found.state != Batch.SUCCEEDED:
+        raise UserError("只有已完成的批次才能撤回")
+    try:
+        return history.preview_undo(adapters.lake(), found.resource.name, found.code)
+    except LakeError as error:
+        raise UserError(str(error)) from error
+
+
+def loads() -> Q:
+    """Batches that brought rows: the successful ones that are no taking back."""
+    return Q(state=Batch.SUCCEEDED) & ~Q(mode=rules.UNDO)
 
 
 def sources(viewer: Actor, resource: Resource | None = None) -> QuerySet[Source]:

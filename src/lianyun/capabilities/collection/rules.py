@@ -58,6 +58,10 @@ MODES: dict[str, str] = {
     "full": "全量",
     "incremental": "增量",
 }
+UNDO = "undo"
+"""The mode of a batch that takes another one back; nobody can ask a source for it."""
+MODE_TITLES = {**MODES, UNDO: "撤回"}
+OPERATIONS = {"insert": "新增", "update": "更新", "delete": "删除"}
 
 METADATA_HOSTS = frozenset({"metadata.google.internal", "metadata", "instance-data"})
 """Names under which machines of a cloud ask for their own secrets; never a department's source."""

@@ -1,6 +1,6 @@
 """Views: collection over HTTP: the board, datasets, batches, rejected rows, sources, uploads."""
 
-from .batches import batch, batches, correct, correct_file, progress, rejects_csv
+from .batches import batch, batches, changes, correct, correct_file, progress, rejects_csv, undo
 from .board import board, dataset
 from .sources import (
     edit_source,
@@ -18,6 +18,7 @@ __all__ = [
     "batch",
     "batches",
     "board",
+    "changes",
     "correct",
     "correct_file",
     "dataset",
@@ -32,5 +33,6 @@ __all__ = [
     "source",
     "sources",
     "test_source",
+    "undo",
     "upload",
 ]

@@ -16,7 +16,7 @@ from lianyun.ui.pages import ActorRequest, page
 from lianyun.ui.tables import Column, Empty, Filter, Table
 
 from .. import actions, adapters, queries, rules
-from .forms import CorrectionFile
+from .forms import CorrectionFile, UndoForm
 
 GRID = 50
 """Rows that are corrected at once in a page; more go through the file."""
@@ -43,7 +43,7 @@ def batch_columns(*, with_dataset: bool = True) -> list[Column]:
             link=lambda b: reverse("collection:batch", args=[b.code]),
         ),
         *(own if with_dataset else []),
-        Column("mode", "方式", cell=lambda b: rules.MODES.get(b.mode, b.mode), phone=False),
+        Column("mode", "方式", cell=lambda b: rules.MODE_TITLES.get(b.mode, b.mode), phone=False),
         Column("state", "状态", kind="state"),
         Column("landed", "落地", kind="number"),
         Column("accepted", "通过", kind="number"),
@@ -134,13 +134,17 @@ def batch(request: ActorRequest, code: str) -> HttpResponse:
             "checks": checks,
             "source": queries.source_title(found, request.actor),
             "started_by": queries.started_by(found, request.actor),
-            "mode": rules.MODES.get(found.mode, found.mode),
+            "mode": rules.MODE_TITLES.get(found.mode, found.mode),
             "counts": [
                 ("新增", outcome.get("inserted")),
                 ("更新", outcome.get("updated")),
                 ("未变", outcome.get("unchanged")),
                 ("删除", outcome.get("deleted")),
+                *([("后来又变、保持不动", outcome["kept"])] if outcome.get("kept") else []),
             ],
+            "undoes": outcome.get("undoes", ""),
+            "undone_by": queries.undone_by(found, request.actor),
+            "may_undo": queries.may_undo(found, request.actor),
             "added": outcome.get("columns_added") or [],
             "ignored": outcome.get("columns_ignored") or [],
             "missing": outcome.get("columns_missing") or [],
@@ -163,6 +167,67 @@ def progress(request: ActorRequest, code: str) -> HttpResponse:
     if found.state != "running":
         answer["HX-Refresh"] = "true"
     return answer
+
+
+@page(permission="collection.read")
+def changes(request: ActorRequest, code: str) -> HttpResponse:
+    """What a batch changed, row by row, masked: the values before and after."""
+    found = queries.batch(code, request.actor)
+    rows, total = queries.changed(found, request.actor)
+    table = Table(
+        request,
+        rows,
+        columns=[
+            Column("op", "变化", cell=lambda r: rules.OPERATIONS[r.op], kind="badge"),
+            Column("key", "主键", primary=True),
+            Column("words", "内容"),
+        ],
+        filters=[
+            Filter(
+                "op",
+                "变化",
+                "select",
+                choices=list(rules.OPERATIONS.items()),
+                apply=lambda rs, v: [r for r in rs if r.op == v],
+            )
+        ],
+        caption="变化的行",
+        empty=Empty("没有变化", "这一批的每一行都与库中已有的相同。", icon="check"),
+    )
+    return table.respond(
+        request,
+        "collection/changes.html",
+        {
+            "batch": found,
+            "resource": found.resource,
+            "total": total,
+            "shown": len(rows),
+        },
+    )
+
+
+@page(permission="collection.run")
+def undo(request: ActorRequest, code: str) -> HttpResponse:
+    """Take a batch back: what that would do, why, and then the deed."""
+    found = queries.batch(code, request.actor)
+    form = UndoForm(request.POST or None)
+    if request.method == "POST" and form.is_valid() and once(request):
+        made = actions.take_back(found, form.cleaned_data["reason"], by=request.actor)
+        if made.state == "failed":
+            messages.error(request, f"没有撤回：{made.message}")
+        else:
+            messages.success(request, "已撤回。这次撤回本身也是一个批次，记录在案。")
+        return redirect("collection:batch", code=made.code)
+    return render(
+        request,
+        "collection/undo.html",
+        {
+            "batch": found,
+            "resource": found.resource,
+            "plan": queries.undo_plan(found, request.actor),
+            "undo_form": form,
+        },
+    )
 
 
 @page(permission="collection.run")

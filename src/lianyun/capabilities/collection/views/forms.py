@@ -214,3 +214,14 @@ def proposed_items(data: Any, count: int) -> tuple[list[dict[str, Any]], list[st
         if data.get(f"key-{at}"):
             key.append(name)
     return items, key
+
+
+class UndoForm(Styled):
+    """Why a batch is taken back."""
+
+    reason = forms.CharField(
+        label="撤回原因",
+        max_length=300,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text="例如：源系统导出错了月份。原因写入事件，长期保存",
+    )
