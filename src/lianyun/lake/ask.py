@@ -243,7 +243,9 @@ class Cost:
         wide = (
             f"，中间结果约 {_many(self.widest)} 行" if self.widest > max(self.rows, 1) * 2 else ""
         )
-        return f"预计读取 {_many(self.rows)} 行、{self.bytes / (1 << 20):,.1f} MB{wide}"
+        size = self.bytes / (1 << 20)
+        read = f"{size:,.1f} MB" if size >= 0.1 else f"{self.bytes / 1024:,.0f} KB"
+        return f"预计读取 {_many(self.rows)} 行、{read}{wide}"
 
 
 def _many(number: float) -> str:
@@ -340,7 +342,7 @@ def _vetted(sql: str, tables: Sequence[str], guarded: Sequence[str], group: int)
     return tree.sql(dialect="duckdb")
 
 
-def _harmless(node: exp.Expression, names: set[str]) -> None:
+def _harmless(node: exp.Expr, names: set[str]) -> None:
     """Raises Refused where a node of the parse tree does anything but read."""
     if isinstance(node, _STATEMENTS):
         raise Refused("只能执行 SELECT 查询")
@@ -383,20 +385,21 @@ class _Guard:
         self.tables, self.group = tables, group
         self.seen: set[int] = set()
 
-    def apply(self, tree: exp.Expression) -> None:
+    def apply(self, tree: exp.Expr) -> None:
         """Guard the whole question in place; raises Refused where a part cannot be guarded."""
         self.visit(tree, {}, False)
         if any(id(node) not in self.seen for node in tree.find_all(exp.Select)):
             raise Refused("含个人信息的数据不支持这种写法，请改用子查询或 WITH")
 
-    def visit(self, node: exp.Expression, known: Mapping[str, bool], wanted: bool) -> bool:
+    def visit(self, node: exp.Expr, known: Mapping[str, bool], wanted: bool) -> bool:
         """Guard a query; True where its rows carry the person column (only if `wanted`)."""
         ctes = dict(known)
         with_ = node.args.get("with_")
+        plain = bool(with_) and not with_.args.get("recursive")
         for cte in with_.expressions if with_ else ():
             ctes[cte.alias.lower()] = False  # a recursive one may name itself
             ctes[cte.alias.lower()] = self.visit(
-                cte.this, ctes, not with_.recursive and not cte.args["alias"].columns
+                cte.this, ctes, plain and not cte.args["alias"].columns
             )
         if isinstance(node, exp.Subquery):
             return self.visit(node.this, ctes, wanted)
@@ -458,7 +461,7 @@ class _Guard:
                     carriers.append(source.alias)
         return carriers, visited
 
-    def others(self, node: exp.Expression, ctes: Mapping[str, bool], done: set[int]) -> None:
+    def others(self, node: exp.Expr, ctes: Mapping[str, bool], done: set[int]) -> None:
         """Guard queries inside expressions (EXISTS, IN, scalar ones)."""
         for inner in list(node.find_all(exp.Select, exp.SetOperation)):
             if id(inner) in done or inner is node or id(inner) in self.seen:
@@ -590,9 +593,8 @@ def _relation(files: _Files) -> str:
     return " UNION ALL ".join(parts)
 
 
-def _view(name: str, allowed: Allowed, files: _Files, salt: str) -> str:
-    """The statement that makes a visible name: chosen columns, masked, filtered, with its links."""
-    have = files.columns
+def _visible(name: str, allowed: Allowed, have: Sequence[str], relation: str, salt: str) -> str:
+    """What a visible name shows as SQL: chosen columns, masked, filtered, with its links."""
     chosen = [c for c in (allowed.columns or have) if c in have and not c.startswith("_")]
     if not chosen:
         raise Refused(f"数据集“{name}”没有可查询的列")
@@ -609,9 +611,7 @@ def _view(name: str, allowed: Allowed, files: _Files, salt: str) -> str:
             anyone = f"coalesce({whose}, {anyone})"
         listed.append(f"{anyone} AS {quote(PERSON)}")
     where = f" WHERE {allowed.row_filter}" if allowed.row_filter else ""
-    return (
-        f"CREATE VIEW {quote(name)} AS SELECT {', '.join(listed)} FROM ({_relation(files)}){where}"
-    )
+    return f"SELECT {', '.join(listed)} FROM ({relation}){where}"
 
 
 @dataclass
@@ -621,6 +621,8 @@ class Question:
     plan: dict[str, Any]
     used: list[str]
     cost: Cost
+    lake: Lake
+    copies: dict[str, str] = field(default_factory=dict)
 
 
 def named(sql: str, tables: Sequence[str]) -> list[str]:
@@ -649,7 +651,9 @@ def prepare(
     guarded = [name for name in used if tables[name].guarded]
     query = vet(sql, used, guarded, limits.group)
     salt = secrets.token_hex(16)
-    views, paths, rows, size = [], [], 0, 0
+    # Files behind a credential are not opened by the process that answers: it gets masked copies.
+    away = "://" in lake.folder
+    views, copies, paths, rows, size = [], {}, [], 0, 0
     if used:
         with lake.connect(read_only=True) as con, lake.postgres() as pg:
             for name in used:
@@ -660,8 +664,17 @@ def prepare(
                 files = _files(lake, con, pg, schema, valid_name(table))
                 if files is None:
                     raise Refused(f"数据集“{name}”还没有数据")
-                views.append(_view(valid_name(name), tables[name], files, salt))
-                paths += files.paths
+                relation = (
+                    f"SELECT * FROM lake.{quote(schema)}.{quote(table)}"
+                    if away
+                    else _relation(files)
+                )
+                seen = _visible(name, tables[name], list(files.columns), relation, salt)
+                if away:
+                    copies[valid_name(name)] = seen
+                else:
+                    views.append(f"CREATE VIEW {quote(valid_name(name))} AS {seen}")
+                    paths += files.paths
                 rows, size = rows + files.rows, size + files.bytes
     before = ["SET TimeZone='Asia/Shanghai'"]
     for extension in ("icu", "json"):
@@ -683,7 +696,7 @@ def prepare(
         "confirm_above": limits.confirm_widest,
         "refuse_above": min(limits.refuse_widest, 1e300),
     }
-    return Question(plan, used, Cost(rows, size))
+    return Question(plan, used, Cost(rows, size), lake, copies)
 
 
 @dataclass
@@ -724,6 +737,8 @@ def run(
         plan = {**question.plan, "out": str(out), "scratch": scratch}
         if confirmed:
             plan["confirm_above"] = plan["refuse_above"]
+        if question.copies:
+            _copy(question, plan, Path(scratch))
         spec = importlib.util.find_spec("lianyun")
         root = str(Path(str(spec.origin)).parent.parent) if spec and spec.origin else ""
         process = subprocess.Popen(
@@ -742,6 +757,17 @@ def run(
             process.wait()
             if process.stdout is not None:
                 process.stdout.close()
+
+
+def _copy(question: Question, plan: dict[str, Any], folder: Path) -> None:
+    """Writes what each name shows to a file of its own and has the plan read that."""
+    plan["views"], plan["files"] = list(plan["views"]), list(plan["files"])
+    with question.lake.connect(read_only=True) as con:
+        for name, seen in question.copies.items():
+            file = literal(str(folder / f"{name}.copy.parquet"))
+            con.execute(f"COPY ({seen}) TO {file} (FORMAT parquet)")
+            plan["views"].append(f"CREATE VIEW {quote(name)} AS SELECT * FROM read_parquet({file})")
+            plan["files"].append(str(folder / f"{name}.copy.parquet"))
 
 
 def _followed(

@@ -68,7 +68,7 @@ def checked(con: duckdb.DuckDBPyConnection, sql: str, plan: dict[str, Any]) -> N
     The second reading of two: whatever one parser may misunderstand, the engine itself sees.
     """
     row = con.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchone()
-    tree = json.loads(row[0]) if row else {"error": True}
+    tree: dict[str, Any] = json.loads(row[0]) if row else {"error": True}
     if tree.get("error"):
         raise Refusal(f"查询语句无法解析：{tree.get('error_message', '不是查询')}")
     if len(tree["statements"]) != 1:

@@ -481,6 +481,51 @@ def call_service(grant_code: str, home: Path) -> dict[str, Any]:
     return {"calls": len(answers)}
 
 
+# What the bureau keeps for everybody to ask again: title, purpose, SQL, and what its chart shows.
+QUESTIONS = (
+    (
+        "各县区户籍人口",
+        "人口分布",
+        """SELECT region_code AS "行政区划代码", count(*) AS "人数"
+FROM ga_residents
+GROUP BY 1
+ORDER BY 2 DESC""",
+        {"kind": "bar", "label": "行政区划代码", "values": ["人数"]},
+    ),
+    (
+        "各县区户籍人口与参保人数",
+        "社会救助与就业分析",
+        """SELECT r.region_code AS "行政区划代码",
+       count(DISTINCT i.citizen_number_link) AS "参保人数",
+       count(DISTINCT r.citizen_number_link) AS "户籍人口"
+FROM ga_residents AS r
+LEFT JOIN rs_insured AS i ON i.citizen_number_link = r.citizen_number_link
+GROUP BY 1
+ORDER BY 3 DESC""",
+        {"kind": "bar", "label": "行政区划代码", "values": ["户籍人口", "参保人数"]},
+    ),
+)
+
+
+def ask_questions(tell: Tell) -> dict[str, int]:
+    """The bureau asks the data of several departments and keeps its questions for all to use."""
+    from lianyun.capabilities.analysis import api as analysis
+
+    out = {"questions": 0, "rows": 0}
+    for number, (title, purpose, sql, chart) in enumerate(QUESTIONS):
+        tell(number / len(QUESTIONS), title)
+        out["rows"] += analysis.keep(
+            sql=sql,
+            title=title,
+            purpose=purpose,
+            sharing="city",
+            chart=chart,
+            by=officer("yunying"),
+        )
+        out["questions"] += 1
+    return out
+
+
 # ---- all of it -----------------------------------------------------------------------------
 
 
@@ -531,6 +576,8 @@ def build(people: int, seed: int, quiet: bool) -> Outcome:
         with stage.step("service", "数据服务"):
             called = call_service(outcome.steps["sharing"]["grant"], home)
             outcome.steps["service"] = called
+        with stage.step("analysis", "自助分析") as tell:
+            outcome.steps["analysis"] = ask_questions(tell)
         with stage.step("audit", "台账校验"):
             proof = audit.verify()
             outcome.steps["audit"] = {"ok": proof.ok}
@@ -588,6 +635,8 @@ def summary(outcome: Outcome) -> Table:
         "共享申请", f"{steps['sharing']['requests']} 件，授权 {steps['sharing']['grant']}"
     )
     table.add_row("数据服务", f"{steps['service']['calls']} 次调用，均有记录")
+    if "analysis" in steps:  # a city built before there was any
+        table.add_row("自助分析", f"{steps['analysis']['questions']} 个共享的查询")
     table.add_row("台账校验", "完整" if steps["audit"]["ok"] else "[red]不完整")
     table.add_row("用时", f"{sum(outcome.seconds.values()):.0f} 秒")
     for account, title in outcome.accounts.items():

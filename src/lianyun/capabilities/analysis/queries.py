@@ -194,7 +194,14 @@ def shown(found: Run, viewer: Actor) -> dict[str, Any] | None:
         return None
     kinds = {f.name: _kind(f.type) for f in table.schema}
     rows = [[plain(v) for v in row.values()] for row in table.to_pylist()]
-    return {"names": table.column_names, "rows": rows, "kinds": kinds}
+    css = ["num" if kinds[name] == "number" else "" for name in table.column_names]
+    return {
+        "names": table.column_names,
+        "rows": rows,
+        "kinds": kinds,
+        "heads": list(zip(table.column_names, css, strict=True)),
+        "lines": [list(zip(row, css, strict=True)) for row in rows],
+    }
 
 
 def _kind(kind: pa.DataType) -> str:

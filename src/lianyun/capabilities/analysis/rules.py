@@ -410,7 +410,7 @@ def pruned(spec: Mapping[str, Any], tables: Mapping[str, TableInfo]) -> dict[str
             "columns": [],
         }
     aliases = {"a": tables[base]}
-    joins = []
+    joins: list[dict[str, Any]] = []
     for join in spec.get("joins") or ():
         if join["table"] in tables and len(joins) < MOST_JOINS and join["left"][:1] in aliases:
             aliases["bcd"[len(joins)]] = tables[join["table"]]

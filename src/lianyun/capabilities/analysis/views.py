@@ -117,7 +117,7 @@ def builder(request: ActorRequest) -> HttpResponse:
                     request,
                     sql=built.sql,
                     purpose=purpose,
-                    title=_title(tables, spec),
+                    title=_title(tables, spec, built),
                     spec=spec,
                     chart={"label": built.labels[0], "values": built.values}
                     if built.labels
@@ -138,9 +138,10 @@ def builder(request: ActorRequest) -> HttpResponse:
     )
 
 
-def _title(tables: dict[str, rules.TableInfo], spec: dict[str, Any]) -> str:
+def _title(tables: dict[str, rules.TableInfo], spec: dict[str, Any], built: rules.Built) -> str:
     names = [tables[spec["base"]].title, *(tables[j["table"]].title for j in spec["joins"])]
-    return "、".join(names)
+    by = f"：按{'、'.join(built.labels)}的{'、'.join(built.values)}" if built.labels else ""
+    return f"{'、'.join(names)}{by}"
 
 
 def _choices(

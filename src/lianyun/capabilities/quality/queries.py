@@ -480,17 +480,13 @@ def touched(case: Case, keys: Sequence[tuple[str, ...]], limit: int) -> list[str
     with collection.lake().connect(read_only=True) as con:
         if not set(names) | set(own) <= set(table_columns(con, "trusted", resource.name)):
             return list(out)
-        con.execute(
-            f"CREATE TEMP TABLE wanted ({', '.join(f'k{i} VARCHAR' for i in range(len(names)))})"
-        )
-        con.executemany(
-            f"INSERT INTO wanted VALUES ({', '.join('?' * len(names))})",
-            [list(k) for k in keys[:limit]],
-        )
+        columns = ", ".join(f"unnest(?::VARCHAR[]) AS k{i}" for i in range(len(names)))
+        keys_by_item = [list(column) for column in zip(*keys[:limit], strict=True)]
         rows = con.execute(
-            f"WITH kept AS (SELECT t.* FROM lake.trusted.{quote(resource.name)} t "
-            f"JOIN wanted w ON {same}) SELECT number FROM ({wanted}) WHERE number IS NOT NULL "
-            f"LIMIT {int(limit)}"
+            f"WITH wanted AS (SELECT {columns}), kept AS (SELECT t.* FROM "
+            f"lake.trusted.{quote(resource.name)} t JOIN wanted w ON {same}) "
+            f"SELECT number FROM ({wanted}) WHERE number IS NOT NULL LIMIT {int(limit)}",
+            keys_by_item,
         ).fetchall()
     out.update(dict.fromkeys(str(r[0]) for r in rows))
     return list(out)
