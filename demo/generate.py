@@ -254,7 +254,9 @@ def generate(
     truth["rows"] = sum(d["rows"] for d in truth["datasets"].values())
     (out / "sources.json").write_text(json.dumps(listing, ensure_ascii=False, indent=1), "utf-8")
     name = "truth.json" if day == 1 else f"truth-day{day}.json"
-    (out / name).write_text(json.dumps(truth, ensure_ascii=False, indent=1), "utf-8")
+    (out / name).write_text(
+        json.dumps(truth, ensure_ascii=False, indent=1, sort_keys=True), "utf-8"
+    )
     if day == 1:
         progress(0.92, "编写政务数据目录")
         truth["catalogue"] = write_catalogue(out / "catalogue.xlsx", as_of)

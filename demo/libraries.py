@@ -134,7 +134,7 @@ def queries() -> dict[str, str]:
     return {
         "mz_divisions": f"""SELECT k AS _k, division_code, division_name, division_level, parent_code, region_code, lon::DECIMAL(10,6) AS longitude, lat::DECIMAL(10,6) AS latitude, ago(n(k,'dvd',100,400))::TIMESTAMP + to_seconds(36000) AS update_time FROM (
       SELECT v AS k, code AS division_code, name AS division_name, '村居' AS division_level, town AS parent_code, county AS region_code, lon, lat FROM village
-      UNION ALL SELECT 100000 + min(v), town, any_value(town_name), '乡镇街道', min(county), min(county), avg(lon), avg(lat) FROM village GROUP BY town
+      UNION ALL SELECT 100000 + min(v), town, any_value(town_name), '乡镇街道', min(county), min(county), round(avg(lon), 4), round(avg(lat), 4) FROM village GROUP BY town
       UNION ALL SELECT 200000 + code::BIGINT % 1000, code, name, '县区', '320700', code, lon, lat FROM (VALUES {counties}) c(code, name, lon, lat))""",
         "zr_addresses": """SELECT h AS _k, '3207' || lpad(h::VARCHAR, 10, '0') AS address_code, hh.address, CASE WHEN v.urban THEN '小区楼栋' ELSE '农村门牌' END AS address_type, CASE WHEN v.urban THEN road(h, 'roada') END AS road,
       n(h, 'noa', 1, 288)::VARCHAR || '号' AS house_number, v.county AS region_code, v.town AS town_code, v.code AS village_code, (v.lon + (u(h,'jx') - .5) * .006)::DECIMAL(10,6) AS longitude, (v.lat + (u(h,'jy') - .5) * .005)::DECIMAL(10,6) AS latitude,
