@@ -15,7 +15,7 @@ WORKERS ?= 2
 TESTS ?=
 ONLY ?=
 
-.PHONY: help setup setup-dev demo up test check format bench new baseline locks
+.PHONY: help setup setup-dev setup-spark demo up test check format bench new baseline locks
 
 help: ## 列出各项命令
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -26,6 +26,9 @@ setup: ## 准备运行环境(.venv、前端库)
 setup-dev:
 	@$(BOOTSTRAP) --dev
 
+setup-spark: ## 准备 Spark 驱动与 Sail(LIANYUN_ENGINE=spark://… 需要)
+	@$(BOOTSTRAP) --spark
+
 demo: setup ## 建立样例城市并运行主流程(SERVE=0 不启动服务;PEOPLE=人数;SEED=种子)
 	@$(BIN)/lianyun demo --people $(PEOPLE) --seed $(SEED) $(if $(filter 0,$(SERVE)),--no-serve)
 
@@ -33,7 +36,7 @@ up: setup ## 启动联云(数据库、网站、后台任务)
 	@$(BIN)/lianyun up
 
 test: ## 运行全部测试(TESTS=路径 只运行一部分)
-	@$(BOOTSTRAP) --dev --system
+	@$(BOOTSTRAP) --dev --spark --system
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
 
 check: setup-dev ## 格式、静态检查、类型、导入契约、架构测试、行业包、迁移
@@ -52,6 +55,6 @@ baseline: setup-dev ## 重新生成数据库基线 baseline.sql
 	@$(BIN)/python -m lianyun.project.baseline --write
 
 locks: setup-dev ## 由 requirements*.in 重新生成带哈希的锁文件
-	@for f in requirements-bootstrap requirements requirements-dev; do \
+	@for f in requirements-bootstrap requirements requirements-dev requirements-spark; do \
 	  $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
 	    --no-emit-index-url --no-header -o $$f.lock $$f.in || exit 1; done

@@ -25,6 +25,7 @@ SYSTEM = {
     # what the browser and database tests need: program → Debian package
     "chromium": "chromium",
     "mariadbd": "mariadb-server",
+    "java": "openjdk-17-jre-headless",
 }
 FONT = ("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc", "fonts-noto-cjk")
 
@@ -146,6 +147,32 @@ def install_requirements(dev: bool) -> None:
     stamp.write_text(wanted)
 
 
+def install_spark(needed: bool) -> None:
+    """Install the driver of a Spark cluster and Sail (600 MB) unless they stand there.
+
+    Where they are only wanted for tests (not `needed`), a failure is said loudly and no more.
+    """
+    lock, stamp = ROOT / "requirements-spark.lock", VENV / "stamp-spark"
+    wanted = _digest(lock)
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    say(f"· 安装 Spark 驱动与 Sail（{lock.name}，校验哈希）……")
+    locked = ["install", "-q", "--require-hashes", "-r", str(lock)]
+    uv, pip = [str(VENV / "bin" / "uv"), "pip"], [str(python()), "-m", "pip"]
+    if (
+        subprocess.run([*uv, *locked], env=_uv_environment()).returncode == 0
+        or subprocess.run([*pip, *locked]).returncode == 0
+    ):
+        stamp.write_text(wanted)
+        return
+    if needed:
+        raise SystemExit("Spark 驱动没有安装成功。")
+    say("!" * 78)
+    say("! Spark 驱动（pyspark）与 Sail 没有安装成功：集群上的检查、基础库、关联与比对没有测试。")
+    say("! 安装后再运行：make setup-spark")
+    say("!" * 78)
+
+
 def link_product() -> None:
     """Make `lianyun` importable and callable from this checkout (no build, no download)."""
     done = subprocess.run(
@@ -208,8 +235,11 @@ def install_system_packages() -> None:
         missing = _missing_system_packages()
     if missing:
         say("!" * 78)
-        say(f"! 缺少系统软件 {'、'.join(missing)}：浏览器测试（chromium、字体）与")
-        say("! MariaDB 来源测试将被跳过。安装后再运行：apt-get install " + " ".join(missing))
+        say(f"! 缺少系统软件 {'、'.join(missing)}：浏览器测试（chromium、字体）、")
+        say(
+            "! MariaDB 来源测试、Spark 集群测试（java）中用到它们的将被跳过。安装后再运行：apt-get install "
+            + " ".join(missing)
+        )
         say("!" * 78)
 
 
@@ -217,6 +247,7 @@ def main() -> None:
     """Do what is missing."""
     parser = argparse.ArgumentParser(description="准备运行环境")
     parser.add_argument("--dev", action="store_true", help="连同开发与测试依赖")
+    parser.add_argument("--spark", action="store_true", help="连同 Spark 驱动与 Sail")
     parser.add_argument("--system", action="store_true", help="连同测试所需系统软件")
     arguments = parser.parse_args()
     if sys.version_info < (3, 11):  # noqa: UP036 - any Python may be asked to run this file
@@ -224,6 +255,8 @@ def main() -> None:
     try:
         make_environment()
         install_requirements(arguments.dev)
+        if arguments.spark:
+            install_spark(needed=not arguments.system)
         link_product()
         install_frontend()
         if arguments.system:

@@ -92,8 +92,14 @@ def caller(arguments: argparse.Namespace) -> Actor:
 
 
 def _up(arguments: argparse.Namespace) -> int:
-    from lianyun.project.supervisor import Supervisor
+    from lianyun.lake import engines
+    from lianyun.lake.shelves import LakeError
+    from lianyun.project.supervisor import Supervisor, UpError
 
+    try:
+        engines.check(engines.chosen())
+    except LakeError as error:
+        raise UpError(str(error)) from error
     if arguments.port:
         os.environ["LIANYUN_PORT"] = str(arguments.port)
     return Supervisor().run()

@@ -11,9 +11,12 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 
+from lianyun.lake import engines, objects
+from lianyun.lake.shelves import LakeError
 from lianyun.project import frontend, postgres, schema, supervisor
 
 _EXTENSIONS = (
@@ -25,6 +28,7 @@ _EXTENSIONS = (
     "icu",
     "json",
     "excel",
+    "httpfs",
 )
 _LEAST_GIGABYTES = 2
 
@@ -69,7 +73,10 @@ def _home() -> Iterator[Finding]:
 def _lake() -> Iterator[Finding]:
     place = os.environ.get("LIANYUN_LAKE") or str(postgres.home() / "lake")
     if "://" in place:
-        yield Finding("数据湖", True, place)
+        try:
+            yield Finding("数据湖", True, f"{place}（{objects.store().url or 'Amazon S3'}）")
+        except objects.StoreError as error:
+            yield Finding("数据湖", False, place, str(error))
         return
     try:
         Path(place).mkdir(parents=True, exist_ok=True)
@@ -78,6 +85,26 @@ def _lake() -> Iterator[Finding]:
         writable = False
     advice = "" if writable else "请改正目录权限或设置 LIANYUN_LAKE"
     yield Finding("数据湖", writable, place, advice)
+
+
+def _engine() -> Iterator[Finding]:
+    url = engines.chosen()
+    try:
+        engines.check(url)
+    except LakeError as error:
+        yield Finding("计算引擎", False, url, str(error))
+        return
+    if not url:
+        yield Finding("计算引擎", True, "DuckDB（本机）")
+        return
+    parts = urlsplit(url)
+    with socket.socket() as trial:
+        trial.settimeout(3)
+        try:
+            trial.connect((parts.hostname or "", parts.port or 7077))
+            yield Finding("计算引擎", True, url)
+        except (OSError, ValueError) as error:
+            yield Finding("计算引擎", False, f"{url}：{error}", "请检查集群是否启动、网络是否相通")
 
 
 def _database() -> Iterator[Finding]:
@@ -138,6 +165,7 @@ def _for_tests() -> Iterator[Finding]:
     for program, package, what in (
         ("chromium", "chromium", "浏览器测试"),
         ("mariadbd", "mariadb-server", "MariaDB 来源测试"),
+        ("java", "openjdk-17-jre-headless", "Spark 集群测试"),
     ):
         where = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
         yield Finding(
@@ -151,5 +179,5 @@ def _for_tests() -> Iterator[Finding]:
 
 def examine() -> list[Finding]:
     """Look at everything; the database is started if it is the embedded one and not running."""
-    looks = (_python, _home, _database, _lake, _libraries, _port, _for_tests)
+    looks = (_python, _home, _database, _lake, _engine, _libraries, _port, _for_tests)
     return [finding for look in looks for finding in look()]

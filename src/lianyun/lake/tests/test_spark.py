@@ -581,7 +581,7 @@ def test_linkage_gives_the_same_pairs(
             f"{dice.randint(1940, 2005)}{dice.randint(1, 12):02}{dice.randint(1, 28):02}",
             f"1{dice.randint(3000000000, 9999999999)}",
         )
-        for _ in range(400)
+        for _ in range(200)
     ]
 
     def wrong(person: tuple[str, str, str]) -> tuple[str, str, str]:
@@ -596,7 +596,7 @@ def test_linkage_gives_the_same_pairs(
         return name, born, phone
 
     left = [(f"L{n}", *person) for n, person in enumerate(people)]
-    right = [(f"R{n}", *wrong(person)) for n, person in enumerate(people[:300])]
+    right = [(f"R{n}", *wrong(person)) for n, person in enumerate(people[:150])]
     items = (
         ItemCheck("id", "编号", required=True),
         ItemCheck("name", "姓名"),
@@ -615,7 +615,7 @@ def test_linkage_gives_the_same_pairs(
         ),
         blocks=(("name",), ("born",), ("phone",)),
         certain=(("name", "born"), ("born", "phone")),
-        train=(("name",), ("born",)),
+        train=(("born",),),
     )
     answers = []
     for lake, engine in zip(lake_pair, ("", standalone), strict=True):
@@ -635,7 +635,7 @@ def test_linkage_gives_the_same_pairs(
     assert [row[:4] for row in answers[0]] == [row[:4] for row in answers[1]]
     for here, there in zip(*answers, strict=True):  # two trainings, in another order of additions
         assert here[4] == pytest.approx(there[4], abs=0.05)
-    assert made.merged > 250
+    assert made.merged > 120
 
 
 @pytest.mark.parametrize("mode", ["full", "append"])
