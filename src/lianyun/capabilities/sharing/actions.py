@@ -323,5 +323,10 @@ def tell_receivers(*, told: Mapping[str, Any], by: Actor) -> int:
     return count
 
 
-def _draws(library: Mapping[str, Any], dataset: str) -> bool:
-    return any(s["dataset"] == dataset for f in library["fields"] for s in f["sources"])
+def _draws(library: Any, dataset: str) -> bool:
+    """Whether a library's declaration names this dataset as a source, wherever in it."""
+    if isinstance(library, Mapping):
+        return library.get("dataset") == dataset or any(
+            _draws(value, dataset) for value in library.values()
+        )
+    return isinstance(library, list) and any(_draws(value, dataset) for value in library)
