@@ -185,7 +185,8 @@ def _take(rule: str, rows: list[dict[str, Any]], desk: Party, hide: str, by: Act
         f.code: f
         for f in Finding.objects.select_for_update().filter(code__in=[r["id"] for r in rows])
     }
-    fresh, changed = [], []
+    fresh: list[Finding] = []
+    changed: list[Finding] = []
     now = timezone.now()
     for row in rows:
         found = known.get(row["id"])

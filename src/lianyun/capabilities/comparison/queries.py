@@ -258,7 +258,10 @@ def rule_view(viewer: Actor, name: str) -> RuleView:
     viewer.require("comparison.read")
     told = declared(name)
     state = data_state([told["left"]["dataset"], told["right"]["dataset"]])
-    names = Resource.objects.select_related("owner").in_bulk(list(state), field_name="name")
+    found_resources = Resource.objects.select_related("owner").filter(
+        name__in=[told["left"]["dataset"], told["right"]["dataset"]]
+    )
+    names = {r.name: r for r in found_resources}
     sides = []
     for which in ("left", "right"):
         dataset = told[which]["dataset"]

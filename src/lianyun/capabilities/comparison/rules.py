@@ -157,8 +157,8 @@ def plain(declared: Mapping[str, Any]) -> list[str]:
         case "after":
             which = "最早" if (declared.get("event") or "first") == "first" else "最晚"
             grace = int(declared.get("grace") or 0)
-            later = f"{grace} 天之后" if grace else "之后"
-            out.append(f"{b}中{which}的日期{later}，{a}中仍有记录的，列为发现；按{keys}对应。")
+            since = f"自{b}中{which}的日期起 {grace} 天以后" if grace else f"晚于{b}中{which}的日期"
+            out.append(f"{since}，{a}中仍有记录的，列为发现；按{keys}对应。")
     if left.get("where"):
         out.append(f"{a}只看满足规则条件的记录。")
     if left.get("period") and right.get("period"):

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from lianyun.capabilities.collection import api as collection
 from lianyun.kernel.case import Case, WorkItem, overdue_items, work_items
-from lianyun.kernel.models import Batch, Event, Grant, Resource
+from lianyun.kernel.models import Batch, Event, Grant, Measurement, Resource
 from lianyun.ui.charts import Chart, Series, one
 from lianyun.ui.context import address_of
 from lianyun.ui.templatetags.ui import event_title
@@ -103,6 +103,36 @@ def figures(viewer: Actor, board: list[collection.Row]) -> Figures:
         score=sum(scores) / len(scores) if scores else None,
         dead=[r for r in board if r.names_red][:SHOWN] if viewer.may("collection.read") else [],
     )
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One indicator's newest value for the whole city."""
+
+    title: str
+    value: float
+    unit: str
+    url: str
+
+
+def tiles(viewer: Actor) -> list[Tile]:
+    """What departments' data said about each other, by the newest measurements; empty before any."""
+    viewer.require("dashboard.read")
+    rows = Measurement.objects.filter(indicator__code__startswith="comparison.", dims="")
+    newest: dict[str, Measurement] = {}
+    for row in rows.select_related("indicator").order_by("day"):
+        newest[row.indicator.code] = row
+    url = address_of("comparison:home") if viewer.may("comparison.read") else ""
+    out = []
+    for code in ("found", "amount", "confirmed", "recovered"):
+        last = newest.get(f"comparison.{code}")
+        if last is not None:
+            money = last.indicator.unit == "元"
+            value = round(last.value / 10000, 2) if money else int(last.value)
+            out.append(
+                Tile(last.indicator.title, value, "万元" if money else last.indicator.unit, url)
+            )
+    return out
 
 
 def charts(viewer: Actor) -> dict[str, Chart]:

@@ -31,6 +31,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "datasets": queries.own_datasets(actor, board)[: queries.SHOWN],
         "figures": queries.figures(actor, board) if city else None,
         "charts": queries.charts(actor) if city else {},
+        "tiles": queries.tiles(actor) if city else [],
         "recent": queries.recent(actor),
         "beginning": queries.beginning(actor) if city else [],
     }
