@@ -168,12 +168,12 @@ class ListPlan:
             relation = f"({to_cgcs2000(relation, x, y, source.point.system)}) p"
         picked = []
         for one in self.spec.fields:
-            column = source.columns.get(one.name)
+            column = source.columns.get(one.name, "")
             if source.point and one.name in ("longitude", "latitude"):
                 value = "round(_lon, 7)" if one.name == "longitude" else "round(_lat, 7)"
             elif column in have:
-                value = quote(str(column))
-                if have[str(column)] == one.sql_type:
+                value = quote(column)
+                if have[column] == one.sql_type:
                     picked.append(f"{value} AS {quote(one.name)}")
                     continue
             elif one.name in source.values:

@@ -215,14 +215,15 @@ def last_building(con: duckdb.DuckDBPyConnection, name: str) -> Golden | None:
 
 
 class Shape(Protocol):
-    """What a building needs to know of a library, whatever its form.
+    """What a building needs to know of a library, whatever its form."""
 
-    `key` tells the library's rows apart; `scope` is the column to which touched entities are
-    matched (the key itself, or what several rows have in common).
-    """
+    @property
+    def key(self) -> str:
+        """The column that tells the library's rows apart."""
 
-    key: str
-    scope: str
+    @property
+    def scope(self) -> str:
+        """The column to which touched entities are matched: the key, or what rows have in common."""
 
     def layout(self) -> list[Column]:
         """The table's columns, ending with ``_batch`` and ``_updated_at``."""
