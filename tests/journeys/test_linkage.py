@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import random
+import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -42,16 +43,21 @@ def _rows() -> None:
                 "birth_date": born, "phone": phone, "registered_address": "江苏省连云港市" + door,
             }
         )  # fmt: skip
+        if i % 45 == 0:
+            # Registered twice: which of the two is it?
+            second = f"320703{born:%Y%m%d}{i:03d}"
+            residents.append(
+                {**residents[-1], "citizen_number": second + citizen_check_digit(second)}
+            )
         if i % 9 == 0:
-            other = i % 45 == 0
             visits.append(
                 {
                     "record_number": f"ZF{i:010d}",
                     "name": name.replace("伟", "玮").replace("静", "婧"),
                     "sex": sex,
-                    "birth_date": born + dt.timedelta(40) if other else born,
-                    "phone": None if other else phone,
-                    "residence_address": door.replace("幢", "号楼") if not other else door[:12],
+                    "birth_date": born,
+                    "phone": None if i % 4 == 0 else phone,
+                    "residence_address": door.replace("幢", "号楼"),
                 }
             )
     with adapters.lake().connect() as con:
@@ -64,13 +70,16 @@ def _rows() -> None:
 
 
 @pytest.fixture(scope="module")
-def linked(city_database: None) -> Iterator[None]:
-    """The linkage run once; an officer of the civil affairs bureau to look at it."""
+def linked(city_database: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The linkage run once in a lake of its own; officers to look at it."""
+    from django.test import override_settings
+
     from lianyun.capabilities.catalogue.api import sync_declared
     from lianyun.capabilities.identity.api import create_account
-    from lianyun.capabilities.linkage import adapters, api
+    from lianyun.capabilities.linkage import api
     from lianyun.kernel.access import SYSTEM
     from lianyun.kernel.party import department
+    from lianyun.project.testing import create_database, drop_database
 
     sync_declared(by=SYSTEM)
     for slug, name, username, role in (
@@ -86,12 +95,13 @@ def linked(city_database: None) -> Iterator[None]:
             must_change=False,
             by=SYSTEM,
         )
-    _rows()
-    api.run_linkage(name=NAME, by=SYSTEM)
-    yield
-    with adapters.lake().connect() as con:
-        for dataset in ("ga_residents", "mz_hardship_visits"):
-            con.execute(f"DROP TABLE lake.trusted.{dataset}")
+    database = f"lake_{secrets.token_hex(6)}"
+    folder = str(tmp_path_factory.mktemp("lake"))
+    with override_settings(LAKE_CATALOGUE_URL=create_database(database), LAKE=folder):
+        _rows()
+        api.run_linkage(name=NAME, by=SYSTEM)
+        yield
+    drop_database(database)
 
 
 def shot(tab: Any, name: str) -> None:

@@ -12,7 +12,7 @@ from lianyun.capabilities.audit import api as audit
 from lianyun.capabilities.catalogue import api as catalogue
 from lianyun.kernel import packs
 from lianyun.kernel.access import Actor, UserError
-from lianyun.kernel.element import mask_value
+from lianyun.kernel.element import domain_choices, mask_value
 from lianyun.kernel.models import Batch, Element, Party, Resource
 from lianyun.lake.match import Decision, Link, MatchSpec
 
@@ -220,8 +220,12 @@ def evidence(viewer: Actor, found: Pair, *, reveal: bool = False) -> Evidence:
     steps = rules.waterfall(model, levels, found.weight, titles) if levels else []
     by_title = {s.title: s for s in steps}
     lines = []
+    words = [_words(s.dataset) for s in (spec.left, spec.right or spec.left)]
     for f in spec.fields:
-        plain = [_told((left or {}).get(f.left)), _told((right or {}).get(f.right))]
+        plain = [
+            _told((row or {}).get(column), named.get(column))
+            for row, named, column in ((left, words[0], f.left), (right, words[1], f.right))
+        ]
         shown = [
             v if reveal else str(mask_value(m.get(c, "none"), v))
             for v, m, c in zip(plain, masks, (f.left, f.right), strict=True)
@@ -247,8 +251,9 @@ def people(viewer: Actor, found: Pair) -> list[str]:
     return audit.people_in([found.left_key, found.right_key])
 
 
-def _told(value: Any) -> str:
-    return "" if value is None else str(value)
+def _told(value: Any, names: Mapping[str, str] | None = None) -> str:
+    text = "" if value is None else str(value)
+    return (names or {}).get(text, text)
 
 
 def _title(spec: MatchSpec, index: int) -> str:
@@ -264,6 +269,24 @@ def _masks(dataset: str) -> Mapping[str, str]:
     items = {i.name: i.element for i in catalogue.items_of(resource)}
     known = dict(Element.objects.filter(code__in=items.values()).values_list("code", "mask"))
     return {name: known.get(element, "none") for name, element in items.items()}
+
+
+def _words(dataset: str) -> dict[str, dict[str, str]]:
+    """By coded item of a dataset: what its codes mean."""
+    resource = Resource.objects.filter(kind=Resource.DATASET, name=dataset).first()
+    if resource is None:
+        return {}
+    items = {i.name: i.element for i in catalogue.items_of(resource)}
+    domains = dict(
+        Element.objects.filter(code__in=items.values())
+        .exclude(domain="")
+        .values_list("code", "domain")
+    )
+    return {
+        name: dict(domain_choices(domains[element]))
+        for name, element in items.items()
+        if element in domains
+    }
 
 
 def shown_key(spec: MatchSpec, index: int, key: str) -> str:
@@ -365,14 +388,21 @@ def whole(viewer: Actor, name: str, asked: str) -> Whole:
     wanted = [(side_of[m.dataset], m.key) for m in links]
     rows = adapters.rows(name, wanted)
     members = []
+    masks_of = {s.dataset: _masks(s.dataset) for s in spec.sides}
+    words = {s.dataset: _words(s.dataset) for s in spec.sides}
     for m, (index, key) in zip(links, wanted, strict=True):
-        masks, row = _masks(m.dataset), rows.get((index, key), {})
+        masks, row = masks_of[m.dataset], rows.get((index, key), {})
         columns = [f.left if index == 0 else f.right for f in spec.fields]
         members.append(
             Member(
                 _title(spec, index),
                 shown_key(spec, index, key),
-                [str(mask_value(masks.get(c, "none"), _told(row.get(c)))) for c in columns],
+                [
+                    str(
+                        mask_value(masks.get(c, "none"), _told(row.get(c), words[m.dataset].get(c)))
+                    )
+                    for c in columns
+                ],
                 BASIS.get(m.basis, m.basis),
             )
         )

@@ -43,16 +43,18 @@ def waterfall(
 ) -> list[Step]:
     """The evidence of a pair: prior, each comparison, how common the value is, and the sum (bits).
 
+    `levels` stand in the order of `titles` (name → title): a model kept as jsonb has lost its order.
     Level -1 is an empty value, which says nothing. What the sum has beyond its parts is Splink's
     term-frequency adjustment: agreeing on a rare name says more than on a common one.
     """
     told: list[tuple[str, str, float]] = [
         (PRIOR, "任取两条记录恰为同一的可能", float(model.get("prior", 0.0)))
     ]
-    for (name, known), level in zip(model.get("fields", {}).items(), levels, strict=False):
+    for (name, title), level in zip(titles.items(), levels, strict=False):
+        known = model.get("fields", {}).get(name, ())
         found = next((k for k in known if k["level"] == level), None)
         label, bits = (found["label"], found["weight"]) if found else ("有一方为空", 0.0)
-        told.append((titles.get(name, name), label, float(bits)))
+        told.append((title, label, float(bits)))
     rest = weight - sum(bits for *_, bits in told)
     if abs(rest) >= 0.05:
         told.append((RARITY, "取值越少见，证据越强" if rest > 0 else "取值很常见，证据打折", rest))

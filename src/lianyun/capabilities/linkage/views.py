@@ -76,12 +76,11 @@ def home(request: ActorRequest, name: str) -> HttpResponse:
 
 def _weights(found: queries.Linkage) -> charts.Chart | None:
     """How much each level of each comparison says, in bits."""
-    model = found.outcome.get("model") or {}
-    titles = {f.name: f.title for f in found.spec.fields}
+    known = (found.outcome.get("model") or {}).get("fields") or {}
     rows = [
-        (f"{titles.get(name, name)}：{v['label']}", round(v["weight"], 1))
-        for name, levels in (model.get("fields") or {}).items()
-        for v in levels
+        (f"{f.title}：{v['label']}", round(v["weight"], 1))
+        for f in found.spec.fields
+        for v in known.get(f.name, ())
     ]
     if not rows:
         return None

@@ -122,6 +122,7 @@ def test_an_address_is_parsed_to_the_door(lake: Lake) -> None:
         "连云港市解放中路123号",
         "江苏省连云港市灌云县伊山镇川星村3组45号",
         "灌云县伊山镇川星村三组４５号",
+        "连云区墟沟街道海棠社区海棠北路18巷7号2幢1单元301",
     ]
     values = ", ".join(f"({n}, '{t}')" for n, t in enumerate(texts))
     fill(lake, "places", f"SELECT * FROM (VALUES {values}) v(id, address)")
@@ -143,6 +144,7 @@ def test_an_address_is_parsed_to_the_door(lake: Lake) -> None:
     assert rows[2][1] is None
     assert rows[3] == rows[4]
     assert rows[3] == ("川星村3-45", "川星村3-45", "伊山镇川星村", "灌云县伊山镇")
+    assert rows[5][:2] == ("海棠北路18巷7", "海棠北路18巷7/2/1/301")
     assert rows[0][2:] == ("新浦街道市化社区", "海州区新浦街道")
 
 
@@ -313,7 +315,7 @@ def test_a_block_of_65000_equal_keys_is_bounded(lake: Lake) -> None:
             "blocks": [["phone"], ["name"], ["born"]],
             "certain": [["born", "address.street"]],
             "train": [["born"]],
-            "window": 40,
+            "window": 50,
             "thresholds": {"merge": 0.999, "review": 0.99},
         }
     )  # fmt: skip

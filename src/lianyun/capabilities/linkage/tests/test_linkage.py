@@ -101,6 +101,10 @@ def test_evidence_adds_up_and_is_masked(sources: None, officer: Officer) -> None
     for pair in queries.pairs(mine, NAME)[:30]:
         found = queries.evidence(mine, pair)
         *parts, total = found.steps
+        by_title = {s.title: s for s in parts}
+        # How common a value is only weighs where names are the same.
+        assert (rules.RARITY in by_title) <= (by_title["姓名"].told == "姓名相同")
+        assert by_title["性别"].told in ("相同", "不同", "有一方为空")
         assert abs(sum(s.bits for s in parts) - total.bits) < 0.6
         assert abs(rules.chance(pair.weight) - pair.probability) < 1e-6
         assert all(0 <= s.left <= 100 and s.left + s.width <= 101 for s in found.steps)
