@@ -107,7 +107,7 @@ def test_from_a_guided_question_to_a_file(
         tab.click("button[value=run]")
     tab.wait_for_selector("[data-chart] svg, [data-chart] canvas")
     table = tab.locator("section:has(h2:text-is('结果')) table").inner_text()
-    assert "320703" in table
+    assert "连云区（320703）" in table
     assert "30" in table
     assert "320722" not in table, "two people are no statistics"
     look(tab, "answer", accessible)

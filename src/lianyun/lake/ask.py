@@ -395,7 +395,7 @@ class _Guard:
         """Guard a query; True where its rows carry the person column (only if `wanted`)."""
         ctes = dict(known)
         with_ = node.args.get("with_")
-        plain = bool(with_) and not with_.args.get("recursive")
+        plain = with_ is not None and not with_.args.get("recursive")
         for cte in with_.expressions if with_ else ():
             ctes[cte.alias.lower()] = False  # a recursive one may name itself
             ctes[cte.alias.lower()] = self.visit(

@@ -265,13 +265,14 @@ def _chart(
     def number(value: Any) -> float | None:
         return None if value is None else float(value)
 
+    def called(value: Any) -> str:
+        words = "空" if value is None else str(value)
+        return words.partition("（")[0] if chosen["label"] in answer["coded"] else words
+
     return charts.Chart(
         chosen["kind"],
         title,
-        [
-            str(row[places[chosen["label"]]] if row[places[chosen["label"]]] is not None else "空")
-            for row in rows
-        ],
+        [called(row[places[chosen["label"]]]) for row in rows],
         [
             charts.Series(name, [number(row[places[name]]) for row in rows])
             for name in (chosen["values"][:1] if chosen["kind"] == "donut" else chosen["values"])

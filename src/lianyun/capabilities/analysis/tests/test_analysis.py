@@ -251,6 +251,20 @@ def test_builder_to_answer_to_files(officer: Officer) -> None:
         assert browser.get(reverse(f"analysis:{name}")).status_code == 200
 
 
+def test_codes_are_shown_with_their_names(officer: Officer) -> None:
+    from lianyun.capabilities.catalogue import api as catalogue
+    from lianyun.kernel.models import Resource
+
+    row = Resource.objects.get(name="people")
+    told = catalogue.dataset_spec(row)
+    told["items"][2] |= {"element": "region_code", "name": "town", "title": "行政区划"}
+    catalogue.edit_resource(resource=row, content=told, by=SYSTEM)
+    run = asked("SELECT '320706' AS \"行政区划\", '海州' AS other, count(*) FROM people", SYSTEM)
+    assert run.good, run.error
+    assert queries.shown(run, SYSTEM)["rows"] == [["海州区（320706）", "海州", 12]]
+    assert queries.answer(run, SYSTEM).column(0).to_pylist() == ["320706"], "files keep the code"
+
+
 def test_shared_questions_run_with_the_readers_rights(officer: Officer) -> None:
     police, colleague, stranger = officer("ga"), officer("ga"), officer("jy")
     run = asked(BY_TOWN, police)
