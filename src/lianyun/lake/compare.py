@@ -302,10 +302,10 @@ def _lean(rule: Rule, side: Side, *, paired: bool = False) -> str:
     if period:
         named.append(f"{period} AS p")
     if side.single and not paired:
-        return (
-            f"SELECT {', '.join(named)}, {amount} AS amount, 1 AS n, 1.0 AS w "
-            f"FROM {table} WHERE {_where(side)}"
-        )
+        # The amount keeps its own narrow type through the join, and nothing constant goes along.
+        if side.amount:
+            named.append(f"({side.amount}) AS amount")
+        return f"SELECT {', '.join(named)} FROM {table} WHERE {_where(side)}"
     places = ", ".join(str(number + 1) for number in range(len(named)))
     total = f"CAST(sum({amount}) AS {MONEY})" if side.amount else f"CAST(NULL AS {MONEY})"
     return (
@@ -328,25 +328,36 @@ def hits_sql(rule: Rule) -> str:
     if rule.kind == "after":
         return _after_sql(rule, paired)
     period = "l.p" if rule.by_period else "''"
-    head = f"SELECT {keys}, {period} AS p, l.amount AS la, l.n AS ln"
+    left, right = _columns(rule.left, "l"), _columns(rule.right, "r", paired=paired)
+    head = f"SELECT {keys}, {period} AS p, {left[0]} AS la, {left[1]} AS ln"
     body = f"FROM ({_lean(rule, rule.left)}) l"
-    right = _lean(rule, rule.right, paired=paired)
     if rule.kind == "missing":
+        # Whether right has the key once or often is all the same to its absence.
+        side = replace(rule.right, single=True, amount="")
+        absent = _lean(rule, side, paired=paired)
         return (
             f"{head}, CAST(NULL AS {MONEY}) AS ra, 0 AS rn, 1.0 AS w, CAST(NULL AS DATE) AS e "
-            f"{body} LEFT JOIN ({right}) r ON {_on(rule)} WHERE r.k0 IS NULL"
+            f"{body} LEFT JOIN ({absent}) r ON {_on(rule)} WHERE r.k0 IS NULL"
         )
-    head += ", r.amount AS ra, coalesce(r.n, 0) AS rn, coalesce(r.w, 1.0) AS w"
-    head += ", CAST(NULL AS DATE) AS e"
+    head += f", {right[0]} AS ra, {right[1]} AS rn, {right[2]} AS w, CAST(NULL AS DATE) AS e"
+    other = _lean(rule, rule.right, paired=paired)
     if rule.kind == "overlap":
-        return f"{head} {body} JOIN ({right}) r ON {_on(rule)}"
+        return f"{head} {body} JOIN ({other}) r ON {_on(rule)}"
     join = "LEFT JOIN" if rule.absent == "zero" else "JOIN"
     a, b = "coalesce(l.amount, 0)", "coalesce(r.amount, 0)"
     gap = {"over": f"{a} - {b}", "under": f"{b} - {a}", "both": f"abs({a} - {b})"}[rule.direction]
     tests = [f"{gap} > {rule.absolute:g}"]
     if rule.relative:
         tests.append(f"{gap} > {rule.relative:g} * greatest(abs({a}), abs({b}))")
-    return f"{head} {body} {join} ({right}) r ON {_on(rule)} WHERE {' AND '.join(tests)}"
+    return f"{head} {body} {join} ({other}) r ON {_on(rule)} WHERE {' AND '.join(tests)}"
+
+
+def _columns(side: Side, alias: str, *, paired: bool = False) -> tuple[str, str, str]:
+    """How a lean side's amount, number of rows and weight are written above the join."""
+    if not side.single or paired:
+        return f"{alias}.amount", f"coalesce({alias}.n, 0)", f"coalesce({alias}.w, 1.0)"
+    amount = f"{alias}.amount" if side.amount else f"CAST(NULL AS {MONEY})"
+    return amount, f"CASE WHEN {alias}.k0 IS NULL THEN 0 ELSE 1 END", "1.0"
 
 
 def _after_sql(rule: Rule, paired: bool) -> str:
@@ -362,22 +373,31 @@ def _after_sql(rule: Rule, paired: bool) -> str:
     many = len(keys)
     pick = "min" if rule.event == "first" else "max"
     dated = _where(rule.right, f"({rule.right.date}) IS NOT NULL")
-    event = (
-        f"SELECT {', '.join(f'{e} AS k{n}' for n, e in enumerate(right_keys))}, "
-        f"{pick}(CAST({rule.right.date} AS DATE)) AS e, count(*) AS n, {weight} AS w "
-        f"FROM {right_table} WHERE {dated} GROUP BY {', '.join(str(n + 1) for n in range(many))}"
-    )
+    named = ", ".join(f"{e} AS k{n}" for n, e in enumerate(right_keys))
+    if rule.right.single and not paired:
+        event = (
+            f"SELECT {named}, CAST({rule.right.date} AS DATE) AS e FROM {right_table} WHERE {dated}"
+        )
+    else:
+        event = (
+            f"SELECT {named}, {pick}(CAST({rule.right.date} AS DATE)) AS e, count(*) AS n, "
+            f"{weight} AS w FROM {right_table} WHERE {dated} "
+            f"GROUP BY {', '.join(str(n + 1) for n in range(many))}"
+        )
     rows = (
         f"SELECT {', '.join(f'{e} AS k{n}' for n, e in enumerate(keys))}, "
         f"CAST({rule.left.date} AS DATE) AS d, "
-        f"CAST({rule.left.amount or 'NULL'} AS {MONEY}) AS amount "
+        f"({rule.left.amount or f'CAST(NULL AS {MONEY})'}) AS amount "
         f"FROM {rule.left.table} WHERE {_where(rule.left)}"
     )
+    told = "1 AS rn, 1.0 AS w"
+    if not rule.right.single or paired:
+        told = "max(r.n) AS rn, max(r.w) AS w"
     listed = ", ".join(f"l.k{n} AS k{n}" for n in range(many))
     places = ", ".join(f"l.k{n}" for n in range(many))
     return (
         f"SELECT {listed}, '' AS p, CAST(sum(l.amount) AS {MONEY}) AS la, count(*) AS ln, "
-        f"CAST(NULL AS {MONEY}) AS ra, max(r.n) AS rn, max(r.w) AS w, max(r.e) AS e "
+        f"CAST(NULL AS {MONEY}) AS ra, {told}, max(r.e) AS e "
         f"FROM ({rows}) l JOIN ({event}) r ON {_on(rule)} "
         f"WHERE l.d > {_later('r.e', rule.grace)} GROUP BY {places}"
     )
@@ -439,7 +459,7 @@ def findings_sql(
     """
     many = len(rule.left.key)
     key = " || '|' || ".join(f"h.k{n}" for n in range(many))
-    bare = "upper(regexp_replace({}, '[ \u3000·.]', '', 'g'))"
+    bare = "upper(translate({}, ' \u3000·.', ''))"
     named = bool(rule.left.name and rule.right.name)
     same = f"{bare.format('l.name')} = {bare.format('r.name')}"
     name_factor = (
@@ -482,7 +502,7 @@ def findings_sql(
         f"SELECT md5({literal(rule.name + '|')} || {key} || '|' || h.p) AS id, {key} AS key, "
         f"h.k0 AS subject, h.p AS period, coalesce(l.name, {right_name}) AS name, "
         f"coalesce(l.town, {right_town}) AS town, CAST({amount} AS {MONEY}) AS amount, "
-        f"h.la AS left_amount, h.ra AS right_amount, CAST(h.ln AS BIGINT) AS left_rows, "
+        f"CAST(h.la AS {MONEY}) AS left_amount, CAST(h.ra AS {MONEY}) AS right_amount, CAST(h.ln AS BIGINT) AS left_rows, "
         f"CAST(h.rn AS BIGINT) AS right_rows, {confidence} AS confidence, "
         f"CASE {' '.join(doubts)} ELSE '' END AS doubt, "
         f"{_told(rule.left, 'l')} AS left_evidence, {right_told} AS right_evidence "
@@ -566,7 +586,7 @@ def _run(
         rows.append(int(_one(con, f"SELECT count(*) FROM {side.table}")) if there else 0)
     if not all(rows):
         empty = sides[rows.index(0)].dataset
-        return Compared(rule.name, run, *rows, blocked=empty)
+        return Compared(rule.name, run, rows[0], rows[1], blocked=empty)
     say(0.1, "两边逐条关联")
     thin = _thin(con, rule)
     late = any(side.dataset in stale for side in sides)
@@ -576,6 +596,14 @@ def _run(
     found = hits_sql(rule)
     with engines.running(lake, con, reads=found) as engine:
         engine.make("hits", found)
+        if (rule.left.single or rule.right.single) and _twice(con):
+            # Declared to stand once, and does not: then it is summed like any other.
+            rule = replace(
+                rule,
+                left=replace(rule.left, single=False),
+                right=replace(rule.right, single=False),
+            )
+            engine.make("hits", hits_sql(rule))
         say(0.6, "收集证据")
         engine.make(
             "candidates",
@@ -591,7 +619,19 @@ def _run(
     counts = _settle(con, rule, run, late)
     con.execute("DROP TABLE IF EXISTS hits; DROP TABLE IF EXISTS candidates")
     say(1.0, "完成")
-    return Compared(rule.name, run, *rows, thin=thin, **counts)
+    return Compared(rule.name, run, rows[0], rows[1], thin=thin, **counts)
+
+
+def _twice(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether some key (and period) was hit more than once."""
+    keys = ", ".join(f"k{n}" for n in range(_width(con)))
+    return bool(_one(con, f"SELECT 1 FROM hits GROUP BY {keys}, p HAVING count(*) > 1 LIMIT 1"))
+
+
+def _width(con: duckdb.DuckDBPyConnection) -> int:
+    """How many key columns the hits have."""
+    names = [c[0] for c in con.execute("SELECT * FROM hits LIMIT 0").description or ()]
+    return sum(1 for name in names if name.startswith("k"))
 
 
 def _thin(con: duckdb.DuckDBPyConnection, rule: Rule) -> tuple[str, ...]:

@@ -117,6 +117,23 @@ def test_the_absent_counts_as_nothing_only_where_declared(lake: Lake) -> None:
     assert compare(lake, by_month("differs", absent="zero"), "c2").found == 1
 
 
+@pytest.mark.parametrize("kind", ["missing", "differs", "overlap", "after"])
+def test_a_key_declared_single_that_is_not_is_summed(lake: Lake, kind: str) -> None:
+    put(
+        lake,
+        PAID,
+        "a1",
+        ("1", "甲", "50", "202601", "2026-03-01"),
+        ("1", "甲", "70", "202602", "2026-03-02"),
+    )
+    told = ("2", "乙", "1", "202601", "2026-01-01")
+    mine = ("1", "甲", "30", "202601", "2026-01-01")
+    put(lake, TOLD, "b1", told, *([] if kind == "missing" else [mine]))
+    one = Rule("r", kind, side("paid", single=True), side("told", single=True))
+    made = compare(lake, one, "c1")
+    assert (made.found, made.amount) == (1, 120.0)
+
+
 def test_overlap_only_in_the_same_period(lake: Lake) -> None:
     put(
         lake,
