@@ -17,12 +17,11 @@ from lianyun.kernel import packs
 from lianyun.kernel.access import SYSTEM, Actor, Denied, UserError
 from lianyun.kernel.element import mask_value
 from lianyun.kernel.event import timeline as event_timeline
-from lianyun.kernel.models import Case, Code, Event, Measurement, Party, Resource, WorkItem
+from lianyun.kernel.models import Case, Code, Measurement, Party, Resource, WorkItem
+from lianyun.ui.templatetags.ui import event_title
 
 from . import adapters, rules
 from .models import Finding, Plan, Run
-
-PERSONAL_MASKS = {"citizen_number", "name"}
 
 
 def rule_names() -> list[str]:
@@ -535,13 +534,24 @@ def work_item(viewer: Actor, number: int) -> WorkItem:
     return item
 
 
-def timeline(viewer: Actor, found: Finding) -> list[Event]:
-    """What happened to a finding and to its cases, the newest first."""
+def timeline(viewer: Actor, found: Finding) -> list[dict[str, Any]]:
+    """What happened to a finding and its case, the newest first; notes only for the acting department."""
     viewer.require("comparison.read", found.department)
-    events = list(event_timeline(found.ref))
+    sees = sees_persons(viewer, found)
+    events = {e.pk: e for e in event_timeline(found.ref)}
     if found.case is not None:
-        events += [e for e in event_timeline(found.case.ref) if e.pk not in {x.pk for x in events}]
-    return sorted(events, key=lambda e: -e.pk)
+        events |= {e.pk: e for e in event_timeline(found.case.ref)}
+    out = []
+    for event in sorted(events.values(), key=lambda e: -e.pk):
+        what, more = event_title(event.kind), ""
+        if event.kind in ("finding.worked", "case.opened"):
+            continue
+        if event.kind == "case.stepped":
+            what, more = str(event.data.get("title", what)), str(event.data.get("outcome", ""))
+            note = str(event.data.get("note") or "")
+            more = f"{more}：{note}" if note and sees else more
+        out.append({"when": event.at, "what": what, "who": event.by_name, "more": more})
+    return out
 
 
 def person_hashes(people: list[str]) -> list[str]:

@@ -97,6 +97,8 @@ def test_from_finding_to_recovery(deaths: None, officer: Officer) -> None:
         Decimal("1700.00"),
     )
     assert Case.objects.get().outcome == "recovered"
+    assert "四月底" in str(queries.timeline(desk, found))
+    assert "四月底" not in str(queries.timeline(bureau, found)), "notes may name somebody"
     line = queries.line(bureau, RULE)
     assert (line.found, line.confirmed, line.recovered) == (1, 1, 1700)
     value = Measurement.objects.get(indicator__code="comparison.recovered", dims="department:mz")
