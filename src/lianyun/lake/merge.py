@@ -307,7 +307,7 @@ class _Load:
                 del checks.typed[companion]
         self.tables(checks)
         with contextlib.ExitStack() as held:
-            if engines.chosen() and landed >= engines.least():
+            if quality.worth(landed):
                 run = held.enter_context(engines.running(self.lake, self.con))
                 checks = quality.judge(run, self.con, checks, relation)
             else:

@@ -14,9 +14,17 @@ import duckdb
 
 from ..check import Checked
 from ..shelves import quote
-from . import Run
+from . import Run, chosen, least
 
 LANDED, JUDGED, REASONED = "landed_rows", "judged_rows", "reasoned_rows"
+
+
+def worth(rows: int) -> bool:
+    """Whether the environment's cluster judges so many rows.
+
+    Behind Spark Connect may be a Sail, which reads numbers with exponents differently: not there.
+    """
+    return chosen().startswith("spark://") and rows >= least()
 
 
 @dataclasses.dataclass
