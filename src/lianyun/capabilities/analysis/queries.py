@@ -225,7 +225,7 @@ def _code_words(found: Run, names: list[str]) -> dict[str, dict[str, str]]:
     lists: dict[str, dict[str, str]] = {}
     for domain, code, title in (
         Code.objects.filter(list__name__in=set(wanted.values()))
-        .order_by("valid_from")
+        .order_by("valid_to", "valid_from")  # the one in force comes last and stays
         .values_list("list__name", "code", "name")
     ):
         lists.setdefault(domain, {})[code] = title
