@@ -523,7 +523,7 @@ def compose(
     inner = f"SELECT *{''.join(', ' + v for v in values)} FROM ({joined}) j"
     listed = "".join(f", {quote(f.name)}" for f in plan.body())
     return (
-        f"SELECT k AS {quote(plan.spec.key)}{listed}, {' || '.join(letters)} AS _from, "
+        f"SELECT k AS {quote(plan.spec.key)}{listed}, concat({', '.join(letters)}) AS _from, "
         f"{quarrel} AS _conflicts, {', '.join(dates)} FROM ({inner}) c"
     )
 
