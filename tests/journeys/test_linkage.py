@@ -152,7 +152,7 @@ def test_an_officer_reviews_with_the_keyboard(
     # In clear only for a purpose.
     tab.click("summary:has-text('查看明文')")
     tab.fill("#id_purpose", "核对走访对象身份")
-    tab.click("details button[type=submit], details button.primary")
+    tab.click("main details button:has-text('查看明文')")
     tab.wait_for_selector("text=当前显示明文")
     assert pair.right_key in tab.content()
 

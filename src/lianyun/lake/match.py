@@ -12,7 +12,7 @@ import logging
 import math
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -23,12 +23,11 @@ import pyarrow as pa
 
 from . import fold
 from .engines.linkage import environment
+from .entity import Decision, edges_of, key_sql, links_table, resolve, write_crosswalk
 from .shelves import (
     LEDGER,
-    Column,
     Lake,
     LakeError,
-    ensure_table,
     is_conflict,
     literal,
     quote,
@@ -36,7 +35,6 @@ from .shelves import (
     valid_name,
 )
 
-CROSSWALK = "lake.links.crosswalk"
 PARTS: dict[str, tuple[str, ...]] = {
     "person_name": ("pinyin", "surname"),
     "org_name": ("core",),
@@ -270,16 +268,6 @@ class Matched:
     seconds: float = 0.0
 
 
-@dataclass(frozen=True)
-class Decision:
-    """An officer's word on two rows; `left` and `right` are keys, `same` or not, `code` names it."""
-
-    code: str
-    left: str
-    right: str
-    same: bool
-
-
 class Backend(Protocol):
     """Where Splink computes: its database API, and how prepared rows get in and results out."""
 
@@ -349,8 +337,8 @@ def _write(
     total = con.execute("SELECT count(*), count(*) FILTER (state = 'auto') FROM pairs").fetchone()
     made.pairs, made.merged = total or (0, 0)
     made.waiting = made.pairs - made.merged
-    rows, made.contradictions = resolve(spec, _edges(merged), decisions)
-    con.register("fresh_links", _links(spec, rows))
+    rows, made.contradictions = resolve(spec, edges_of(merged), decisions)
+    con.register("fresh_links", links_table(spec, rows))
     target = f"lake.links.{quote(spec.name + '__pairs')}"
     with lake.writer("links.crosswalk"):
         for attempt in range(1, 7):
@@ -360,7 +348,7 @@ def _write(
                     f"CREATE OR REPLACE TABLE {target} AS SELECT *, {literal(code)} AS run "
                     "FROM pairs ORDER BY pair"
                 )
-                made.entities, made.members = _crosswalk(con, spec.name, code)
+                made.entities, made.members = write_crosswalk(con, spec.name, code)
                 made.seconds = round(time.monotonic() - begun, 3)
                 con.execute(
                     f"INSERT INTO {LEDGER} VALUES (?, ?, 'link', ?, CAST(now() AS TIMESTAMP))",
@@ -377,11 +365,6 @@ def _write(
 
 
 # ---- preparing -------------------------------------------------------------------------------
-
-
-def _key(side: Side) -> str:
-    parts = [f"CAST({quote(c)} AS VARCHAR)" for c in side.key]
-    return parts[0] if len(parts) == 1 else f"concat_ws('|', {', '.join(parts)})"
 
 
 def prepare(con: duckdb.DuckDBPyConnection, spec: MatchSpec) -> list[int]:
@@ -403,7 +386,7 @@ def prepare(con: duckdb.DuckDBPyConnection, spec: MatchSpec) -> list[int]:
         wanted = ", ".join(f"{_text(c, have[c])} AS {f.name}" for f, c in columns)
         con.execute(
             f"CREATE OR REPLACE TEMP TABLE raw{index} AS SELECT row_number() OVER (ORDER BY k) + "
-            f"{first} AS unique_id, * FROM (SELECT {_key(side)} AS k, {wanted} FROM {source})"
+            f"{first} AS unique_id, * FROM (SELECT {key_sql(side)} AS k, {wanted} FROM {source})"
         )
         joins, outputs = [], []
         for number, (f, _) in enumerate(columns):
@@ -811,280 +794,3 @@ def _states(con: duckdb.DuckDBPyConnection, spec: MatchSpec) -> None:
         f"s.levels, {rival} AS rival FROM scored s JOIN side0 l ON l.unique_id = s.unique_id_l "
         f"JOIN {right} r ON r.unique_id = s.unique_id_r)"
     )
-
-
-# ---- entities --------------------------------------------------------------------------------
-
-Edge = tuple[str, str, float]
-
-
-def _edges(table: pa.Table) -> list[Edge]:
-    return list(zip(*(table.column(i).to_pylist() for i in range(3)), strict=True))
-
-
-@dataclass(frozen=True)
-class Link:
-    """One row of the crosswalk: a dataset's key belongs to an entity, and why."""
-
-    dataset: str
-    key: str
-    entity: str
-    basis: str
-    probability: float
-
-
-def resolve(
-    spec: MatchSpec, edges: Iterable[Edge], decisions: Sequence[Decision]
-) -> tuple[list[Link], list[dict[str, str]]]:
-    """Entities from merging pairs (strongest first) and officers' decisions; a pure function.
-
-    Decisions come first: what was decided to be different never ends in one entity, whatever other
-    pairs say. A decision "same" that another decision (or, with `single`, a second right row) forbids
-    is not applied and is named among the contradictions with the one it contradicts.
-    """
-    parent: dict[str, str] = {}
-    size: dict[str, int] = {}
-    anchor: dict[str, str] = {}
-    foes: dict[str, dict[str, str]] = {}
-    why: dict[str, tuple[str, float]] = {}
-    single = spec.single and not spec.dedupes
-    right_mark = "0" if spec.dedupes else "1"
-
-    def node(mark: str, key: str) -> str:
-        name = mark + key
-        if name not in parent:
-            parent[name], size[name] = name, 1
-            if mark == "1":
-                anchor[name] = key
-        return name
-
-    def root(name: str) -> str:
-        while parent[name] != name:
-            parent[name] = parent[parent[name]]
-            name = parent[name]
-        return name
-
-    def obstacle(a: str, b: str) -> str | None:
-        if b in foes.get(a, ()):
-            return foes[a][b]
-        if single and a in anchor and b in anchor:
-            return "single"
-        return None
-
-    def join(a: str, b: str) -> None:
-        if size[a] < size[b]:
-            a, b = b, a
-        parent[b] = a
-        size[a] += size[b]
-        if b in anchor and a not in anchor:
-            anchor[a] = anchor[b]
-        for foe, code in foes.pop(b, {}).items():
-            foes.setdefault(a, {}).setdefault(foe, code)
-            foes[foe][a] = foes[foe].pop(b)
-
-    for one in decisions:
-        if not one.same:
-            a, b = node("0", one.left), node(right_mark, one.right)
-            foes.setdefault(a, {})[b] = one.code
-            foes.setdefault(b, {})[a] = one.code
-    contradictions = []
-    for one in decisions:
-        if one.same:
-            left, right = node("0", one.left), node(right_mark, one.right)
-            a, b = root(left), root(right)
-            against = obstacle(a, b) if a != b else None
-            if against:
-                contradictions.append({"decision": one.code, "against": against})
-                continue
-            if a != b:
-                join(a, b)
-            why[left] = why[right] = ("decision", 1.0)
-    for left_key, right_key, probability in edges:
-        left, right = node("0", left_key), node(right_mark, right_key)
-        a, b = root(left), root(right)
-        if a == b or ((foes or single) and obstacle(a, b)):
-            continue
-        join(a, b)
-        why.setdefault(left, ("auto", probability))
-        why.setdefault(right, ("auto", probability))
-    groups: dict[str, list[str]] = {}
-    for name in parent:
-        groups.setdefault(root(name), []).append(name)
-    sides = (spec.left.dataset, (spec.right or spec.left).dataset)
-    out = []
-    for members in groups.values():
-        if len(members) < 2:
-            continue
-        rights = [m[1:] for m in members if m[0] == "1"]
-        entity = min(rights) if rights else min(m[1:] for m in members)
-        for m in members:
-            basis, probability = why.get(m, ("auto", 1.0))
-            if m[0] == "1" and single:
-                basis, probability = "anchor", 1.0
-            out.append(Link(sides[int(m[0])], m[1:], entity, basis, probability))
-    out.sort(key=lambda link: (link.entity, link.dataset, link.key))
-    return out, contradictions
-
-
-def _links(spec: MatchSpec, rows: Sequence[Link]) -> pa.Table:
-    return pa.table(
-        {
-            "linkage": pa.array([spec.name] * len(rows), pa.string()),
-            "dataset": pa.array([r.dataset for r in rows], pa.string()),
-            "key": pa.array([r.key for r in rows], pa.string()),
-            "entity": pa.array([r.entity for r in rows], pa.string()),
-            "basis": pa.array([r.basis for r in rows], pa.string()),
-            "probability": pa.array([r.probability for r in rows], pa.float64()),
-        }
-    )
-
-
-def _crosswalk(con: duckdb.DuckDBPyConnection, name: str, code: str) -> tuple[int, int]:
-    """Brings the crosswalk of a linkage to ``fresh_links``, touching only rows that differ."""
-    columns = ("linkage", "dataset", "key", "entity", "basis")
-    ensure_table(
-        con,
-        "links",
-        "crosswalk",
-        [
-            *(Column(c) for c in columns),
-            Column("probability", "DOUBLE"),
-            Column("run"),
-            Column("updated_at", "TIMESTAMP"),
-        ],
-    )
-    listed = ", ".join((*columns, "probability"))
-    mine = f"SELECT {listed} FROM {CROSSWALK} WHERE linkage = {literal(name)}"
-    con.execute(
-        f"CREATE OR REPLACE TEMP TABLE gone AS SELECT dataset, key FROM ({mine} EXCEPT "
-        f"SELECT {listed} FROM fresh_links)"
-    )
-    con.execute(
-        f"CREATE OR REPLACE TEMP TABLE come AS SELECT {listed} FROM fresh_links EXCEPT {mine}"
-    )
-    con.execute(
-        f"DELETE FROM {CROSSWALK} WHERE linkage = {literal(name)} AND (dataset, key) IN "
-        "(SELECT (dataset, key) FROM gone)"
-    )
-    con.execute(
-        f"INSERT INTO {CROSSWALK} SELECT {listed}, {literal(code)}, CAST(now() AS TIMESTAMP) "
-        "FROM come ORDER BY dataset, key"
-    )
-    row = con.execute("SELECT count(DISTINCT entity), count(*) FROM fresh_links").fetchone()
-    return (int(row[0]), int(row[1])) if row else (0, 0)
-
-
-def apply(lake: Lake, spec: MatchSpec, decisions: Sequence[Decision], code: str) -> Matched:
-    """Brings the crosswalk to what the newest run and these decisions say; nothing is scored anew.
-
-    The result depends on the pairs and the decisions alone, so taking a decision back restores
-    exactly what stood before it.
-    """
-    begun = time.monotonic()
-    made = Matched(spec.name, code, 0, 0)
-    table = f"lake.links.{quote(spec.name + '__pairs')}"
-
-    with lake.writer(f"links.{spec.name}", "links.crosswalk"):
-
-        def work(con: duckdb.DuckDBPyConnection) -> None:
-            if not table_columns(con, "links", spec.name + "__pairs"):
-                raise LakeError("该关联还没有运行过")
-            merged = con.execute(
-                f"SELECT left_key, right_key, probability FROM {table} WHERE state = 'auto' "
-                "ORDER BY pair"
-            ).to_arrow_table()
-            rows, made.contradictions = resolve(spec, _edges(merged), decisions)
-            con.register("fresh_links", _links(spec, rows))
-            made.merged = merged.num_rows
-            made.entities, made.members = _crosswalk(con, spec.name, code)
-            con.unregister("fresh_links")
-
-        lake.transact(work)
-    made.seconds = round(time.monotonic() - begun, 3)
-    return made
-
-
-# ---- reading ---------------------------------------------------------------------------------
-
-
-def pairs(
-    lake: Lake, spec: MatchSpec, state: str = "", *, last: bool = False, limit: int = 1000
-) -> list[dict[str, Any]]:
-    """Pairs of the newest run, the most probable first (`last`: the least probable first)."""
-    with lake.connect(read_only=True) as con:
-        if not table_columns(con, "links", spec.name + "__pairs"):
-            return []
-        cursor = con.execute(
-            f"SELECT * FROM lake.links.{quote(spec.name + '__pairs')} WHERE ? IN ('', state) "
-            f"ORDER BY pair {'DESC' if last else ''} LIMIT {int(limit)}",
-            [state],
-        )
-        names = [d[0] for d in cursor.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
-def entity(lake: Lake, spec: MatchSpec, name: str) -> list[Link]:
-    """The members of an entity."""
-    with lake.connect(read_only=True) as con:
-        if not table_columns(con, "links", "crosswalk"):
-            return []
-        rows = con.execute(
-            f"SELECT dataset, key, entity, basis, probability FROM {CROSSWALK} "
-            "WHERE linkage = ? AND entity = ? ORDER BY dataset, key",
-            [spec.name, name],
-        ).fetchall()
-    return [Link(*row) for row in rows]
-
-
-def entities(
-    lake: Lake, spec: MatchSpec, *, at_least: int = 2, offset: int = 0, limit: int = 50
-) -> list[tuple[str, int, float]]:
-    """Entities with their number of members and their weakest link, the largest first."""
-    with lake.connect(read_only=True) as con:
-        if not table_columns(con, "links", "crosswalk"):
-            return []
-        return con.execute(
-            f"SELECT entity, count(*) AS n, min(probability) AS p FROM {CROSSWALK} WHERE linkage = ? "
-            f"GROUP BY 1 HAVING n >= {int(at_least)} ORDER BY n DESC, p, entity "
-            f"LIMIT {int(limit)} OFFSET {int(offset)}",
-            [spec.name],
-        ).fetchall()
-
-
-def rows(
-    lake: Lake, spec: MatchSpec, wanted: Sequence[tuple[int, str]]
-) -> dict[tuple[int, str], dict[str, Any]]:
-    """The trusted rows of (side, key), as they stand now; side 0 is left, 1 right."""
-    out: dict[tuple[int, str], dict[str, Any]] = {}
-    with lake.connect(read_only=True) as con:
-        for index, side in enumerate(spec.sides):
-            keys = [k for s, k in wanted if s == index]
-            if not keys:
-                continue
-            marks = ", ".join("?" for _ in keys)
-            cursor = con.execute(
-                f"SELECT {_key(side)} AS _k, * FROM lake.trusted.{quote(side.dataset)} "
-                f"WHERE {_key(side)} IN ({marks})",
-                keys,
-            )
-            names = [d[0] for d in cursor.description or ()]
-            for row in cursor.fetchall():
-                values = dict(zip(names, row, strict=True))
-                key = str(values.pop("_k"))
-                out[(index, key)] = {n: v for n, v in values.items() if not n.startswith("_")}
-    return out
-
-
-def pairs_among(lake: Lake, spec: MatchSpec, keys: Sequence[str]) -> list[dict[str, Any]]:
-    """Pairs of the newest run whose both keys are among `keys`, the weakest first."""
-    with lake.connect(read_only=True) as con:
-        if not keys or not table_columns(con, "links", spec.name + "__pairs"):
-            return []
-        marks = ", ".join("?" for _ in keys)
-        cursor = con.execute(
-            f"SELECT * FROM lake.links.{quote(spec.name + '__pairs')} WHERE left_key IN ({marks}) "
-            f"AND right_key IN ({marks}) ORDER BY pair DESC LIMIT 500",
-            [*keys, *keys],
-        )
-        names = [d[0] for d in cursor.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -10,8 +10,10 @@ from django.conf import settings
 
 from lianyun.kernel import packs
 from lianyun.kernel.access import UserError
+from lianyun.lake import entity as lake_entity
 from lianyun.lake import match
-from lianyun.lake.match import Decision, Link, Matched, MatchSpec, Tell
+from lianyun.lake.entity import Applied, Decision, Link
+from lianyun.lake.match import Matched, MatchSpec, Tell
 from lianyun.lake.shelves import Lake, LakeError
 
 
@@ -44,34 +46,34 @@ def run(name: str, code: str, decisions: Sequence[Decision], tell: Tell) -> Matc
         raise UserError(str(error)) from error
 
 
-def apply(name: str, code: str, decisions: Sequence[Decision]) -> Matched:
+def apply(name: str, code: str, decisions: Sequence[Decision]) -> Applied:
     """Bring the crosswalk to these decisions."""
     try:
-        return match.apply(lake(), spec(name), decisions, code)
+        return lake_entity.apply(lake(), spec(name), decisions, code)
     except LakeError as error:
         raise UserError(str(error)) from error
 
 
 def pairs(name: str, state: str, *, last: bool = False, limit: int = 1000) -> list[dict[str, Any]]:
     """Pairs of the newest run in a state (auto, review)."""
-    return match.pairs(lake(), spec(name), state, last=last, limit=limit)
+    return lake_entity.pairs(lake(), spec(name), state, last=last, limit=limit)
 
 
 def pairs_among(name: str, members: Sequence[Link]) -> list[dict[str, Any]]:
     """Pairs of the newest run within an entity."""
-    return match.pairs_among(lake(), spec(name), [m.key for m in members])
+    return lake_entity.pairs_among(lake(), spec(name), [m.key for m in members])
 
 
 def rows(name: str, wanted: Sequence[tuple[int, str]]) -> dict[tuple[int, str], dict[str, Any]]:
     """Trusted rows of (side, key) as they stand now."""
-    return match.rows(lake(), spec(name), wanted)
+    return lake_entity.rows(lake(), spec(name), wanted)
 
 
 def entities(name: str, *, offset: int, limit: int) -> list[tuple[str, int, float]]:
     """Entities: name, members, weakest link."""
-    return match.entities(lake(), spec(name), offset=offset, limit=limit)
+    return lake_entity.entities(lake(), spec(name), offset=offset, limit=limit)
 
 
 def entity(name: str, key: str) -> list[Link]:
     """The members of an entity."""
-    return match.entity(lake(), spec(name), key)
+    return lake_entity.entity(lake(), spec(name), key)

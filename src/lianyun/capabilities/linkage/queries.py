@@ -14,7 +14,8 @@ from lianyun.kernel import packs
 from lianyun.kernel.access import Actor, UserError
 from lianyun.kernel.element import domain_choices, mask_value
 from lianyun.kernel.models import Batch, Element, Party, Resource
-from lianyun.lake.match import Decision, Link, MatchSpec
+from lianyun.lake.entity import Decision, Link
+from lianyun.lake.match import MatchSpec
 
 from . import adapters, rules
 from .models import Pair, Run
@@ -170,6 +171,13 @@ def neighbours(viewer: Actor, found: Pair) -> tuple[Pair | None, Pair | None, in
     around = [order[place - 1] if place else 0, order[after] if after < len(order) else 0]
     rows = {p.pk: p for p in Pair.objects.filter(pk__in=around)}
     return rows.get(around[0]), rows.get(around[1]), place + 1, len(order)
+
+
+def rivals(viewer: Actor, found: Pair) -> list[Pair]:
+    """Other pairs of the same left row: who else it might be."""
+    return list(
+        pairs(viewer, found.linkage).filter(left_key=found.left_key).exclude(pk=found.pk)[:10]
+    )
 
 
 def first_waiting(viewer: Actor, name: str) -> Pair | None:
@@ -351,7 +359,7 @@ class Member:
 
     dataset: str
     shown: str
-    values: list[str]
+    values: list[tuple[str, str]]
     basis: str
 
 
@@ -392,16 +400,15 @@ def whole(viewer: Actor, name: str, asked: str) -> Whole:
     words = {s.dataset: _words(s.dataset) for s in spec.sides}
     for m, (index, key) in zip(links, wanted, strict=True):
         masks, row = masks_of[m.dataset], rows.get((index, key), {})
-        columns = [f.left if index == 0 else f.right for f in spec.fields]
+        columns = [(f.title, f.left if index == 0 else f.right) for f in spec.fields]
+        named = words[m.dataset]
         members.append(
             Member(
                 _title(spec, index),
                 shown_key(spec, index, key),
                 [
-                    str(
-                        mask_value(masks.get(c, "none"), _told(row.get(c), words[m.dataset].get(c)))
-                    )
-                    for c in columns
+                    (t, str(mask_value(masks.get(c, "none"), _told(row.get(c), named.get(c)))))
+                    for t, c in columns
                 ],
                 BASIS.get(m.basis, m.basis),
             )

@@ -219,6 +219,7 @@ def pair(request: ActorRequest, name: str, number: int) -> HttpResponse:
             "after": after,
             "place": place,
             "total": total,
+            "rivals": [(p, rules.percent(p.probability)) for p in queries.rivals(viewer, found)],
             "form": form,
             "may_reveal": queries.may(viewer, name, "linkage.reveal"),
             "evidence": queries.evidence(viewer, found) if "evidence" not in context else None,

@@ -11,8 +11,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from lianyun.lake import fold, match
-from lianyun.lake.match import Decision, MatchSpec
+from lianyun.lake import entity, fold, match
+from lianyun.lake.entity import Decision
+from lianyun.lake.match import MatchSpec
 from lianyun.lake.shelves import Lake, LakeError, literal
 
 FEBRL = Path(__file__).parent / "febrl"
@@ -221,7 +222,7 @@ def test_chinese_records_link(lake: Lake) -> None:
     assert right == len(found)
     assert right >= 0.97 * made.left
     # Evidence: prior, levels and the frequency of the name add up to the pair's weight.
-    pair = match.pairs(lake, people_spec())[0]
+    pair = entity.pairs(lake, people_spec())[0]
     levels = [int(v) for v in pair["levels"].split(",")]
     known = {
         f: {v["level"]: v["weight"] for v in made.model["fields"][f]} for f in made.model["fields"]
@@ -240,32 +241,32 @@ def test_decisions_hold_and_are_undone(lake: Lake) -> None:
     spec = people_spec()
     match.run(lake, spec, "r1")
     before = crosswalk(lake)
-    merged = next(p for p in match.pairs(lake, spec) if p["state"] == "auto")
+    merged = next(p for p in entity.pairs(lake, spec) if p["state"] == "auto")
     no = Decision("d1", merged["left_key"], merged["right_key"], same=False)
-    match.apply(lake, spec, [no], "a1")
+    entity.apply(lake, spec, [no], "a1")
     after = crosswalk(lake)
     assert ("relief", merged["left_key"]) not in {(d, k) for _, d, k, *_ in after}
     # A run anew keeps the decision; taking it back restores exactly what was.
     match.run(lake, spec, "r2", decisions=[no])
     assert crosswalk(lake) == after
-    match.apply(lake, spec, [], "a2")
+    entity.apply(lake, spec, [], "a2")
     assert crosswalk(lake) == before
     # "Same" with a second person contradicts: it is named, and neither is merged by it.
     other = next(k for _, d, k, *_ in before if d == "register" and k != merged["right_key"])
     yes = Decision("d2", merged["left_key"], other, same=True)
     both = Decision("d3", merged["left_key"], merged["right_key"], same=True)
-    made = match.apply(lake, spec, [both, yes], "a3")
+    made = entity.apply(lake, spec, [both, yes], "a3")
     assert made.contradictions == [{"decision": "d2", "against": "single"}]
-    made = match.apply(lake, spec, [no, both], "a4")
+    made = entity.apply(lake, spec, [no, both], "a4")
     assert made.contradictions == [{"decision": "d3", "against": "d1"}]
 
 
 def test_different_holds_through_a_third_record() -> None:
     spec = febrl_spec()
     edges = [("a", "b", 0.999), ("b", "c", 0.99)]
-    links, _ = match.resolve(spec, edges, [])
+    links, _ = entity.resolve(spec, edges, [])
     assert {link.entity for link in links} == {"a"}
-    links, wrong = match.resolve(spec, edges, [Decision("d1", "a", "c", same=False)])
+    links, wrong = entity.resolve(spec, edges, [Decision("d1", "a", "c", same=False)])
     # The weaker of the two links gives way.
     assert {(link.key, link.entity) for link in links} == {("a", "a"), ("b", "a")}
     assert not wrong
@@ -274,7 +275,7 @@ def test_different_holds_through_a_third_record() -> None:
         Decision("d2", "a", "b", same=True),
         Decision("d3", "b", "c", same=True),
     ]
-    links, wrong = match.resolve(spec, edges, told)
+    links, wrong = entity.resolve(spec, edges, told)
     assert wrong == [{"decision": "d3", "against": "d1"}]
     assert {link.key for link in links} == {"a", "b"}
 
@@ -289,7 +290,7 @@ def test_twins_wait_for_an_officer(lake: Lake) -> None:
         )
     match.run(lake, people_spec(), "r1")
     twins = [
-        p for p in match.pairs(lake, people_spec(), limit=5000) if p["left_key"].endswith("03")
+        p for p in entity.pairs(lake, people_spec(), limit=5000) if p["left_key"].endswith("03")
     ]
     assert twins
     assert {p["state"] for p in twins} == {"review"}
