@@ -332,9 +332,10 @@ class SparkRun:
     def _compute(self, name: str, sql: str) -> None:
         """Runs a query on the cluster into Parquet of its own; later queries read that."""
         names = [column for column, _ in self._shape(sql)]
+        plain = [f"c{index}" for index in range(len(names))]
         translated = to_spark(sql, self._place, self._listed)
         try:
-            frame = self.spark.sql(translated).toDF(*names)
+            frame = self.spark.sql(translated).toDF(*plain)
             files = self._write(frame, f"{self._scratch()}/{uuid.uuid4().hex[:12]}")
         except LakeError:
             raise
@@ -342,10 +343,8 @@ class SparkRun:
             raise LakeError(f"Spark 没有算完“{name}”：{_first_line(error)}") from error
         self.made[name] = files
         view = f"made_{self.code}_{len(self.views)}"
-        if files:
-            self.spark.read.parquet(*map(self._for_spark, files)).createOrReplaceTempView(view)
-        else:
-            frame.limit(0).createOrReplaceTempView(view)
+        frame = self.spark.read.parquet(*map(self._for_spark, files)) if files else frame.limit(0)
+        frame.toDF(*names).createOrReplaceTempView(view)
         self.views[name] = view
 
     def _shape(self, sql: str) -> list[tuple[str, str]]:
@@ -358,7 +357,9 @@ class SparkRun:
             empty = ", ".join(f"CAST(NULL AS {k}) AS {quote(n)}" for n, k in shape)
             return f"SELECT {empty} WHERE FALSE"
         listed = ", ".join(literal(f) for f in files)
-        columns = ", ".join(f"CAST({quote(n)} AS {k}) AS {quote(n)}" for n, k in shape)
+        columns = ", ".join(
+            f"CAST(c{index} AS {k}) AS {quote(n)}" for index, (n, k) in enumerate(shape)
+        )
         return f"SELECT {columns} FROM read_parquet([{listed}])"
 
     def _forget(self, name: str) -> None:

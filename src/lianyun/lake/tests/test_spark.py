@@ -409,6 +409,27 @@ def test_every_check_gives_the_same_verdict_and_reasons(
         assert len(found[0][1]) > 1000
 
 
+def test_check_digits_of_whole_columns_are_right_on_the_cluster(
+    lake: Lake, standalone: str
+) -> None:
+    values = [*DIRT["id"], *DIRT["code"], "110101185002290012", "9135010XM000100Y43", None]
+    with lake.connect() as con:
+        con.execute("CREATE TEMP TABLE told AS SELECT unnest(?) AS x", [values])
+        answers = []
+        for url in ("", standalone):
+            con.execute("BEGIN")
+            with engines.running(lake, con, url) as run:
+                run.make(
+                    "certainly",
+                    "SELECT x, citizen_numbers_ok(x), credit_codes_ok(x), count(*) FILTER "
+                    "(NOT credit_codes_ok(x)) FROM told GROUP BY ALL",
+                )
+                answers.append(con.execute("FROM certainly ORDER BY x").fetchall())
+            con.execute("ROLLBACK")
+        assert answers[0] == answers[1]
+        assert sum(bool(row[1]) + bool(row[2]) for row in answers[0]) >= 3
+
+
 # ---------------------------------------------------------------- whole pipelines
 
 
