@@ -15,7 +15,7 @@ from pathlib import Path
 
 _TABLES = Path(__file__).parent / "spelling"
 _DOTS = "·・•‧∙⋅．.。､、-—－_ 　\t'’`"
-_COMPOUND = [
+_COMPOUND = (
     "欧阳",
     "司马",
     "诸葛",
@@ -36,7 +36,7 @@ _COMPOUND = [
     "西门",
     "轩辕",
     "百里",
-]
+)
 _DIGITS = {c: n for n, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
 _UNITS = {"十": 10, "百": 100, "千": 1000}
 NUMERAL = "零〇一二两三四五六七八九十百千"
@@ -68,17 +68,31 @@ def _transliterations() -> tuple[re.Pattern[str], dict[str, str], frozenset[str]
     return re.compile("|".join(map(re.escape, longest))), table, words
 
 
+class _Readings(dict[int, str]):
+    """Character → its commonest reading without tones, looked up when first met."""
+
+    def __init__(self, told: dict[int, str]) -> None:
+        super().__init__()
+        self.told = told
+
+    def __missing__(self, code: int) -> str:
+        reading = self.told.get(code)
+        if reading is None:
+            found = chr(code)
+        else:
+            plain = unicodedata.normalize("NFD", reading.partition(",")[0])
+            kept = plain.replace("u\u0308", "v")
+            found = "".join(c for c in kept if not unicodedata.combining(c))
+        self[code] = found
+        return found
+
+
 @cache
 def _readings() -> dict[int, str]:
-    """Character → its commonest reading without tones."""
+    """All readings that pypinyin knows."""
     from pypinyin.pinyin_dict import pinyin_dict
 
-    out = {}
-    for code, told in pinyin_dict.items():
-        plain = unicodedata.normalize("NFD", told.partition(",")[0])
-        kept = plain.replace("u\u0308", "v")
-        out[code] = "".join(c for c in kept if not unicodedata.combining(c))
-    return out
+    return _Readings(pinyin_dict)
 
 
 def name(text: str) -> str:
@@ -89,11 +103,11 @@ def name(text: str) -> str:
     """
     plain = text.translate(variants()).upper()
     pattern, table, words = _transliterations()
-    dotted = len(plain) >= 4 and any(c in text for c in "·・•‧∙⋅．.")
-    long = len(plain) >= 4 and not plain.startswith(tuple(_COMPOUND))
-    if dotted or long or plain in words:
-        return pattern.sub(lambda m: table[m.group()], plain)
-    return plain
+    if len(plain) < 4 and plain not in words:
+        return plain
+    if plain.startswith(_COMPOUND) and not any(c in text for c in "·・•‧∙⋅．."):
+        return plain
+    return pattern.sub(lambda m: table[m.group()], plain)
 
 
 def pinyin(folded: str) -> str:
