@@ -61,12 +61,12 @@ class InTenThousands:
     @property
     def confirmed_amount_wan(self) -> float:
         """What was confirmed, in 万元."""
-        return round(float(self.confirmed_amount) / 10000, 1)
+        return round(float(self.confirmed_amount) / 10000, 2)
 
     @property
     def recovered_wan(self) -> float:
         """What came back, in 万元."""
-        return round(float(self.recovered) / 10000, 1)
+        return round(float(self.recovered) / 10000, 2)
 
 
 @dataclass

@@ -69,13 +69,11 @@ def home(request: ActorRequest) -> HttpResponse:
                 primary=True,
                 sort=True,
                 link=lambda x: reverse("comparison:rule", args=[x.name]),
-                sub=lambda x: x.group,
+                sub=lambda x: f"{x.group}　{x.plan}",
             ),
             Column("desk.short", "承办部门", sort=True),
             Column("found", "发现", kind="number", sort=True),
-            Column(
-                "amount", "涉及金额（元）", kind="number", sort=True, cell=lambda x: round(x.amount)
-            ),
+            Column("amount", "涉及（万元）", kind="number", sort=True, cell=lambda x: x.amount_wan),
             Column("confirmed", "属实", kind="number", sort=True),
             Column(
                 "recovered",
@@ -88,14 +86,8 @@ def home(request: ActorRequest) -> HttpResponse:
             Column(
                 "last",
                 "最近比对",
-                kind="stamp",
+                kind="date",
                 cell=lambda x: x.last.finished_at if x.last else None,
-            ),
-            Column(
-                "plan",
-                "周期",
-                kind="badge",
-                tone=lambda x: "grey" if x.plan == "停用" else "blue",
             ),
         ],
         filters=[
