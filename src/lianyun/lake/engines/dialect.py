@@ -147,6 +147,12 @@ _ASCII = r"\A[ -~\t\n\r]*\z"
 _RE_SPACE = r"\t\n\f\r "
 
 
+class _FromOne(DuckDB):
+    """DuckDB's dialect with places left as written: SQLGlot moves only those it knows as numbers."""
+
+    INDEX_OFFSET = 0
+
+
 class Untranslatable(LakeError):
     """A piece of SQL that Spark would answer differently, or not at all."""
 
@@ -562,9 +568,8 @@ class _Rewriter:
             if not isinstance(end, exp.Literal):
                 raise Untranslatable("片段 x[a:b] 的终点须是常量")
             return _call("SUBSTR", node.this, start, int(end.name) - int(start.name) + 1)
-        if isinstance(index, exp.Literal):
-            # SQLGlot has already counted this one from nought
-            return _call("GET", node.this, index)
+        if isinstance(index, exp.Literal) and index.is_int:
+            return _call("GET", node.this, int(index.name) - 1)
         one = exp.Literal.number(1)
         place = exp.Sub(this=exp.Paren(this=index), expression=one)
         return _when(_given(index), _call("GET", node.this, _cast(place, "INT")))
@@ -722,7 +727,7 @@ class _Rewriter:
         )
 
     def _said(self, sql: str) -> exp.Expr:
-        return exp.Paren(this=self.rewrite(sqlglot.parse_one(sql, read=DuckDB)))
+        return exp.Paren(this=self.rewrite(sqlglot.parse_one(sql, read=_FromOne)))
 
     def fn_array_extract(self, arguments: Sequence[exp.Expr]) -> exp.Expr:
         return _call("SUBSTR", arguments[0], arguments[1], 1)
@@ -831,7 +836,7 @@ def to_spark(
     every engine has a subquery wherever DuckDB has one. Raises Untranslatable.
     """
     try:
-        tree = sqlglot.parse_one(sql, read=DuckDB)
+        tree = sqlglot.parse_one(sql, read=_FromOne)
     except sqlglot.errors.SqlglotError as error:
         raise Untranslatable(f"SQL 无法解析：{error}") from error
     if listed is not None:

@@ -40,6 +40,13 @@ def test_a_format_reads_what_strptime_reads() -> None:
     [
         ("SELECT strlen(a) FROM t", "SELECT OCTET_LENGTH(a) FROM t"),
         ("SELECT a // b FROM t", "SELECT a DIV NULLIF(b, 0) FROM t"),
+        ("SELECT [5, 6][2] FROM t", "SELECT GET(ARRAY(5, 6), 1) FROM t"),
+        (
+            "SELECT [5, 6][CAST(a AS INT)] FROM t",
+            "SELECT CASE WHEN NOT (CAST(ROUND(CAST(a AS DECIMAL(38, 6))) AS INT)) IS NULL THEN "
+            "GET(ARRAY(5, 6), CAST((CAST(ROUND(CAST(a AS DECIMAL(38, 6))) AS INT)) - 1 AS INT)) END"
+            " FROM t",
+        ),
         ("SELECT a[2:3] FROM t", "SELECT SUBSTR(a, 2, 2) FROM t"),
         ("SELECT regexp_full_match(a, 'x+') FROM t", r"SELECT a RLIKE '\\A(?:x+)\\z' FROM t"),
         ("SELECT CAST(a AS TIMESTAMP) FROM t", "SELECT CAST(a AS TIMESTAMP_NTZ) FROM t"),
