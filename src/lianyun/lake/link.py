@@ -278,7 +278,7 @@ class Plan:
 
     def parts(self, con: duckdb.DuckDBPyConnection) -> int:
         """Shares whose joins stay in memory: reading the sources again costs less than spilling."""
-        need = 0
+        terms = []
         for origin in self.origins().values():
             place = (origin.dataset, origin.key, origin.date, origin.column)
             used = {
@@ -287,10 +287,12 @@ class Plan:
                 for s in f.sources
                 if self.lives(s) and self.place(s) == place
             }
-            row = con.execute(
-                f"SELECT count(*) FROM lake.trusted.{quote(origin.dataset)}"
-            ).fetchone()
-            need += (row[0] if row else 0) * (ROW_BYTES + VALUE_BYTES * len(used))
+            terms.append(
+                f"(SELECT count(*) FROM lake.trusted.{quote(origin.dataset)}) "
+                f"* {ROW_BYTES + VALUE_BYTES * len(used)}"
+            )
+        row = con.execute(f"SELECT {' + '.join(terms)}").fetchone()
+        need = int(row[0]) if row else 0
         return max(1, math.ceil(need / SHARE_BYTES))
 
     def key_of(self, source: FieldSource) -> str:
@@ -608,7 +610,7 @@ class _Building:
             have = {}
         ensure_table(self.con, "library", self.name, self.plan.layout())
         touched = 0
-        if not have or self.one(f"SELECT count(*) FROM {self.target}") == 0:
+        if not have:
             since = None
             counts = self.fill()
         else:
