@@ -94,7 +94,8 @@ def ours(lake: Any, folder: Path, size: int, count: int, day: int) -> float:
             "COPY (SELECT CAST(id AS VARCHAR) AS 编号, "
             "CASE WHEN id % 1000 = 7 THEN '' ELSE name END AS 姓名, town AS 乡镇, "
             "CAST(amount AS VARCHAR) AS 金额, CAST(changed AS VARCHAR) AS 变更日期 "
-            f"FROM ({rows_sql(day_sql(size, count, day), day)})) TO '{folder}/day.parquet'"
+            f"FROM ({rows_sql(day_sql(size, count, day), day)}) ORDER BY hash(id)) "
+            f"TO '{folder}/day.parquet'"
         )
     begun = time.perf_counter()
     done = load(lake, spec(), from_parquet(folder / "day.parquet"), "incremental", f"day{day}")
@@ -108,7 +109,8 @@ def peer(lake: Any, folder: Path, size: int, count: int, day: int) -> float:
     """The same day by the engine's MERGE of clean rows; seconds."""
     with lake.connect() as con:
         con.execute(
-            f"COPY ({rows_sql(day_sql(size, count, day), day)}) TO '{folder}/clean.parquet'"
+            f"COPY (FROM ({rows_sql(day_sql(size, count, day), day)}) ORDER BY hash(id)) "
+            f"TO '{folder}/clean.parquet'"
         )
         begun = time.perf_counter()
         con.execute(
@@ -188,7 +190,9 @@ def main() -> int:
                 command += ["--changes", str(args.changes), "--child", folder, server.url(name)]
                 done = subprocess.run(command, check=True, capture_output=True, text=True)
                 results.append(json.loads(done.stdout.strip().splitlines()[-1]))
-    print(f"{'行数':>12} {'MERGE 秒':>10} {'入湖 秒':>10} {'倍数':>8} {'变更流 秒':>10} {'峰值 MB':>10}")
+    print(
+        f"{'行数':>12} {'MERGE 秒':>10} {'入湖 秒':>10} {'倍数':>8} {'变更流 秒':>10} {'峰值 MB':>10}"
+    )
     for r in results:
         print(
             f"{r['rows']:>12} {r['merge_seconds']:>10} {r['lake_seconds']:>10} {r['ratio']:>8} "

@@ -11,8 +11,8 @@ from lianyun.lake.check import ItemCheck, compile_checks
 from lianyun.lake.shelves import open_duckdb
 
 RIGHT = {
-    "citizen_number": ["320703199003070016", "11010519491231002X", "320722200002290012"],
-    "credit_code": ["91350211M000100Y43", "11320700014315120J"],
+    "citizen_number": ["320703199003070016", "11010519491231002X", "320722200002290011"],
+    "credit_code": ["91350100M000100Y43", "11320700014315120J"],
 }
 
 
