@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -251,9 +252,10 @@ def main() -> int:
                     "hand_seconds": round(best["hand"], 2),
                     "seconds": round(best["ours"], 2),
                     "ratio": round(best["ours"] / best["hand"], 2),
+                    "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
                 }
             )
-            if rows == args.tools:
+            if args.tools and rows == args.tools:
                 parquet = Path(folder) / "rows.parquet"
                 with lake.connect(read_only=True) as con:
                     con.execute(f"COPY lake.trusted.checked TO '{parquet}'")

@@ -1,0 +1,10 @@
+"""Scale: the measurement of ``scale.py`` under the name by which `make bench` finds it."""
+
+from __future__ import annotations
+
+import sys
+
+from scale import main
+
+if __name__ == "__main__":
+    sys.exit(main())
