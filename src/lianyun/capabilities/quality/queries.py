@@ -235,6 +235,27 @@ def rule_rows(viewer: Actor) -> list[RuleRow]:
     return out
 
 
+@dataclass(frozen=True)
+class Recheck:
+    """The last time accepted rows were held against the rules: when, how many, what fails."""
+
+    at: dt.datetime
+    rows: int
+    failed: list[tuple[str, int]]
+
+
+def last_recheck(resource: Resource, viewer: Actor) -> Recheck | None:
+    """The newest recheck of a dataset, its checks by title, the worst first; None without one."""
+    event = (
+        Event.objects.filter(kind="quality.rechecked", subject=resource.ref).order_by("-pk").first()
+    )
+    if event is None:
+        return None
+    titles = collection.rule_titles(resource)
+    failed = [(titles.get(code, code), n) for code, n in event.data["failed"].items()]
+    return Recheck(event.at, event.data["rows"], sorted(failed, key=lambda f: -f[1]))
+
+
 # ---- correction cases --------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ urlpatterns = [
     path(f"{_ROOT}rules/", views.rules, name="rules"),
     path(f"{_ROOT}datasets/<slug:name>/", views.dataset, name="dataset"),
     path(f"{_ROOT}datasets/<slug:name>/report/", views.report, name="report"),
+    path(f"{_ROOT}datasets/<slug:name>/recheck/", views.recheck, name="recheck"),
     path(f"{_ROOT}departments/<slug:slug>/", views.department, name="department"),
     path(f"{_ROOT}desk/", views.desk, name="desk"),
     path(f"{_ROOT}cases/<str:code>/", views.case, name="case"),

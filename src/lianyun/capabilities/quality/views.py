@@ -7,6 +7,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.views.decorators.http import require_POST
 
 from lianyun.kernel.access import UserError
 from lianyun.ui import charts
@@ -199,8 +200,21 @@ def dataset(request: ActorRequest, name: str) -> HttpResponse:
             "grade": grade(last.score if last else None),
             "figure": figure,
             "can_report": request.actor.may("quality.report"),
+            "recheck": queries.last_recheck(resource, request.actor),
         },
     )
+
+
+@require_POST
+@page(permission="quality.report")
+def recheck(request: ActorRequest, name: str) -> HttpResponse:
+    """Hold a dataset's accepted rows against today's rules."""
+    if once(request):
+        found = actions.recheck(dataset=name, by=request.actor)
+        bad = sum(found["failed"].values())
+        told = f"发现 {bad:,} 处与现行规则不符" if bad else "全部符合现行规则"
+        messages.success(request, f"已复查 {found['rows']:,} 行：{told}")
+    return redirect("quality:dataset", name=name)
 
 
 @page(permission="quality.read")

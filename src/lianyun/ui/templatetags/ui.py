@@ -221,6 +221,8 @@ PAST = {
     "healed": "已由新数据改正",
     "asked": "已执行",
     "swept": "已清理",
+    "taken_back": "已撤回",
+    "rechecked": "已按现行规则复查",
     "saved": "已保存",
     "exported": "已导出",
     "cancelled": "已取消",

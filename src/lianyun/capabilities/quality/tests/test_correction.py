@@ -238,3 +238,28 @@ def test_every_page_opens(payments: Resource, load: Callable[..., Batch]) -> Non
     assert "还有 1 行没有更正" in sent.content.decode()
     other = browser(officer("jy"))
     assert other.get(f"/workbench/quality/cases/{code}/").status_code == 400
+
+
+def test_accepted_rows_are_held_against_rules_that_came_later(
+    payments: Resource, load: Callable[..., Batch]
+) -> None:
+    load("1,5,在办\n2,50,不明\n")
+    payments.data = {
+        **payments.data,
+        "rules": [*RULES, {"code": "pay_small", "title": "单笔不超过十元", "sql": "amount <= 10"}],
+    }
+    payments.save(update_fields=["data"])
+    reader = officer("ga")
+    client = Client()
+    user = get_user_model().objects.create(username="reader", party=reader.party)
+    client.force_login(user)
+    url = "/workbench/quality/datasets/payments/"
+    assert "按现行规则复查" in client.get(url).content.decode()
+    page = client.post(f"{url}recheck/", follow=True).content.decode()
+    assert "已复查 2 行：发现 2 处与现行规则不符" in page
+    assert "单笔不超过十元" in page
+    found = queries.last_recheck(payments, reader)
+    assert found is not None
+    assert sorted(found.failed) == [("单笔不超过十元", 1), ("状态已知", 1)]
+    with pytest.raises(UserError, match="没有名为"):
+        actions.recheck(dataset="nothing", by=reader)
