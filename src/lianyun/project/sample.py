@@ -617,7 +617,8 @@ def summary(outcome: Outcome) -> Table:
         f"{taken['datasets']} 个数据集，到达 {taken['landed']:,} 行 = "
         f"通过 {taken['accepted']:,} 行 + 拒收 {taken['rejected']:,} 行",
     )
-    table.add_row("基础库", "，".join(f"{k} {v:,} 条" for k, v in steps["libraries"].items()))
+    made = steps["libraries"].values()
+    table.add_row("基础库", f"{len(made)} 个基础库和主题库，共 {sum(made):,} 条记录")
     linked = steps["linkage"].values()
     table.add_row(
         "数据关联",
