@@ -32,6 +32,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlsplit, urlunsplit
 
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as compute
@@ -398,28 +399,44 @@ def _count(first: int, length: int) -> pa.Array:
     return compute.add(compute.cumulative_sum(ones), first - 1)
 
 
+def _hits(data: bytes, character: str, low: int = 0, high: int | None = None) -> int:
+    """How often an ASCII character occurs; several times as fast as bytes.count where it is often."""
+    span = (len(data) if high is None else high) - low
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8, span, low) == ord(character)))
+
+
 def _boundary(data: bytes, low: int, high: int) -> int:
     """The last place ≤ `high` where a record ends if quotes pair up from `low`; -1 if none."""
     end = data.rfind(b"\n", low, high) + 1
     for _ in range(40):
         if end <= low:
             return -1
-        if data.count(b'"', low, end) % 2 == 0:
+        if _hits(data, '"', low, end) % 2 == 0:
             return end
         end = data.rfind(b"\n", low, data.rfind(b'"', low, end)) + 1
     return -1
 
 
 def _quick(
-    data: bytes, delimiter: str, width: int, line: int, names: list[str], marked: bool
+    whole: bytes,
+    low: int,
+    high: int,
+    delimiter: str,
+    width: int,
+    line: int,
+    names: list[str],
+    marked: bool,
 ) -> tuple[pa.RecordBatch, int] | None:
-    """A block parsed by Arrow, and its lines; None if anything about it does not add up.
+    """The records in ``whole[low:high]`` parsed by Arrow, and their lines; None if any is odd.
 
     With `marked` the block may hold marks of bytes that could not be decoded.
     """
-    if b"\x00" in data or len(delimiter.encode()) > 1 or (marked and MARK_BYTES in data):
+    if whole.find(b"\x00", low, high) >= 0 or len(delimiter.encode()) > 1:
         return None
-    lines = data.count(b"\n")
+    if marked and whole.find(MARK_BYTES, low, high) >= 0:
+        return None
+    data = memoryview(whole)[low:high]
+    lines = _hits(whole, "\n", low, high)
     bad: list[tuple[int, int, str]] = []
     odd = False
 
@@ -432,8 +449,8 @@ def _quick(
 
     try:
         buffer = pa.py_buffer(data)
-        whole = pa.py_buffer(struct.pack("<ii", 0, len(data)))
-        pa.StringArray.from_buffers(1, whole, buffer).validate(full=True)  # is it UTF-8?
+        ends = pa.py_buffer(struct.pack("<ii", 0, len(data)))
+        pa.StringArray.from_buffers(1, ends, buffer).validate(full=True)  # is it UTF-8?
         table = arrow_csv.read_csv(
             pa.BufferReader(buffer),
             arrow_csv.ReadOptions(
@@ -441,7 +458,8 @@ def _quick(
             ),
             arrow_csv.ParseOptions(
                 delimiter=delimiter,
-                newlines_in_values=b'"' in data,
+                # only for cutting into blocks, where it costs as much as the parsing: this is one
+                newlines_in_values=False,
                 ignore_empty_lines=False,
                 invalid_row_handler=invalid,
             ),
@@ -463,7 +481,9 @@ def _quick(
         for column in table.columns
     ]
     if good and (compute.min(compute.binary_length(columns[0])).as_py() or 0) == 0:
-        blank = data[:1] in (b"\n", b"\r") or b"\n\n" in data or b"\n\r\n" in data
+        blank = whole[low : low + 1] in (b"\n", b"\r") or any(
+            whole.find(empty, low, high) >= 0 for empty in (b"\n\n", b"\n\r\n")
+        )
         if blank:  # Arrow gives a row for an empty line
             return None
     if records == lines:
@@ -506,7 +526,7 @@ def _csv_batches(
     names = [f"c{i}" for i in range(width)]
     rows = _Rows(width)
     data = b""
-    window = BLOCK
+    window = widest = 2 * BLOCK  # what is left of a block goes with the next one
     ended = False
     while not ended:
         chunk = next(chunks, None)
@@ -522,7 +542,7 @@ def _csv_batches(
             cut = _boundary(data, at, high)
             made = None
             if cut > 0:
-                made = _quick(data[at:cut], delimiter, width, line, names, marked)
+                made = _quick(data, at, cut, delimiter, width, line, names, marked)
             if made is not None:
                 if len(rows):
                     yield rows.batch()
@@ -530,7 +550,7 @@ def _csv_batches(
                 for offset in range(0, batch.num_rows, SLICE * 5):
                     yield batch.slice(offset, SLICE * 5)
                 at, line = cut, line + lines
-                window = min(window * 4, BLOCK)
+                window = min(window * 4, widest)
                 continue
             if not ended and size - at < SMALLEST:
                 break
