@@ -1,9 +1,8 @@
 """To the city's size: each heavy step at rising sizes, and the line through them.
 
 Runs the other measurements (a file's load, a day's changes, twelve rules, a library, a comparison)
-at each size and fits seconds and peak memory against rows by least squares. What is printed last is
-the reckoning for `--city` rows and `--daily` changes; docs/operations/sizing.md reads from it.
-Sizes are what disk and time allow; a reckoning far beyond the largest is a reckoning.
+at each size and fits seconds against rows by least squares; docs/operations/sizing.md reckons from
+such lines. Sizes are what disk and time allow; far beyond the largest a line is a guess.
 """
 
 from __future__ import annotations
@@ -42,10 +41,9 @@ def line(points: list[tuple[float, float]]) -> tuple[float, float]:
 
 
 def main() -> int:
-    """Measures every step at every size, prints the points, the lines, and the city's reckoning."""
+    """Measures every step at every size; prints the points and the lines."""
     parser = argparse.ArgumentParser(description="规模：各步骤随行数的增长")
     parser.add_argument("--rows", type=int, nargs="+", default=[1_000_000, 3_000_000])
-    parser.add_argument("--city", type=int, default=3_000_000_000)
     parser.add_argument("--daily", type=int, default=500_000)
     args = parser.parse_args()
     steps: dict[str, list[tuple[int, float, int]]] = {}
