@@ -8,6 +8,7 @@ import resource
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -51,19 +52,20 @@ def values(lake: Lake) -> dict[str, int]:
         return dict(con.execute("SELECT v, count(*) FROM lake.trusted.crowd GROUP BY v").fetchall())
 
 
-def test_ten_readers_see_whole_batches_only(lake: Lake) -> None:
+def test_ten_readers_see_whole_batches_only(lake: Lake, tmp_path: Path) -> None:
     rows = 1500
     load(lake, SPEC, source(rows, "0"), "full", "b0")
 
     def read() -> int:
         """0: every look showed one whole batch, never an older one than before, and two at least."""
         seen: list[int] = []
-        until = time.monotonic() + 60
+        until = time.monotonic() + 120
         while time.monotonic() < until:
             found = values(lake)
             if list(found.values()) != [rows]:
                 return 1
             seen.append(int(next(iter(found))))
+            (tmp_path / str(os.getpid())).touch()
             if seen[-1] < max(seen):
                 return 2
             if seen[-1] >= 5:
@@ -71,6 +73,10 @@ def test_ten_readers_see_whole_batches_only(lake: Lake) -> None:
         return 4
 
     readers = [child(read) for _ in range(READERS)]
+    deadline = time.monotonic() + 60
+    while any(not (tmp_path / str(pid)).exists() for pid in readers):
+        assert time.monotonic() < deadline, "a reader never had its first look"
+        time.sleep(0.05)
     for turn in range(1, 6):
         load(lake, SPEC, source(rows, str(turn)), "full", f"b{turn}")
     assert [ended(pid) for pid in readers] == [0] * READERS
@@ -94,6 +100,7 @@ def test_killed_at_a_random_moment(lake: Lake, seed: int) -> None:
     time.sleep(dice.uniform(0.05, 1.6) * usual)
     os.kill(pid, signal.SIGKILL)
     ended(pid)
+    time.sleep(0.3)  # what the database had received, it may still commit
     committed = merge.outcome_of(lake, "b3") is not None
     assert values(lake) == ({"new": rows + 100} if committed else {"old": rows})
     done = load(lake, SPEC, source(rows + 100, "new"), "full", "b3", wait=30)
