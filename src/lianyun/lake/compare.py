@@ -22,12 +22,10 @@ import duckdb
 from . import engines
 from .check import RowRule, vet_rule
 from .shelves import (
-    LEDGER,
     Column,
     Lake,
     LakeError,
     ensure_table,
-    is_conflict,
     literal,
     quote,
     table_columns,
@@ -529,40 +527,15 @@ def compare(
     """
     begun = time.monotonic()
     say = tell or (lambda fraction, text: None)
+
+    def work(con: duckdb.DuckDBPyConnection) -> str:
+        made = _run(lake, con, rule, run, stale or {}, quality or {}, say)
+        return json.dumps(asdict(replace(made, seconds=round(time.monotonic() - begun, 3))))
+
     with lake.writer(f"findings.{rule.name}"):
-        for attempt in range(1, 7):
-            with lake.connect() as con:
-                row = con.execute(f"SELECT outcome FROM {LEDGER} WHERE batch = ?", [run]).fetchone()
-                if row:
-                    told = json.loads(row[0])
-                    return Compared(**{**told, "thin": tuple(told["thin"])})
-                con.execute("BEGIN")
-                try:
-                    made = _run(lake, con, rule, run, stale or {}, quality or {}, say)
-                    made = replace(made, seconds=round(time.monotonic() - begun, 3))
-                    con.execute(
-                        f"INSERT INTO {LEDGER} VALUES (?, ?, 'comparison', ?, CAST(now() AS TIMESTAMP))",
-                        [run, "findings." + rule.name, json.dumps(asdict(made))],
-                    )
-                    con.execute("CALL ducklake_set_commit_message('lake', ?, ?)", [rule.name, run])
-                    con.execute("COMMIT")
-                    return made
-                except duckdb.Error as error:
-                    _back(con)
-                    if not is_conflict(error) or attempt == 6:
-                        raise
-                except BaseException:
-                    _back(con)
-                    raise
-            time.sleep(0.2 * attempt)
-    raise LakeError("多次冲突，比对没有完成")
-
-
-def _back(con: duckdb.DuckDBPyConnection) -> None:
-    try:
-        con.execute("ROLLBACK")
-    except duckdb.Error:
-        return
+        outcome, _ = lake.settle(run, "findings." + rule.name, "comparison", rule.name, work)
+    told = json.loads(outcome)
+    return Compared(**{**told, "thin": tuple(told["thin"])})
 
 
 def _one(con: duckdb.DuckDBPyConnection, sql: str) -> Any:

@@ -8,10 +8,8 @@ the change: files and row groups of other batches are passed over by their stati
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import json
-import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -19,13 +17,11 @@ from dataclasses import dataclass, replace
 import duckdb
 import pyarrow as pa
 
-from .merge import Outcome, _outcome, _read_outcome, _snapshot, changes
+from .merge import Outcome, _outcome, _read_outcome, changes, settled
 from .shelves import (
     LEDGER,
     Lake,
     LakeError,
-    explained,
-    is_conflict,
     literal,
     quote,
     table_columns,
@@ -231,35 +227,14 @@ def take_back(lake: Lake, name: str, batch: str, undo: str, *, wait: float = 360
     """
     valid_name(name)
     begun = time.monotonic()
+
+    def work(con: duckdb.DuckDBPyConnection) -> str:
+        outcome = _undo(con, name, _taken_back(con, name, batch), undo)
+        outcome = replace(outcome, seconds=round(time.monotonic() - begun, 3))
+        return json.dumps(outcome.as_dict(), ensure_ascii=False)
+
     with lake.writer(f"dataset.{name}", timeout=wait):
-        for attempt in range(1, 7):
-            with lake.connect() as con:
-                again = _read_outcome(con, undo)
-                if again is not None:
-                    return again
-                done = _taken_back(con, name, batch)
-                con.execute("BEGIN")
-                try:
-                    outcome = _undo(con, name, done, undo)
-                    outcome = replace(outcome, seconds=round(time.monotonic() - begun, 3))
-                    con.execute(
-                        f"INSERT INTO {LEDGER} VALUES (?, ?, 'undo', ?, CAST(now() AS TIMESTAMP))",
-                        [undo, name, json.dumps(outcome.as_dict(), ensure_ascii=False)],
-                    )
-                    con.execute("CALL ducklake_set_commit_message('lake', ?, ?)", [name, undo])
-                    con.execute("COMMIT")
-                except BaseException as error:
-                    with contextlib.suppress(duckdb.Error):
-                        con.execute("ROLLBACK")
-                    if isinstance(error, duckdb.Error) and is_conflict(error) and attempt < 6:
-                        time.sleep(random.uniform(0.1, 0.5) * attempt)
-                        continue
-                    told = explained(error)
-                    if told is error:
-                        raise
-                    raise told from error
-                return replace(outcome, snapshot=_snapshot(con, undo))
-    raise LakeError("多次冲突，批次没有撤回")
+        return settled(lake, name, undo, "undo", work)
 
 
 def _undo(con: duckdb.DuckDBPyConnection, name: str, done: Outcome, undo: str) -> Outcome:

@@ -8,7 +8,6 @@ everything or only at the entities that a list of batches touched: the result is
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import math
@@ -26,7 +25,6 @@ from .shelves import (
     Lake,
     LakeError,
     ensure_table,
-    is_conflict,
     literal,
     quote,
     table_columns,
@@ -173,35 +171,15 @@ def build(
 ) -> Golden:
     """One building of a library of any form, as `golden` describes it."""
     begun = time.monotonic()
+
+    def work(con: duckdb.DuckDBPyConnection) -> str:
+        counts = _Building(lake, con, name, plan(con), batch).run(since)
+        made = Golden(name, batch, **counts, seconds=round(time.monotonic() - begun, 3))
+        return json.dumps(asdict(made), ensure_ascii=False)
+
     with lake.writer(f"library.{name}"):
-        for attempt in range(1, 7):
-            with lake.connect() as con:
-                row = con.execute(
-                    f"SELECT outcome FROM {LEDGER} WHERE batch = ?", [batch]
-                ).fetchone()
-                if row:
-                    return read_golden(row[0])
-                con.execute("BEGIN")
-                try:
-                    counts = _Building(lake, con, name, plan(con), batch).run(since)
-                    seconds = round(time.monotonic() - begun, 3)
-                    made = Golden(name, batch, **counts, seconds=seconds)
-                    told = json.dumps(asdict(made), ensure_ascii=False)
-                    con.execute(
-                        f"INSERT INTO {LEDGER} VALUES (?, ?, 'library', ?, CAST(now() AS TIMESTAMP))",
-                        [batch, "library." + name, told],
-                    )
-                    con.execute("CALL ducklake_set_commit_message('lake', ?, ?)", [name, batch])
-                    con.execute("COMMIT")
-                    return made
-                except BaseException as error:
-                    with contextlib.suppress(duckdb.Error):
-                        con.execute("ROLLBACK")
-                    again = isinstance(error, duckdb.Error) and is_conflict(error) and attempt < 6
-                    if not again:
-                        raise
-            time.sleep(0.2 * attempt)
-    raise LakeError("多次冲突，基础库没有更新")
+        told, _ = lake.settle(batch, "library." + name, "library", name, work)
+    return read_golden(told)
 
 
 def last_building(con: duckdb.DuckDBPyConnection, name: str) -> Golden | None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import json
-import random
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -32,8 +31,6 @@ from .shelves import (
     Lake,
     LakeError,
     ensure_table,
-    explained,
-    is_conflict,
     literal,
     quote,
     table_columns,
@@ -205,44 +202,32 @@ def load(
         raise LakeError(f"批次号“{batch}”不合规")
     tell = progress or (lambda fraction, message: None)
     begun = time.monotonic()
+
+    def work(con: duckdb.DuckDBPyConnection) -> str:
+        job = _Load(lake, con, spec, source, mode, batch, tell, allow_shrink, corrects)
+        outcome = replace(job.run(), seconds=round(time.monotonic() - begun, 3))
+        tell(0.95, "提交")
+        return json.dumps(outcome.as_dict(), ensure_ascii=False)
+
     with lake.writer(f"dataset.{spec.name}", timeout=wait):
-        for attempt in range(1, 7):
-            with lake.connect() as con:
-                done = _read_outcome(con, batch)
-                if done is not None:
-                    if done.dataset != spec.name:
-                        raise LakeError(f"批次号“{batch}”已用于数据集“{done.dataset}”")
-                    return done
-                con.execute("BEGIN")
-                try:
-                    job = _Load(lake, con, spec, source, mode, batch, tell, allow_shrink, corrects)
-                    outcome = replace(job.run(), seconds=round(time.monotonic() - begun, 3))
-                    con.execute(
-                        f"INSERT INTO {LEDGER} VALUES (?, ?, ?, ?, CAST(now() AS TIMESTAMP))",
-                        [batch, spec.name, mode, json.dumps(outcome.as_dict(), ensure_ascii=False)],
-                    )
-                    con.execute(
-                        "CALL ducklake_set_commit_message('lake', ?, ?)", [spec.name, batch]
-                    )
-                    tell(0.95, "提交")
-                    con.execute("COMMIT")
-                except BaseException as error:
-                    with contextlib.suppress(duckdb.Error):
-                        con.execute("ROLLBACK")
-                    if isinstance(error, duckdb.Error) and is_conflict(error) and attempt < 6:
-                        time.sleep(random.uniform(0.1, 0.5) * attempt)
-                        continue
-                    told = explained(error)
-                    if told is error:
-                        raise
-                    raise told from error
-                tell(1.0, "完成")
-                return replace(
-                    outcome,
-                    snapshot=_snapshot(con, batch),
-                    seconds=round(time.monotonic() - begun, 3),
-                )
-    raise LakeError("多次冲突，批次没有装载")
+        done = settled(lake, spec.name, batch, mode, work)
+    if not done.repeated:
+        tell(1.0, "完成")
+        done = replace(done, seconds=round(time.monotonic() - begun, 3))
+    return done
+
+
+def settled(
+    lake: Lake,
+    name: str,
+    batch: str,
+    mode: str,
+    work: Callable[[duckdb.DuckDBPyConnection], str],
+) -> Outcome:
+    """A batch of a dataset settled in the lake, with its snapshot; the caller holds the lock."""
+    text, repeated = lake.settle(batch, name, mode, name, work)
+    with lake.connect() as con:
+        return replace(_outcome(text), snapshot=_snapshot(con, batch), repeated=repeated)
 
 
 class _Load:

@@ -352,6 +352,45 @@ class Lake:
             time.sleep(random.uniform(0.05, 0.3) * attempt)
         raise AssertionError("unreachable")
 
+    def settle(
+        self,
+        batch: str,
+        dataset: str,
+        mode: str,
+        message: str,
+        work: Callable[[duckdb.DuckDBPyConnection], str],
+    ) -> tuple[str, bool]:
+        """Runs `work` in one transaction with its outcome (JSON text) in the ledger, once a `batch`.
+
+        Returns the outcome, and True where the batch had committed before and was not run again.
+        `message` marks the snapshot. Raises LakeError for a batch of another dataset, and for a
+        full disk, a lost database or too little memory (see `explained`).
+        """
+
+        def once(con: duckdb.DuckDBPyConnection) -> tuple[str, bool]:
+            row = con.execute(
+                f"SELECT dataset, outcome FROM {LEDGER} WHERE batch = ?", [batch]
+            ).fetchone()
+            if row is not None:
+                if row[0] != dataset:
+                    raise LakeError(f"批次号“{batch}”已用于数据集“{row[0]}”")
+                return row[1], True
+            outcome = work(con)
+            con.execute(
+                f"INSERT INTO {LEDGER} VALUES (?, ?, ?, ?, CAST(now() AS TIMESTAMP))",
+                [batch, dataset, mode, outcome],
+            )
+            con.execute("CALL ducklake_set_commit_message('lake', ?, ?)", [message, batch])
+            return outcome, False
+
+        try:
+            return self.transact(once)
+        except BaseException as error:
+            told = explained(error)
+            if told is error:
+                raise
+            raise told from error
+
     def orphans(self, *, older_than: str = "1 hour", remove: bool = True) -> list[str]:
         """Files that no snapshot knows (left by a process that died); removed unless told not to.
 
