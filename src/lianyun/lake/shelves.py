@@ -555,9 +555,3 @@ def ensure_table(
                     f"列“{column.name}”已按 {have[column.name]} 存储，不能改为 {column.sql_type}"
                 ) from error
     return added
-
-
-def current_snapshot(con: duckdb.DuckDBPyConnection) -> int:
-    """The number of the newest snapshot this connection sees."""
-    row = con.execute("SELECT max(snapshot_id) FROM ducklake_snapshots('lake')").fetchone()
-    return int(row[0]) if row and row[0] is not None else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 from urllib.parse import quote, urlencode
@@ -516,8 +516,3 @@ def _harmless(value: Any) -> Any:
     if isinstance(value, str) and value[:1] in "=+-@\t\r" and value[:1]:
         return f"'{value}"
     return value
-
-
-def choices_of(values: Iterable[Any]) -> list[tuple[str, str]]:
-    """Plain values as filter choices."""
-    return [(str(v), str(v)) for v in values]

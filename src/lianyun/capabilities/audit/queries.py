@@ -74,11 +74,6 @@ def event_kinds(viewer: Actor) -> list[str]:
     return list(Event.objects.order_by("kind").values_list("kind", flat=True).distinct())
 
 
-def one_event(viewer: Actor, number: int) -> Event | None:
-    """One event, if the viewer may see it."""
-    return ledger(viewer).filter(pk=number).first()
-
-
 def calls(
     viewer: Actor,
     *,

@@ -41,19 +41,6 @@ KINDS: dict[str, str] = {
     "parquet": "Parquet 文件",
     "http": "HTTP 接口（分页）",
 }
-SUFFIXES: dict[str, str] = {
-    ".csv": "csv",
-    ".txt": "csv",
-    ".tsv": "csv",
-    ".xlsx": "excel",
-    ".xlsm": "excel",
-    ".xls": "excel",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".json": "jsonl",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-}
 MODES: dict[str, str] = {
     "full": "全量",
     "incremental": "增量",
@@ -157,11 +144,6 @@ def next_run(schedule: str, after: dt.datetime) -> dt.datetime:
         )
     found: dt.datetime = croniter.croniter(schedule, after).get_next(dt.datetime)
     return found
-
-
-def kind_of_file(name: str) -> str | None:
-    """The source kind of a file by its name's ending; None where it is none of ours."""
-    return SUFFIXES.get(Path(name).suffix.lower())
 
 
 def address_refused(address: str) -> str | None:
