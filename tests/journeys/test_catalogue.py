@@ -10,6 +10,8 @@ import openpyxl
 import pytest
 from playwright.sync_api import expect
 
+from lianyun.project.testing import fits
+
 PASSWORD = "Haizhou-2026"
 PHONE = {"width": 375, "height": 800}
 TITLE = "殡葬服务机构名录"
@@ -43,13 +45,6 @@ def people(city_database: None) -> dict[str, str]:
             by=SYSTEM,
         )
     return {k: f"cat.{k}" for k in ("data", "head", "bureau", "other")}
-
-
-def fits(tab: Any) -> bool:
-    """True when nothing makes the page scroll sideways."""
-    return bool(
-        tab.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-    )
 
 
 def decide(

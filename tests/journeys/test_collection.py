@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from lianyun.project.testing import fits
+
 PASSWORD = "Haizhou-2026"
 PHONE = {"width": 375, "height": 800}
 DESK = {"width": 1280, "height": 900}
@@ -85,9 +87,7 @@ def look(tab: Any, name: str, accessible: Callable[[Any], None]) -> None:
         tab.wait_for_timeout(150)
         if folder:
             tab.screenshot(path=f"{folder}/{name}-{suffix}.png", full_page=True)
-        assert tab.evaluate(
-            "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-        ), f"{name} scrolls sideways ({suffix})"
+        assert fits(tab), f"{name} scrolls sideways ({suffix})"
     accessible(tab)
 
 

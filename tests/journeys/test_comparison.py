@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from lianyun.project.testing import fits
+
 PASSWORD = "Haizhou-2026"
 RULE = "deceased_destitute"
 DEAD = "320703194003070013"
@@ -166,9 +168,7 @@ def picture(tab: Any, name: str) -> None:
         tab.screenshot(path=f"{folder}/{name}-1280.png", full_page=True)
     tab.set_viewport_size(PHONE)
     time.sleep(0.3)
-    assert tab.evaluate(
-        "document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-    ), tab.url
+    assert fits(tab), tab.url
     if folder:
         tab.screenshot(path=f"{folder}/{name}-375.png", full_page=True)
     tab.set_viewport_size({"width": 1280, "height": 900})

@@ -12,6 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from lianyun.project.testing import fits
+
 PASSWORD = "Haizhou-2026"
 PHONE = {"width": 375, "height": 800}
 NAME = "hardship_residents"
@@ -109,13 +111,6 @@ def shot(tab: Any, name: str) -> None:
     folder = os.environ.get("LIANYUN_SHOTS")
     if folder:
         tab.screenshot(path=f"{folder}/linkage-{name}.png", full_page=True)
-
-
-def fits(tab: Any) -> bool:
-    """No sideways scroll."""
-    return bool(
-        tab.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-    )
 
 
 def test_an_officer_reviews_with_the_keyboard(

@@ -18,6 +18,8 @@ from typing import Any
 import httpx
 import pytest
 
+from lianyun.project.testing import fits
+
 PASSWORD = "Haizhou-2026"
 PERSON = "320703199003070016"
 PHONE = {"width": 375, "height": 800}
@@ -151,13 +153,6 @@ def press(tab: Any, text: str) -> None:
         if asks:
             tab.click("#confirm-yes")
     tab.wait_for_load_state("networkidle")
-
-
-def fits(tab: Any) -> bool:
-    """True when nothing makes the page scroll sideways."""
-    return bool(
-        tab.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-    )
 
 
 def picture(tab: Any, name: str) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from lianyun.project.testing import fits
+
 PASSWORD = "Haizhou-2026"
 PHONE = {"width": 375, "height": 800}
 
@@ -32,13 +34,6 @@ def people(city_database: None) -> dict[str, str]:
     with transaction.atomic():
         sync_declared(by=SYSTEM)
     return {"bureau": "shell.bureau", "admin": "shell.admin", "data": "shell.data"}
-
-
-def fits(tab: Any) -> bool:
-    """True when nothing makes the page scroll sideways."""
-    return bool(
-        tab.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-    )
 
 
 def test_a_citizen_finds_an_entry(

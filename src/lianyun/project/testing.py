@@ -219,3 +219,10 @@ def run_jobs(db: None) -> Callable[[], int]:
                 app.tasks[job.task_name].func(**job.args)
 
     return run
+
+
+def fits(tab: Any) -> bool:
+    """True when nothing makes a browser's page scroll sideways."""
+    return bool(
+        tab.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    )
