@@ -153,6 +153,7 @@ def _stage(rows: int) -> dict[str, Any]:
     from django.db import connection
 
     from lianyun.capabilities.services import actions, fast, rules
+    from lianyun.capabilities.services.fast.answers import Rows
     from lianyun.capabilities.services.models import Service
     from lianyun.kernel import grant as grants
     from lianyun.kernel.access import SYSTEM
@@ -227,10 +228,11 @@ def _stage(rows: int) -> dict[str, Any]:
     async def statement() -> str:
         plane = fast.Plane()
         await plane.start()
-        right = await plane.right(client.client_id)
+        right = await plane.rights.right(client.client_id)
         await plane.stop()
         assert right is not None
-        return right.statements[0]
+        assert isinstance(right.answer, Rows)
+        return right.answer.statements[0]
 
     told = asyncio.run(statement())
     connection.close()

@@ -18,6 +18,10 @@ from django.utils import timezone
 from lianyun.capabilities.audit import api as audit
 from lianyun.capabilities.audit.models import CallLink, CallRecord
 from lianyun.capabilities.services import actions, fast, rules
+from lianyun.capabilities.services.fast import records
+from lianyun.capabilities.services.fast.calls import Call
+from lianyun.capabilities.services.fast.door import plane_here
+from lianyun.capabilities.services.fast.rights import CHANNEL, Rights
 from lianyun.capabilities.services.models import Client, Service, Usage
 from lianyun.kernel import grant as grants
 from lianyun.kernel.access import SYSTEM
@@ -183,7 +187,7 @@ def _moved(move: Callable[..., None], grant: Grant) -> None:
 def test_withdrawal_stops_even_a_deaf_worker(
     token: str, grant: Grant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fast.Plane, "heard", lambda *_: None)
+    monkeypatch.setattr(Rights, "heard", lambda *_: None)
 
     async def work(get: Get) -> list[int]:
         url = f"/api/data/people/{PERSON}"
@@ -232,9 +236,9 @@ def test_forgetting_a_right_loses_no_leased_call(token: str, grant: Grant) -> No
         codes = []
         for _ in range(3):
             codes.append((await get(f"/api/data/people/{PERSON}")).status_code)
-            plane = await fast._plane()
+            plane = await plane_here()
             async with plane.pool.acquire() as connection:
-                await connection.execute("SELECT pg_notify($1, '*')", fast.CHANNEL)
+                await connection.execute("SELECT pg_notify($1, '*')", CHANNEL)
             await asyncio.sleep(0.1)
         return codes
 
@@ -375,7 +379,7 @@ def _cut() -> None:
 
 
 def test_a_full_queue_refuses(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fast, "QUEUE_LIMIT", 0)
+    monkeypatch.setattr(records, "QUEUE_LIMIT", 0)
 
     async def work(get: Get) -> int:
         return (await get(f"/api/data/people/{PERSON}")).status_code
@@ -391,12 +395,13 @@ def test_calls_survive_a_dead_worker(token: str, settings: Any, tmp_path: Path) 
         await plane.start()
         for task in plane.tasks:
             task.cancel()
-        right = await plane.right(token.split(".")[0])
+        right = await plane.rights.right(token.split(".")[0])
         assert right is not None
-        plane.note(0.0, right, "试验", "", None, 1, "ok")
-        assert plane.journal is not None
+        call = Call("x1", "GET", b"", b"", [], b"", "", right=right, purpose="试验", rows=1)
+        plane.records.note(call, b"")
+        assert plane.records.journal is not None
         # What a kill leaves behind: the file, and no lock on it.
-        plane.journal.close(done=False)
+        plane.records.journal.close(done=False)
         await plane.pool.close()
 
     asyncio.run(dies())
@@ -412,7 +417,7 @@ def test_calls_survive_a_dead_worker(token: str, settings: Any, tmp_path: Path) 
 
 
 def test_a_failed_flush_loses_nothing(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, tries = fast.append_calls, []
+    real, tries = records.append_calls, []
 
     async def sometimes(conn: asyncpg.Connection, calls: Any, *, again: bool = False) -> int:
         tries.append(again)
@@ -422,7 +427,7 @@ def test_a_failed_flush_loses_nothing(token: str, monkeypatch: pytest.MonkeyPatc
             raise ConnectionError
         return done
 
-    monkeypatch.setattr(fast, "append_calls", sometimes)
+    monkeypatch.setattr(records, "append_calls", sometimes)
 
     async def work(get: Get) -> None:
         await get(f"/api/data/people/{PERSON}")
@@ -464,7 +469,7 @@ def test_home_is_where_journals_go() -> None:
 
 
 def test_strangers_are_counted_not_listed(token: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fast, "STRANGERS", 3)
+    monkeypatch.setattr(records, "STRANGERS", 3)
 
     async def work(get: Get) -> list[int]:
         seen = []
@@ -473,9 +478,9 @@ def test_strangers_are_counted_not_listed(token: str, monkeypatch: pytest.Monkey
             answer = await get("/api/data/people?born=1", Authorization=f"Bearer {unknown}")
             seen.append(answer.status_code)
         seen.append((await get("/api/data/people", Authorization="nonsense")).status_code)
-        plane = await fast._plane()
+        plane = await plane_here()
         for number in range(5):
-            plane.meet_stranger(f"10.0.0.{number}", "")
+            plane.records.meet_stranger(f"10.0.0.{number}", "")
         return seen
 
     assert set(run(work, token)) == {401}

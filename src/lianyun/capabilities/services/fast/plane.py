@@ -1,0 +1,170 @@
+"""Plane: one worker's state: connections, rights, leases, records, and the tasks that keep them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import Any
+
+import asyncpg
+from django.conf import settings
+
+from lianyun.capabilities.audit.api import hash_key
+
+from .. import rules
+from .calls import Call, Refused, Reply, Scope, problem
+from .credentials import identify
+from .leases import Leases
+from .records import Records
+from .rights import Rights
+
+log = logging.getLogger("lianyun.services")
+
+FLUSH_SECONDS = 0.1
+LEASE_IDLE_SECONDS = 5.0
+CALL_CONNECTIONS = 8
+
+
+class Plane:
+    """One worker of the data services."""
+
+    def __init__(self) -> None:
+        self.ready = False
+        self.starting = asyncio.Lock()
+        self.pool: Any = None
+        # Connections held for calls: taking one is a pop, where the pool's own way costs as much
+        # as the look-up. None stands for one that was lost and must be made again.
+        self.idle: asyncio.LifoQueue[Any] = asyncio.LifoQueue()
+        self.rights = Rights()
+        self.leases = Leases()
+        self.records = Records()
+        self.key = hash_key()
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Open the pool, take in what dead workers left, begin to listen and to flush."""
+        async with self.starting:
+            if self.ready:
+                return
+
+            async def nothing(_: Any) -> None:
+                """Connections carry no state from call to call, so giving one back costs no trip."""
+
+            self.pool = await asyncpg.create_pool(
+                settings.DATABASE_URL,
+                min_size=2,
+                max_size=CALL_CONNECTIONS + 3,
+                max_inactive_connection_lifetime=0,
+                reset=nothing,
+                timeout=10,
+                server_settings={"application_name": "lianyun data"},
+            )
+            self.rights.pool = self.leases.pool = self.records.pool = self.pool
+            for _ in range(CALL_CONNECTIONS):
+                self.idle.put_nowait(None)
+            await self.records.recover()
+            self.tasks = [
+                asyncio.create_task(self.rights.listen()),
+                asyncio.create_task(self.keep()),
+            ]
+            self.ready = True
+
+    async def stop(self) -> None:
+        """Write what is still queued, give back leases, close."""
+        if not self.ready:
+            return
+        self.ready = False
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        with contextlib.suppress(Exception):
+            await self.leases.give_back(0)
+        self.records.tell_strangers()
+        await self.records.flush()
+        self.pool.terminate()
+
+    async def keep(self) -> None:
+        """Flush ten times a second; return idle leases."""
+        beat = 0
+        while True:
+            await asyncio.sleep(FLUSH_SECONDS)
+            beat += 1
+            try:
+                await self.records.flush()
+                if beat % 50 == 0:
+                    await self.leases.give_back(LEASE_IDLE_SECONDS)
+                if beat % 600 == 0:
+                    await self.records.recover()
+            except Exception:
+                log.exception("call records wait to be written (%d)", self.records.held)
+                await asyncio.sleep(0.5)
+
+    async def ask(self, statement: str, arguments: tuple[Any, ...]) -> list[asyncpg.Record]:
+        """Run a statement on one of the connections held for calls."""
+        idle = self.idle
+        connection = idle.get_nowait() if not idle.empty() else await idle.get()
+        try:
+            if connection is None:
+                connection = await self.pool.acquire()
+            try:
+                found: list[asyncpg.Record] = await connection.fetch(statement, *arguments)
+            except asyncpg.InvalidCachedStatementError:
+                # The table was published anew with other columns while the statement was cached.
+                found = await connection.fetch(statement, *arguments)
+            return found
+        finally:
+            if connection is not None and connection.is_closed():
+                # The server went away: the next call makes the connection anew.
+                await self.pool.release(connection)
+                connection = None
+            idle.put_nowait(connection)
+
+    async def answer(self, scope: Scope, body: bytes = b"") -> tuple[Reply, str]:
+        """One call: its reply and its number in the record, where it already stands."""
+        records = self.records
+        records.ready()
+        raw = scope.get("raw_path")
+        call = Call(
+            uid=records.new_uid(),
+            method=scope["method"],
+            path=bytes(raw).split(b"?", 1)[0] if raw is not None else b"",
+            query=scope.get("query_string", b""),
+            headers=scope["headers"],
+            body=body,
+            source=(scope.get("client") or ("未知",))[0],
+        )
+        try:
+            reply = await self.serve(call)
+        except Refused as refused:
+            if call.right is not None:
+                call.outcome = refused.outcome
+                records.note(call, problem(refused.status, refused.title, refused.detail))
+            raise
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
+            if call.right is not None:
+                call.outcome = "failed"
+                records.note(call, b"")
+            raise
+        records.note(call, reply.body)
+        return reply, call.uid
+
+    async def serve(self, call: Call) -> Reply:
+        """Who calls, what for, and the answer; raises Refused."""
+        right = await identify(self, call)
+        if call.method not in ("GET", "HEAD"):
+            raise Refused(405, "bad_request", "数据服务只接受 GET 请求")
+        try:
+            call.resource, call.key = rules.split_path(call.path)
+            if call.resource != right.resource:
+                raise Refused(
+                    403, "forbidden", "该凭证不能用于此数据", f"凭证对应 {right.resource}"
+                )
+            if right.answer is None:
+                raise Refused(404, "not_found", "数据服务尚未开通")
+            return await right.answer(self, right, call)
+        except rules.BadCall as wrong:
+            raise Refused(400, "bad_request", str(wrong)) from wrong
+
+
+__all__ = ["Plane"]
