@@ -183,6 +183,10 @@ SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 X_FRAME_OPTIONS = "DENY"
 
+# ---- proof (docs/guides/proof.md) ---------------------------------------------------------
+
+PROOF_DIGEST = os.environ.get("LIANYUN_PROOF_DIGEST") or "sha256"  # or sm3
+
 # ---- jobs and logs -----------------------------------------------------------------------
 
 PROCRASTINATE_IMPORT_PATHS = ["lianyun.project.worker"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import hashlib
 import re
 import secrets
 from collections.abc import Iterable, Sequence
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
 CHAIN_LOCK = 0x6C79_0003
 PEOPLE = 2_000
 """Most people that one record of a reading names; a larger reading makes several."""
+_NEW_LINK = (
+    "INSERT INTO audit_calllink (number, at, count, digest, root, hash)"
+    " VALUES ($1, $2, $3, $4, $5, $6)"
+)
 _LAST = "SELECT number, hash FROM audit_calllink ORDER BY number DESC LIMIT 1"
 
 
@@ -46,6 +52,16 @@ def hash_key() -> bytes:
 def keyed_hash(value: str) -> str:
     """The keyed hash of a citizen number or another key, 32 hex digits."""
     return rules.keyed_hash(hash_key(), value)
+
+
+def _next_link(
+    last: int, before: str, calls: Sequence[rules.Row]
+) -> tuple[int, dt.datetime, int, str, str, str]:
+    """Number, time, count, digest, root and chain value of the link that holds these calls."""
+    name, at, number = settings.PROOF_DIGEST, dt.datetime.now(dt.UTC), last + 1
+    root = rules.root(name, calls)
+    text = rules.link_text(name, number, at, len(calls), before or rules.GENESIS, root)
+    return number, at, len(calls), name, root, rules.link_value(name, text)
 
 
 async def append_calls(
@@ -72,18 +88,13 @@ async def append_calls(
             calls = [c for c in calls if c[0] not in there]
         if not calls:
             return 0
+        calls = [rules.whole(call) for call in calls]
         last = await connection_.fetchrow(_LAST)
-        number = (last["number"] if last else 0) + 1
-        value = rules.link_hash(last["hash"] if last else rules.GENESIS, number, calls)
-        await connection_.execute(
-            "INSERT INTO audit_calllink (number, at, count, hash) VALUES ($1, now(), $2, $3)",
-            number,
-            len(calls),
-            value,
-        )
+        link = _next_link(last["number"] if last else 0, last["hash"] if last else "", calls)
+        await connection_.execute(_NEW_LINK, *link)
         await connection_.copy_records_to_table(
             "audit_callrecord",
-            records=[(*call, number) for call in calls],
+            records=[(*call, link[0]) for call in calls],
             columns=[*rules.COLUMNS, "link"],
         )
     return len(calls)
@@ -94,12 +105,45 @@ def _append(calls: Sequence[rules.Row]) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [CHAIN_LOCK])
         cursor.execute(_LAST)
         last = cursor.fetchone()
-    number = (last[0] if last else 0) + 1
-    value = rules.link_hash(last[1] if last else rules.GENESIS, number, calls)
-    CallLink.objects.create(number=number, at=timezone.now(), count=len(calls), hash=value)
+    calls = [rules.whole(call) for call in calls]
+    number, at, count, name, root, value = _next_link(*(last or (0, "")), calls)
+    CallLink.objects.create(number=number, at=at, count=count, digest=name, root=root, hash=value)
     CallRecord.objects.bulk_create(
         CallRecord(**dict(zip(rules.COLUMNS, call, strict=True)), link=number) for call in calls
     )
+
+
+def _record(
+    by: Actor, people: Iterable[str], filled: dict[str, Any], request: bytes, response: bytes
+) -> list[str]:
+    """Append one exchange, in several records where it names more people than one record holds."""
+    hashes = list(dict.fromkeys(keyed_hash(p) for p in people if p)) or [""]
+    calls: list[rules.Row] = []
+    for part in (hashes[at : at + PEOPLE] for at in range(0, len(hashes), PEOPLE)):
+        uid = rules.new_uid(secrets.token_hex(8))
+        salt = rules.salt_of(hash_key(), uid)
+        row: dict[str, Any] = {
+            "uid": uid,
+            "at": timezone.now(),
+            "client": "",
+            "by": by.ref,
+            "by_name": by.name,
+            "department_id": by.department.pk if by.department else None,
+            "operation": "",
+            "version": 0,
+            "case_code": "",
+            "key_hash": part[0],
+            "others": part[1:] or None,
+            "request_digest": rules.salted(
+                salt, hashlib.sha256(request).digest() if request else b""
+            ),
+            "response_digest": rules.salted(salt, response),
+            **filled,
+        }
+        calls.append(tuple(row[c] for c in rules.COLUMNS))
+    with transaction.atomic():
+        _append(calls)
+    return [call[0] for call in calls]
 
 
 def record_reading(
@@ -118,29 +162,65 @@ def record_reading(
     `people` are the citizen numbers (or other keys) that the page shows; they are kept as keyed
     hashes. The person sees the reading on 谁看过我的数据.
     """
-    hashes = list(dict.fromkeys(keyed_hash(p) for p in people if p)) or [""]
-    calls: list[rules.Row] = [
-        (
-            secrets.token_hex(12),
-            timezone.now(),
-            channel,
-            "",
-            by.ref,
-            by.name,
-            by.department.pk if by.department else None,
-            grant_code,
-            resource,
-            purpose[:300],
-            part[0],
-            part[1:] or None,
-            rows,
-            micros,
-            "ok" if rows else "empty",
-        )
-        for part in (hashes[at : at + PEOPLE] for at in range(0, len(hashes), PEOPLE))
-    ]
-    with transaction.atomic():
-        _append(calls)
+    filled = {
+        "channel": channel,
+        "grant_code": grant_code,
+        "resource": resource,
+        "purpose": purpose[:300],
+        "rows": rows,
+        "micros": micros,
+        "outcome": "ok" if rows else "empty",
+    }
+    _record(by, people, filled, b"", b"")
+
+
+def record_exchange(
+    *,
+    channel: str,
+    grant_code: str,
+    resource: str,
+    operation: str,
+    version: int,
+    by: Actor,
+    people: Iterable[str] = (),
+    purpose: str,
+    case_code: str = "",
+    request: bytes = b"",
+    response_digest: bytes = b"",
+    rows: int,
+    micros: int,
+    outcome: str,
+) -> str:
+    """Record one exchange of data, whatever the way, before the data leave; returns its number.
+
+    `channel` is one of rules.CHANNELS, `operation` of rules.OPERATIONS, `outcome` of rules.OUTCOMES
+    (ValueError otherwise); `version` is the service's (0 where there is none). `people` as for
+    `record_reading`. `request` is what was asked, as bytes; `response_digest` the SHA-256 (32 bytes)
+    of what was given: both enter the record salted. `micros` is how long it took. An exchange that
+    names more than PEOPLE people makes several records with the same digests; the first is returned.
+    """
+    for value, known in (
+        (channel, rules.CHANNELS),
+        (operation, rules.OPERATIONS),
+        (outcome, rules.OUTCOMES),
+    ):
+        if value not in known:
+            raise ValueError(f"unknown: {value}")
+    if response_digest and len(response_digest) != 32:
+        raise ValueError("response_digest is a SHA-256 of 32 bytes")
+    filled = {
+        "channel": channel,
+        "grant_code": grant_code,
+        "resource": resource,
+        "operation": operation,
+        "version": version,
+        "purpose": purpose[:300],
+        "case_code": case_code[:80],
+        "rows": rows,
+        "micros": micros,
+        "outcome": outcome,
+    }
+    return _record(by, people, filled, request, response_digest)[0]
 
 
 @action(None)

@@ -200,8 +200,13 @@ def _calls_proof() -> tuple[int, int, str]:
                 total,
                 f"调用记录链第 {number} 批应有 {link.count} 条，实有 {len(rows)} 条",
             )
-        value = rules.link_hash(value, number, rows)
-        if value != link.hash:
+        if link.digest:
+            root = rules.root(link.digest, rows)
+            text = rules.link_text(link.digest, number, link.at, link.count, value, root)
+            value = rules.link_value(link.digest, text)
+        else:
+            root, value = "", rules.link_hash(value, number, rows)
+        if value != link.hash or root != link.root:
             return number - 1, total, f"调用记录链第 {number} 批的内容被改动过"
         total += len(rows)
     if found is not None:
