@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from .actions import (
     ask_extension,
+    ask_stop,
     confirm_disposal,
     do_step,
     finish_use,
+    open_misuse,
     request_share,
     resume_share,
     revoke_share,
@@ -18,11 +20,13 @@ from .rules import Request
 __all__ = [
     "Request",
     "ask_extension",
+    "ask_stop",
     "confirm_disposal",
     "desk",
     "do_step",
     "finish_use",
     "grant_of",
+    "open_misuse",
     "request_share",
     "resource_of",
     "resume_share",

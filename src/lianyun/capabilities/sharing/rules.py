@@ -148,16 +148,71 @@ def grant_terms(granted: Request, masks: Mapping[str, str], disposal: str) -> di
     }
 
 
-def stop_problem(*, is_provider: bool, reason: str, negotiation: str, filing: str) -> str:
-    """Why a stop is not allowed yet, or nothing.
+LEAST_REASON = 5
+"""Characters: a reason shorter than this is none."""
 
-    Article 27: the provider may not stop a service without negotiation with the user and a filing
-    with the data authority; the authority itself must give its reason.
-    """
-    if len(reason.strip()) < 5:
-        return "请写明停止共享的理由"
-    if is_provider and len(negotiation.strip()) < 5:
-        return "提供部门不得擅自停止共享：请填写与使用部门协商的情况（条例第二十七条）"
-    if is_provider and not filing.strip():
-        return "提供部门停止共享须报数据主管部门备案：请填写备案号（条例第二十七条）"
-    return ""
+EVIDENCE = {
+    "summary": "发现的情况",
+    "kind": "类型",
+    "text": "证据说明",
+    "hours": "时段",
+    "calls": "调用次数",
+    "keys": "查询对象数",
+    "people": "涉及人数",
+    "since": "起",
+    "until": "止",
+    "rule": "判定规则",
+    "usual": "平时水平",
+    "url": "相关页面",
+}
+"""What the usual keys of evidence are called on pages."""
+
+
+def evidence_pairs(evidence: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Evidence as (name, value) for a page; lists are joined, an unknown key stands as it is."""
+    out = []
+    for key, value in evidence.items():
+        text = "、".join(map(str, value)) if isinstance(value, list) else str(value)
+        out.append((EVIDENCE.get(key, key), text))
+    return out
+
+
+@dataclass(frozen=True)
+class Disposed:
+    """How received data were disposed of: what was done, by whom, on which day, with what proof."""
+
+    how: str
+    who: str
+    on: dt.date | None
+    copies: str = ""
+    attachment: str = ""
+
+    def as_data(self) -> dict[str, Any]:
+        """As it is kept with the case."""
+        return {**asdict(self), "on": self.on.isoformat() if self.on else ""}
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Disposed:
+        """From a form or a programme's words; a day that is none is left out."""
+        try:
+            on = dt.date.fromisoformat(str(data.get("on") or ""))
+        except ValueError:
+            on = None
+        words = {k: str(data.get(k) or "").strip() for k in ("how", "who", "copies", "attachment")}
+        return cls(words["how"], words["who"], on, words["copies"], words["attachment"])
+
+
+def disposal_problems(told: Disposed, today: dt.date) -> dict[str, str]:
+    """What is missing in a confirmation of disposal, by field; all of it at once."""
+    out: dict[str, str] = {}
+    if len(told.how) < LEAST_REASON:
+        out["how"] = "请写明数据的处置方式和结果（不少于 5 个字）"
+    if not told.who:
+        out["who"] = "请写明处置人"
+    if told.on is None:
+        out["on"] = "请写明处置日期"
+    elif told.on > today:
+        out["on"] = "处置日期不能晚于今天"
+    if len(told.attachment) > 4000:
+        out["attachment"] = "附件文字不超过 4000 个字"
+    return out

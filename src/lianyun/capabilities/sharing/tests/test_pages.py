@@ -113,7 +113,17 @@ def test_the_story_in_pages(residents: Resource, officer: Officer) -> None:
     assert "逾期" in bureau.get(reverse("sharing:overview")).content.decode()
     assert asker.get(reverse("sharing:overview")).status_code == 403
     stop = reverse("sharing:change_grant", args=[grant.code, "revoke"])
-    assert provider_head.post(stop, {"reason": "不想再提供了"}).status_code == 400
+    negotiated = provider_head.post(stop, {"reason": "不想再提供了"})
+    assert negotiated.status_code == 302
+    assert Grant.objects.get(pk=grant.pk).in_force(), "negotiation first, then filing"
+    assert "同意提供部门的意见" in asker_head.get(negotiated["Location"]).content.decode()
+    clue = reverse("sharing:misuse", args=[grant.code])
+    assert "限期整改" in provider.get(clue).content.decode()
+    told = {"summary": "夜间大量查询", "kind": "超出共享目的", "text": "日志三份"}
+    opened = provider.post(clue, told)
+    assert opened.status_code == 302
+    assert "夜间大量查询" in asker.get(opened["Location"]).content.decode()
+    assert "夜间大量查询" in bureau.get(reverse("sharing:matters")).content.decode()
     assert asker_head.post(stop, {"reason": "不想再提供了"}).status_code == 403
     assert bureau.post(stop, {"reason": "发现超范围使用"}).status_code == 302
     assert "已撤回" in asker.get(reverse("sharing:grant", args=[grant.code])).content.decode()

@@ -227,25 +227,35 @@ def test_the_provider_may_not_stop_at_will(
         actions.suspend_share(grant=grant, reason="系统升级维护", by=asker_head)
     with pytest.raises(UserError, match="协商"):
         actions.suspend_share(grant=grant, reason="系统升级维护", by=provider_head)
-    with pytest.raises(UserError, match="备案"):
-        actions.suspend_share(
-            grant=grant, reason="系统升级维护", negotiation="已与市民政局协商", by=provider_head
-        )
-    actions.suspend_share(
-        grant=grant,
-        reason="系统升级维护",
-        negotiation="已与市民政局协商",
-        filing="连数备〔2026〕3号",
-        by=provider_head,
-    )
+    with pytest.raises(Denied):
+        actions.ask_stop(grant=grant, verb="suspend", reason="系统升级维护", by=asker_head)
+    stop = actions.ask_stop(grant=grant, verb="suspend", reason="系统升级维护", by=provider_head)
+    with pytest.raises(UserError, match="请勿重复"):
+        actions.ask_stop(grant=grant, verb="revoke", reason="系统升级维护", by=provider_head)
+    with pytest.raises(UserError, match="理由"):
+        do(stop, "negotiate", "object", asker_head)
+    do(stop, "negotiate", "object", asker_head, "月底发放低保金，停用将影响核对")
+    do(stop, "persist", "persist", provider_head, "仅停两小时，安排在夜间")
+    assert Grant.objects.get().in_force(), "it goes on until it is filed"
+    with pytest.raises(Denied):
+        do(stop, "file", "filed", provider_head, "准予")
+    stop = do(stop, "file", "filed", bureau, "准予备案，夜间停用")
+    assert stop.outcome == "filed"
     assert not Grant.objects.get().in_force()
-    actions.resume_share(grant=grant, reason="升级完成", by=bureau)
+    assert stop.code in Grant.objects.get().reason
+    grant.refresh_from_db()
+    actions.resume_share(grant=grant, reason="升级完成", by=provider_head)
     actions.revoke_share(grant=grant, reason="超出用途使用数据", by=bureau)
     with pytest.raises(UserError):
         actions.confirm_disposal(grant=grant, how="删", by=asker)
     grant.refresh_from_db()
-    actions.confirm_disposal(grant=grant, how="已删除本地缓存并清空备份", by=asker)
-    assert queries.disposal_of(asker, grant) is not None
+    disposal = actions.confirm_disposal(grant=grant, how="已删除本地缓存并清空备份", by=asker)
+    with pytest.raises(UserError, match="已确认"):
+        actions.confirm_disposal(grant=grant, how="已删除本地缓存并清空备份", by=asker)
+    assert queries.disposal_of(asker, grant) == disposal
+    do(disposal, "confirm", "return", provider, "请补充备份的处理")
+    actions.confirm_disposal(grant=grant, how="备份已随轮转清除", by=asker)
+    assert do(disposal, "confirm", "agree", provider).outcome == "disposed"
 
 
 def test_others_see_nothing(residents: Resource, asker: Actor, officer: Officer) -> None:

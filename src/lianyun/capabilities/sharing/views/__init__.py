@@ -21,7 +21,7 @@ from lianyun.ui.pages import ActorRequest, page
 from lianyun.ui.tables import Column, Empty, Filter, Table
 
 from .. import actions, queries, rules
-from . import forms
+from . import forms, matter_forms
 
 OUTCOMES = {"delivered": "已开通", "refused": "不同意", "withdrawn": "已撤回", "": "办理中"}
 TONES = {"delivered": "green", "refused": "red", "withdrawn": "grey", "": "blue"}
@@ -228,6 +228,8 @@ def case(request: ActorRequest, code: str) -> HttpResponse:
     viewer = request.actor
     found = queries.request(viewer, code)
     if found is None:
+        if queries.matter(viewer, code) is not None:
+            return redirect("sharing:matter", code)
         raise Http404
     return render(request, "sharing/case.html", _case_context(viewer, found))
 
@@ -331,6 +333,8 @@ def step(request: ActorRequest, number: int) -> HttpResponse:
     item = queries.item(viewer, number)
     if item is None:
         raise Http404
+    if item.case.path.key in queries.MATTERS:
+        return _matter_step(request, item)
     code = item.case.data.get("case") or item.case.code
     found = queries.request(viewer, code)
     if found is None:
@@ -357,6 +361,24 @@ def step(request: ActorRequest, number: int) -> HttpResponse:
     actions.do_step(item=item, outcome=outcome, note=note, data=data, by=viewer)
     messages.success(request, f"“{item.title}”已办理")
     return redirect("sharing:case", code)
+
+
+def _matter_step(request: ActorRequest, item: Any) -> HttpResponse:
+    viewer, code = request.actor, item.case.code
+    if queries.matter(viewer, code) is None:
+        raise Http404
+    if not once(request):
+        return redirect("sharing:matter", code)
+    data: dict[str, Any] = {}
+    form = matter_forms.form_of(viewer, item.case, item.step, request.POST)
+    if form is not None:
+        if not form.is_valid():
+            raise UserError("；".join(str(t) for errors in form.errors.values() for t in errors))
+        data = matter_forms.sent(form)
+    outcome, note = request.POST.get("outcome", "done"), request.POST.get("note", "")
+    actions.do_step(item=item, outcome=outcome, note=note, data=data, by=viewer)
+    messages.success(request, f"“{item.title}”已办理")
+    return redirect("sharing:matter", code)
 
 
 @page(permission="sharing.answer")
@@ -456,6 +478,7 @@ def grant(request: ActorRequest, code: str) -> HttpResponse:
     provider = viewer.may("sharing.approve", found.grantor)
     user = viewer.may("sharing.request", found.grantee)
     disposal = queries.disposal_of(viewer, found)
+    waiting = queries.mine_to_do(viewer, disposal) if disposal else []
     return render(
         request,
         "sharing/grant.html",
@@ -495,8 +518,15 @@ def grant(request: ActorRequest, code: str) -> HttpResponse:
             "may_resume": (bureau or provider) and found.state == "suspended",
             "needs_filing": provider and not bureau,
             "may_finish": user and stands in ("active", "suspended"),
-            "may_dispose": user and stands in ("revoked", "expired") and disposal is None,
+            "may_report": (bureau or provider or viewer.may("sharing.answer", found.grantor))
+            and stands in ("active", "suspended"),
+            "may_dispose": user
+            and stands in ("revoked", "expired")
+            and (disposal is None or any(i.step == "dispose" for i in waiting)),
+            "disposal_form": matter_forms.form_of_disposal(viewer),
             "disposal": disposal,
+            "disposed": (disposal.data.get("disposed") or {}) if disposal else {},
+            "matters": queries.about_grant(viewer, found),
             "stop_form": forms.StopForm(),
             "service": services.service_of(viewer, found.resource),
         },
@@ -514,24 +544,47 @@ def change_grant(request: ActorRequest, code: str, verb: str) -> HttpResponse:
     if not once(request):
         return redirect("sharing:grant", code)
     reason = request.POST.get("reason", "")
-    more = {
-        "negotiation": request.POST.get("negotiation", ""),
-        "filing": request.POST.get("filing", ""),
-    }
-    if verb == "suspend":
-        actions.suspend_share(grant=found, reason=reason, by=viewer, **more)
-    elif verb == "revoke":
-        actions.revoke_share(grant=found, reason=reason, by=viewer, **more)
+    if verb in ("suspend", "revoke"):
+        if not viewer.may("sharing.supervise"):
+            asked = actions.ask_stop(grant=found, verb=verb, reason=reason, by=viewer)
+            messages.success(request, "已送使用部门协商，备案后停止")
+            return redirect("sharing:matter", asked.code)
+        stop = actions.suspend_share if verb == "suspend" else actions.revoke_share
+        stop(grant=found, reason=reason, by=viewer)
     elif verb == "resume":
         actions.resume_share(grant=found, reason=reason, by=viewer)
     elif verb == "finish":
         actions.finish_use(grant=found, note=reason, by=viewer)
     elif verb == "dispose":
-        actions.confirm_disposal(grant=found, how=reason, by=viewer)
+        form = matter_forms.DisposedForm({**request.POST.dict(), "how": reason})
+        if not form.is_valid():
+            raise UserError("；".join(str(t) for errors in form.errors.values() for t in errors))
+        actions.confirm_disposal(grant=found, how=reason, more=matter_forms.sent(form), by=viewer)
     else:
         raise Http404
     messages.success(request, "已办理，立即生效")
     return redirect("sharing:grant", code)
+
+
+@page(permission="sharing.read")
+def misuse(request: ActorRequest, code: str) -> HttpResponse:
+    """Say what looks like misuse of a grant, and why."""
+    viewer = request.actor
+    found = queries.grant(viewer, code)
+    if found is None:
+        raise Http404
+    form = forms.MisuseForm(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        if not once(request):
+            return redirect("sharing:grant", code)
+        try:
+            made = actions.open_misuse(grant=found, evidence=form.evidence(), by=viewer)
+        except UserError as wrong:
+            form.add_error(None, str(wrong))
+        else:
+            messages.success(request, "已送数据主管部门核实")
+            return redirect("sharing:matter", made.code)
+    return render(request, "sharing/misuse.html", {"grant": found, "form": form})
 
 
 @page(permission="sharing.supervise")

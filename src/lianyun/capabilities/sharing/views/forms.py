@@ -184,24 +184,26 @@ class ExtensionForm(Styled):
 
 
 class StopForm(Styled):
-    """Why a share stops; the provider adds the negotiation and the filing (art. 27)."""
+    """Why a share stops (art. 27, 35)."""
 
     reason = forms.CharField(label="理由", max_length=300, widget=forms.Textarea(attrs={"rows": 2}))
-    negotiation = forms.CharField(
-        label="与使用部门协商的情况",
-        max_length=300,
-        required=False,
-        help_text="提供部门停止共享时必填",
+
+
+class MisuseForm(Styled):
+    """What was seen that looks like misuse (art. 27, 40)."""
+
+    summary = forms.CharField(
+        label="发现的情况", max_length=200, help_text="一句话，将作为办件标题并告知使用部门"
     )
-    filing = forms.CharField(
-        label="向数据主管部门备案的文号",
-        max_length=80,
-        required=False,
-        help_text="提供部门停止共享时必填",
+    kind = forms.ChoiceField(
+        label="类型",
+        choices=[(k, k) for k in ("超出使用范围", "超出共享目的", "擅自提供给第三方", "其他")],
+    )
+    text = forms.CharField(
+        label="证据说明", max_length=2000, widget=forms.Textarea(attrs={"rows": 4})
     )
 
-
-class ReasonForm(Styled):
-    """One text."""
-
-    reason = forms.CharField(label="说明", max_length=500, widget=forms.Textarea(attrs={"rows": 2}))
+    def evidence(self) -> dict[str, str]:
+        """As the action takes it."""
+        told = self.cleaned_data
+        return {"summary": told["summary"], "kind": told["kind"], "text": told["text"]}

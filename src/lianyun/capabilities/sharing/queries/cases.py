@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Concat
 from django.utils import timezone
 
 from lianyun.kernel import case as cases
@@ -13,9 +15,11 @@ from lianyun.kernel.access import Actor
 from lianyun.kernel.clock import remaining
 from lianyun.kernel.models import Case, Event, Grant, Resource, WorkItem
 
-from . import rules
+from .. import rules
 
 PATHS = ("share_request", "share_extension")
+MATTERS = ("misuse", "disposal", "stop", "dispute", "need", "return_flow")
+"""The cases that are not requests: they have one page in common."""
 
 
 def _all(viewer: Actor) -> bool:
@@ -48,7 +52,7 @@ def request(viewer: Actor, code: str) -> Case | None:
 def desk(viewer: Actor) -> QuerySet[WorkItem]:
     """Open steps of sharing cases that the viewer may do, the most urgent first."""
     viewer.require("sharing.read")
-    return cases.work_items(viewer).filter(case__path__key__in=PATHS)
+    return cases.work_items(viewer).filter(case__path__key__in=(*PATHS, *MATTERS))
 
 
 def item(viewer: Actor, number: int) -> WorkItem | None:
@@ -56,7 +60,7 @@ def item(viewer: Actor, number: int) -> WorkItem | None:
     viewer.require("sharing.read")
     return (
         WorkItem.objects.select_related("case__path", "department")
-        .filter(pk=number, case__path__key__in=PATHS)
+        .filter(pk=number, case__path__key__in=(*PATHS, *MATTERS))
         .first()
     )
 
@@ -179,9 +183,46 @@ def grant_of(viewer: Actor, case: Case) -> Grant | None:
     return Grant.objects.filter(case=case, kind="data").order_by("-id").first()
 
 
-def disposal_of(viewer: Actor, grant: Grant) -> Event | None:
-    """The user's confirmation that the data were disposed of."""
-    return Event.objects.filter(subject=grant.ref, kind="disposal.confirmed").first()
+def disposal_of(viewer: Actor, grant: Grant) -> Case | None:
+    """The disposal of the data that a grant gave, once the grant has ended."""
+    return (
+        Case.objects.filter(once=f"disposal:{grant.code}")
+        .select_related("path", "applicant", "department")
+        .first()
+    )
+
+
+def open_of(viewer: Actor, grant: Grant, path: str) -> Case | None:
+    """The open case of a path about a grant, if any."""
+    rows = Case.objects.filter(path__key=path, subject=grant.ref)
+    return rows.exclude(state=Case.CLOSED).select_related("path").first()
+
+
+def open_misuse_of(viewer: Actor, grant: Grant) -> Case | None:
+    """The open misuse case about a grant, if any."""
+    return open_of(viewer, grant, "misuse")
+
+
+def ended_without_disposal(viewer: Actor, at: dt.datetime) -> list[Grant]:
+    """Data grants that have ended by then and whose data nobody was yet told to dispose of."""
+    rows = Grant.objects.filter(kind="data").filter(
+        Q(state=Grant.REVOKED) | Q(valid_to__isnull=False, valid_to__lte=at)
+    )
+    task = Case.objects.filter(once=Concat(Value("disposal:"), OuterRef("code")))
+    return list(
+        rows.filter(~Exists(task)).select_related("grantee", "grantor", "resource", "case")[:1000]
+    )
+
+
+def ending_soon(viewer: Actor, at: dt.datetime, days: int) -> list[tuple[Grant, int]]:
+    """Grants in force that end within so many calendar days, each with the days it has left."""
+    rows = (
+        Grant.objects.filter(kind="data", valid_to__gt=at)
+        .filter(valid_to__lte=at + dt.timedelta(days=days))
+        .exclude(state=Grant.REVOKED)
+        .select_related("grantee", "grantor", "resource")
+    )
+    return [(g, (g.valid_to - at).days) for g in rows if g.valid_to]
 
 
 def told_of(viewer: Actor, grant: Grant, correction: str) -> bool:

@@ -1,24 +1,21 @@
-"""Actions: ask for data, walk the request's steps, extend, deliver, stop and end a share."""
+"""Requests: ask for data, walk the request's steps, extend, issue and deliver (art. 20 to 22)."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from typing import Any
 
 from django.utils import timezone
 
-from lianyun.capabilities.audit import api as audit
 from lianyun.capabilities.services import api as services
 from lianyun.kernel import case as cases
 from lianyun.kernel import grant as grants
-from lianyun.kernel.access import SYSTEM, Actor, UserError
+from lianyun.kernel.access import Actor, UserError
 from lianyun.kernel.action import action
 from lianyun.kernel.event import record
-from lianyun.kernel.models import Case, Event, Grant, Resource, WorkItem
-from lianyun.kernel.packs import declarations
+from lianyun.kernel.models import Case, Grant, Resource, WorkItem
 
-from . import queries, rules
+from .. import queries, rules
 
 REQUEST, EXTENSION = "share_request", "share_extension"
 
@@ -74,27 +71,13 @@ def request_share(
     )
 
 
-@action("sharing.read")
-def do_step(
-    *,
-    item: WorkItem,
-    outcome: str,
-    note: str = "",
-    data: Mapping[str, Any] | None = None,
-    by: Actor,
-) -> Case:
-    """Do a work item of a sharing case; the step's own permission is asked as well.
+def work(item: WorkItem, outcome: str, note: str, data: dict[str, Any], by: Actor) -> Case:
+    """Do a step of a request.
 
     `data` may hold `allowed` (what the provider grants: fields, plain, until, calls_per_day,
     disposal) on an answer, and `request` (the completed request) on a supplement.
     """
     case = item.case
-    if case.path.key == EXTENSION:
-        return _decide_extension(item, outcome, note, by)
-    if case.path.key != REQUEST:
-        raise UserError("这不是共享申请的环节")
-    by.require(item.permission, item.department)
-    data = dict(data or {})
     changes: dict[str, Any] = {}
     if outcome == "supplement" and case.items.filter(outcome="supplement").exists():
         raise UserError("补充材料应当一次性告知，不能再次要求补充（条例第二十一条）")
@@ -176,8 +159,10 @@ def ask_extension(*, case: Case, days: int, reason: str, by: Actor) -> Case:
     )
 
 
-def _decide_extension(item: WorkItem, outcome: str, note: str, by: Actor) -> Case:
-    by.require(item.permission, item.department)
+def decide_extension(
+    item: WorkItem, outcome: str, note: str, data: dict[str, Any], by: Actor
+) -> Case:
+    """The bureau decides whether the provider gets more time; the applicant is told."""
     done = cases.step(item, outcome, note=note, by=by)
     asked = Case.objects.select_related("path", "applicant").get(code=done.data["case"])
     days, reason = int(done.data["days"]), str(done.data["reason"])
@@ -202,131 +187,3 @@ def _decide_extension(item: WorkItem, outcome: str, note: str, by: Actor) -> Cas
         },
     )
     return done
-
-
-def _stopper(grant: Grant, by: Actor) -> bool:
-    """True where the actor stops as the provider, False as the bureau; raises Denied otherwise."""
-    if by.may("sharing.supervise"):
-        return False
-    by.require("sharing.approve", grant.grantor)
-    return True
-
-
-def _reason(grant: Grant, reason: str, negotiation: str, filing: str, by: Actor) -> str:
-    is_provider = _stopper(grant, by)
-    wrong = rules.stop_problem(
-        is_provider=is_provider, reason=reason, negotiation=negotiation, filing=filing
-    )
-    if wrong:
-        raise UserError(wrong)
-    if not is_provider:
-        return reason.strip()[:500]
-    return f"{reason.strip()}（协商情况：{negotiation.strip()}；备案号：{filing.strip()}）"[:500]
-
-
-@action("sharing.read")
-def suspend_share(
-    *, grant: Grant, reason: str, by: Actor, negotiation: str = "", filing: str = ""
-) -> None:
-    """Stop a share for a while; the next call is refused (art. 27)."""
-    grants.suspend(grant, reason=_reason(grant, reason, negotiation, filing, by), by=by)
-
-
-@action("sharing.read")
-def resume_share(*, grant: Grant, reason: str, by: Actor) -> None:
-    """Let a suspended share go on."""
-    _stopper(grant, by)
-    if len(reason.strip()) < 2:
-        raise UserError("请写明恢复共享的理由")
-    grants.resume(grant, reason=reason.strip()[:500], by=by)
-
-
-@action("sharing.read")
-def revoke_share(
-    *, grant: Grant, reason: str, by: Actor, negotiation: str = "", filing: str = ""
-) -> None:
-    """End a share for good; the next call is refused (art. 27)."""
-    grants.revoke(grant, reason=_reason(grant, reason, negotiation, filing, by), by=by)
-
-
-@action("sharing.request")
-def finish_use(*, grant: Grant, note: str, by: Actor) -> None:
-    """The user says the purpose is fulfilled: the right ends, the data must be disposed of (art. 27)."""
-    by.require("sharing.request", grant.grantee)
-    grants.revoke(grant, reason=f"使用目的已实现：{note.strip()}"[:500], by=by)
-
-
-@action("sharing.request")
-def confirm_disposal(*, grant: Grant, how: str, by: Actor) -> None:
-    """The user confirms that the data were disposed of as the provider asked (art. 27)."""
-    by.require("sharing.request", grant.grantee)
-    if grant.in_force() or grant.state == Grant.SUSPENDED:
-        raise UserError("授权尚未结束，不能确认处置")
-    if len(how.strip()) < 5:
-        raise UserError("请写明数据的处置方式和结果")
-    if queries.disposal_of(by, grant) is not None:
-        raise UserError("已确认过处置情况")
-    record(
-        "disposal.confirmed",
-        grant,
-        by=by,
-        case=grant.case_id,
-        data={"title": "使用部门确认数据已处置", "note": how.strip()[:500]},
-    )
-
-
-def on_corrected(event: Event) -> None:
-    """Wrong rows were set right at their source: tell every department that had read them."""
-    tell_receivers(told=event.data, by=SYSTEM)
-
-
-@action("sharing.supervise")
-def tell_receivers(*, told: Mapping[str, Any], by: Actor) -> int:
-    """Tell the holders of grants who read wrong rows; returns how many were told.
-
-    `told` is the data of a `quality.corrected` event. Its `key_hashes` are the wrong rows as call
-    records name them: who called only for others is not troubled. Without them (too many rows, or
-    no key) everybody who called meanwhile is told. A library that draws on the dataset carried
-    the wrong rows as well, so its readers are told too. A second call tells nobody twice.
-    """
-    dataset = str(told["dataset"])
-    names = [dataset, *(d.name for d in declarations("libraries") if _draws(d.data, dataset))]
-    since = dt.datetime.fromisoformat(str(told["since"]))
-    calls = audit.readers_since(by, names, since, told.get("key_hashes"))
-    holders = Grant.objects.filter(code__in=calls).select_related("resource")
-    count = 0
-    for grant in holders:
-        if queries.told_of(by, grant, str(told["case"])):
-            continue
-        called, exact = calls[grant.code]
-        how = (
-            f"查询过其中的记录 {exact} 次"
-            if exact and told.get("key_hashes") is not None
-            else f"调用过 {called} 次"
-        )
-        record(
-            "receiver.told",
-            grant,
-            by=by,
-            case=grant.case_id,
-            data={
-                "title": f"所用数据已更正：{grant.resource}",
-                "note": f"校核件 {told['case']} 更正了 {told['rows']} 行；"
-                f"更正前本授权{how}，请重新获取并复核据此作出的决定",
-                "correction": str(told["case"]),
-                "batch": told.get("batch"),
-                "keys_hash": told.get("keys_hash"),
-            },
-        )
-        count += 1
-    record("receivers.checked", f"dataset:{dataset}", by=by, data={"told": count})
-    return count
-
-
-def _draws(library: Any, dataset: str) -> bool:
-    """Whether a library's declaration names this dataset as a source, wherever in it."""
-    if isinstance(library, Mapping):
-        return library.get("dataset") == dataset or any(
-            _draws(value, dataset) for value in library.values()
-        )
-    return isinstance(library, list) and any(_draws(value, dataset) for value in library)
