@@ -1,32 +1,67 @@
-"""Service: a published table that may be queried by key, the credentials for it, and their use per day."""
+"""Service: a published table that may be asked in one way, the credentials for it, and their use."""
 
 from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
 
-from lianyun.kernel.models import Grant, Resource
+from lianyun.kernel.models import Grant, Party, Resource
 
 
 class Service(models.Model):
-    """One query service: which data it serves, from which table, by which look-ups."""
+    """One service: which data it gives, of which kind, in which version, by which conditions.
+
+    `design` holds what the kind needs: `ranges` (query), `values`, `least`, `tell`, `tries`
+    (verify), `by`, `measures`, `group` (statistics), the source's address (federated). Limits of 0
+    leave it to the grant. All services of one source read the same served table.
+    """
 
     resource = models.OneToOneField(Resource, models.CASCADE, related_name="service")
-    source = models.OneToOneField(
-        Resource, models.PROTECT, related_name="served", verbose_name="数据"
-    )
+    source = models.ForeignKey(Resource, models.PROTECT, related_name="served", verbose_name="数据")
+    kind = models.CharField("类型", max_length=20, default="query")
+    version = models.PositiveSmallIntegerField("版本", default=1)
     table = models.CharField("表", max_length=130)
     lookups = models.JSONField("查询条件", default=list)
     columns = models.JSONField("数据项", default=list)
+    design = models.JSONField("设计", default=dict, blank=True)
+    calls_per_day = models.PositiveIntegerField("每日次数上限", default=0)
+    calls_per_second = models.PositiveIntegerField("每秒次数上限", default=0)
+    sunset_on = models.DateField("停止日期", null=True)
     rows = models.BigIntegerField("行数", default=0)
+    batch = models.CharField("批次", max_length=80, blank=True, default="")
     published_at = models.DateTimeField("刷新时间", null=True)
 
     class Meta:
         verbose_name = verbose_name_plural = "数据服务"
-        ordering = ["id"]
+        ordering = ["source_id", "kind", "version"]
+        constraints = [
+            models.UniqueConstraint(fields=["source", "kind", "version"], name="service_once")
+        ]
 
     def __str__(self) -> str:
         return self.source.title
+
+
+class Trial(models.Model):
+    """A test credential of a department: it reaches invented rows only, for a while."""
+
+    client_id = models.CharField("凭证号", max_length=40, unique=True)
+    source = models.ForeignKey(Resource, models.CASCADE, related_name="trials", verbose_name="数据")
+    department = models.ForeignKey(Party, models.CASCADE, related_name="+", verbose_name="部门")
+    secret_hash = models.CharField(max_length=64)
+    valid_to = models.DateTimeField("有效期至")
+
+    class Meta:
+        verbose_name = verbose_name_plural = "测试凭证"
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.client_id
+
+    @property
+    def ref(self) -> str:
+        """Portable pointer."""
+        return f"trial:{self.client_id}"
 
 
 class Client(models.Model):
@@ -72,3 +107,35 @@ class Usage(models.Model):
 
     def __str__(self) -> str:
         return f"{self.grant_id} {self.day} {self.used}"
+
+
+class Pace(models.Model):
+    """How many calls a grant may make at this instant: a bucket that fills with each second."""
+
+    grant = models.OneToOneField(Grant, models.CASCADE, related_name="+", primary_key=True)
+    level = models.FloatField("余量")
+    at = models.DateTimeField("时间")
+
+    class Meta:
+        verbose_name = verbose_name_plural = "每秒余量"
+
+    def __str__(self) -> str:
+        return f"{self.grant_id} {self.level}"
+
+
+class Miss(models.Model):
+    """How often a day a grant has had 不一致 for one key: guessing values must not pay."""
+
+    grant = models.ForeignKey(Grant, models.CASCADE, related_name="+")
+    key_hash = models.CharField(max_length=64)
+    day = models.DateField("日期")
+    tries = models.PositiveIntegerField("次数", default=0)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "核验不一致次数"
+        constraints = [
+            models.UniqueConstraint(fields=["grant", "key_hash", "day"], name="miss_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.grant_id} {self.day} {self.tries}"
