@@ -186,6 +186,21 @@ X_FRAME_OPTIONS = "DENY"
 # ---- proof (docs/guides/proof.md) ---------------------------------------------------------
 
 PROOF_DIGEST = os.environ.get("LIANYUN_PROOF_DIGEST") or "sha256"  # or sm3
+PROOF_SIGNATURES = (
+    os.environ.get("LIANYUN_PROOF_SIGNATURES") or "ecdsa-p256-sha256,sm2-sm3"
+).split(",")
+PROOF_SEAL_SECONDS = float(os.environ.get("LIANYUN_PROOF_SEAL_SECONDS") or 5)
+# So long are exchanges accepted that cannot be signed or time-stamped; then they are refused.
+PROOF_GRACE_MINUTES = float(os.environ.get("LIANYUN_PROOF_GRACE_MINUTES") or 10)
+# An outside time-stamping authority (RFC 3161) and the PEM file of the roots it may lead to;
+# without one the installation stamps by its own clock.
+TIME_STAMP_URL = os.environ.get("LIANYUN_TIME_STAMP_URL") or ""
+TIME_STAMP_ROOTS = os.environ.get("LIANYUN_TIME_STAMP_ROOTS") or ""
+TIME_STAMP_SECONDS = 5.0
+# Proxies (CIDR) whose X-Forwarded-For and Client-Cert (RFC 9440) are believed.
+TRUSTED_PROXIES = [
+    part for part in (os.environ.get("LIANYUN_TRUSTED_PROXIES") or "").split(",") if part
+]
 
 # ---- jobs and logs -----------------------------------------------------------------------
 

@@ -14,6 +14,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from . import der
 from .signatures import ECDSA, PrivateKey, PublicKey, new_key
 
+PEM = serialization.Encoding.PEM
 ROOT_YEARS = 20
 LEAF_YEARS = 5
 _ECDSA_SHA256 = "1.2.840.10045.4.3.2"
@@ -73,7 +74,7 @@ def new_root(organisation: str) -> tuple[PrivateKey, str]:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(own.public_key()), critical=False)
     )
     made = builder.sign(own, hashes.SHA256())
-    return key, made.public_bytes(serialization.Encoding.PEM).decode()
+    return key, made.public_bytes(PEM).decode()
 
 
 def certify(
@@ -112,7 +113,7 @@ def certify(
         body = der.sequence(*parts)
         kind = der.sequence(der.oid(_ECDSA_SHA256))
         made = x509.load_der_x509_certificate(der.sequence(body, kind, der.bits(root.sign(body))))
-    return made.public_bytes(serialization.Encoding.PEM).decode()
+    return made.public_bytes(PEM).decode()
 
 
 def load_all(pem: str) -> list[x509.Certificate]:
@@ -168,4 +169,4 @@ def check_chain(
     raise BadChain("证书链过长")
 
 
-__all__ = ["BadChain", "certify", "check_chain", "load_all", "new_root", "thumbprint"]
+__all__ = ["PEM", "BadChain", "certify", "check_chain", "load_all", "new_root", "thumbprint"]

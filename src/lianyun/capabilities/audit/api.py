@@ -9,17 +9,32 @@ from __future__ import annotations
 from lianyun.kernel.access import SYSTEM, Actor
 
 from .actions import (
+    SealFailed,
     append_calls,
-    hash_key,
-    keyed_hash,
     link_person,
     people_in,
     record_exchange,
     record_reading,
+    rotate_key,
+    seal_calls,
 )
-from .adapters import decrypt, encrypt
-from .queries import Proof, proof, readers_since
-from .rules import COLUMNS, Row
+from .adapters import decrypt, encrypt, hash_key, keyed_hash
+from .queries import (
+    GAP,
+    Proof,
+    Standing,
+    Tally,
+    Unproven,
+    hours_since,
+    keys_asked,
+    proof,
+    readers_since,
+    receipt,
+    signing_keys,
+    standing,
+    tallies,
+)
+from .rules import CHANNELS, COLUMNS, EXCHANGES, Row, new_uid, salt_of, salted
 from .rules import keyed_hash as hash_with_key
 
 
@@ -29,19 +44,37 @@ def verify(by: Actor = SYSTEM) -> Proof:
 
 
 __all__ = [
+    "CHANNELS",
     "COLUMNS",
+    "EXCHANGES",
+    "GAP",
     "Proof",
     "Row",
+    "SealFailed",
+    "Standing",
+    "Tally",
+    "Unproven",
     "append_calls",
     "decrypt",
     "encrypt",
     "hash_key",
     "hash_with_key",
+    "hours_since",
     "keyed_hash",
+    "keys_asked",
     "link_person",
+    "new_uid",
     "people_in",
     "readers_since",
+    "receipt",
     "record_exchange",
     "record_reading",
+    "rotate_key",
+    "salt_of",
+    "salted",
+    "seal_calls",
+    "signing_keys",
+    "standing",
+    "tallies",
     "verify",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 import hashlib
 import hmac
@@ -83,6 +84,8 @@ OUTCOMES = {
     "overload": "系统繁忙",
     "failed": "系统错误",
 }
+FAILURES = frozenset({"failed", "overload", "unproven"})
+"""Outcomes that are the platform's or the source's fault, not the caller's."""
 
 
 def keyed_hash(key: bytes, value: str) -> str:
@@ -181,6 +184,93 @@ def link_value(name: str, text: bytes) -> str:
     return hexdigest(name, text)
 
 
+# ---- seals -------------------------------------------------------------------------------
+
+
+def seal_root(name: str, link_values: Sequence[str]) -> str:
+    """The root of the tree over links, each leaf a link's chain value (hex)."""
+    return root_of(name, seal_leaves(name, link_values)).hex()
+
+
+def seal_leaves(name: str, link_values: Sequence[str]) -> list[bytes]:
+    """The hashes of the leaves of a seal's tree."""
+    return [leaf_hash(name, bytes.fromhex(value)) for value in link_values]
+
+
+def seal_statement(
+    name: str,
+    *,
+    number: int,
+    at: dt.datetime,
+    links: tuple[int, int],
+    calls: int,
+    root: str,
+    before: str,
+    events: tuple[Any, ...],
+    stamp_roots: Sequence[str],
+) -> bytes:
+    """What is signed, one line of JSON.
+
+    `before` is the value of the seal before; `events` the number and value of the last sealed
+    event of the ledger; `stamp_roots` the SHA-256 thumbprints of the roots that the time stamp may
+    lead to: who trusts the signing key need trust nothing else.
+    """
+    return orjson.dumps(
+        {
+            "seal": number,
+            "at": at.astimezone(dt.UTC),
+            "links": links,
+            "calls": calls,
+            "digest": name,
+            "root": root,
+            "before": before,
+            "events": events,
+            "stamp_roots": list(stamp_roots),
+        }
+    )
+
+
+def seal_note(statement: bytes, signatures: Iterable[tuple[str, str, bytes]]) -> str:
+    """The statement and one line for each signature: algorithm, key, signature (base64 of DER)."""
+    lines = [f"{name} {kid} {base64.b64encode(made).decode()}" for name, kid, made in signatures]
+    return "\n".join([statement.decode(), *lines, ""])
+
+
+def statement_of(note: str) -> dict[str, Any]:
+    """The statement of a note; raises ValueError."""
+    found: dict[str, Any] = orjson.loads(note.partition("\n")[0])
+    return found
+
+
+def signatures_of(note: str) -> list[tuple[str, str, bytes]]:
+    """Algorithm, key and signature of each line of a note; raises ValueError."""
+    statement, *lines, end = note.split("\n")
+    if end or not lines:
+        raise ValueError("a note ends with signatures and a line's end")
+    out = []
+    for line in lines:
+        name, kid, made = line.split(" ")
+        out.append((name, kid, base64.b64decode(made, validate=True)))
+    if seal_note(statement.encode(), out) != note:
+        raise ValueError("not as it was written")
+    return out
+
+
+def seal_value(name: str, note: str, token: bytes) -> str:
+    """The value of a seal that the next one names: the digest of note and token (hex)."""
+    return hexdigest(name, note.encode() + token)
+
+
+def seal_failure(wrong: Exception) -> str:
+    """Why a seal failed, for officers."""
+    kind = type(wrong).__name__
+    if kind in ("VaultError", "BadKey"):
+        return "签名密钥无法打开，请检查状态目录中的密钥文件 vault.key"
+    if kind == "OSError" or isinstance(wrong, OSError):
+        return f"签名密钥文件无法读取（{kind}）"
+    return str(wrong)[:300]
+
+
 __all__ = [
     "CHANNELS",
     "COLUMNS",
@@ -202,6 +292,14 @@ __all__ = [
     "root",
     "salt_of",
     "salted",
+    "seal_failure",
+    "seal_leaves",
+    "seal_note",
+    "seal_root",
+    "seal_statement",
+    "seal_value",
+    "signatures_of",
+    "statement_of",
     "time_of",
     "whole",
 ]

@@ -7,7 +7,8 @@ import hashlib
 
 import pytest
 
-from lianyun.capabilities.audit import actions, api, rules
+from lianyun.capabilities.audit import api, rules
+from lianyun.capabilities.audit.actions import records
 from lianyun.capabilities.audit.models import CallLink, CallRecord
 from lianyun.kernel.access import SYSTEM
 from lianyun.trust.vault import VaultError
@@ -68,7 +69,7 @@ def test_unknown_words_are_refused(wrong: dict) -> None:
 
 
 def test_many_people_make_several_records(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(actions, "PEOPLE", 3)
+    monkeypatch.setattr(records, "PEOPLE", 3)
     uid = exchange(people=[f"{n}" for n in range(7)])
     assert CallRecord.objects.count() == 3
     assert CallLink.objects.get().count == 3

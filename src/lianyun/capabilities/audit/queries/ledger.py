@@ -1,39 +1,18 @@
-"""Queries: the ledger of events, the record of calls, who has seen a person, and the proof."""
+"""Ledger: what was done, what was read, and who has seen a person."""
 
 from __future__ import annotations
 
 import datetime as dt
-import itertools
-import operator
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Count, Q, QuerySet, Sum
 from django.utils import timezone
 
-from lianyun.kernel import event
 from lianyun.kernel.access import Actor
 from lianyun.kernel.models import Event, Party, Resource
 
-from . import rules
-from .models import CallLink, CallRecord
-
-
-@dataclass(frozen=True)
-class Proof:
-    """What a walk over both chains found: counts, and the first broken link of each, if any."""
-
-    events: int
-    events_broken: str
-    links: int
-    calls: int
-    calls_broken: str
-
-    @property
-    def ok(self) -> bool:
-        """True when every link of both chains holds."""
-        return not self.events_broken and not self.calls_broken
+from ..models import CallRecord
 
 
 def ledger(
@@ -175,60 +154,3 @@ def readers_since(
         code: (n, exact)
         for code, n, exact in rows.annotate(n=Count("pk"), exact=Count("pk", filter=of_these))
     }
-
-
-def _calls_proof() -> tuple[int, int, str]:
-    value, number, total = rules.GENESIS, 0, 0
-    stored = (
-        CallRecord.objects.order_by("link", "id")
-        .values_list("link", *rules.COLUMNS)
-        .iterator(chunk_size=5000)
-    )
-    groups = itertools.groupby(stored, key=operator.itemgetter(0))
-    found = next(groups, None)
-    for link in CallLink.objects.order_by("number").iterator(chunk_size=2000):
-        number += 1
-        if link.number != number:
-            return number - 1, total, f"调用记录链中缺少第 {number} 批"
-        rows: list[rules.Row] = []
-        if found is not None and found[0] == number:
-            rows = [row[1:] for row in found[1]]
-            found = next(groups, None)
-        if len(rows) != link.count:
-            return (
-                number - 1,
-                total,
-                f"调用记录链第 {number} 批应有 {link.count} 条，实有 {len(rows)} 条",
-            )
-        if link.digest:
-            root = rules.root(link.digest, rows)
-            text = rules.link_text(link.digest, number, link.at, link.count, value, root)
-            value = rules.link_value(link.digest, text)
-        else:
-            root, value = "", rules.link_hash(value, number, rows)
-        if value != link.hash or root != link.root:
-            return number - 1, total, f"调用记录链第 {number} 批的内容被改动过"
-        total += len(rows)
-    if found is not None:
-        return number, total, f"有调用记录标为第 {found[0]} 批，却不在链中"
-    return number, total, _anchors_proof(number)
-
-
-def _anchors_proof(last: int) -> str:
-    for found in Event.objects.filter(kind="calls.anchored").order_by("id").iterator():
-        at = found.data.get("number", 0)
-        if not at:
-            continue
-        if at > last:
-            return f"调用记录链在第 {last} 批之后被截断（台账记载至少有 {at} 批）"
-        if CallLink.objects.get(number=at).hash != found.data.get("hash"):
-            return f"调用记录链第 {at} 批与台账记载的链值不符"
-    return ""
-
-
-def proof(viewer: Actor) -> Proof:
-    """Walk both chains; names the first broken link of each."""
-    viewer.require("audit.verify")
-    verdict = event.verify()
-    links, total, broken = _calls_proof()
-    return Proof(verdict.checked, verdict.reason, links, total, broken)

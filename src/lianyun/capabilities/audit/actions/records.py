@@ -1,4 +1,4 @@
-"""Actions: the writes of the ledger of readings: append calls to the chain, record, link a person."""
+"""Records: append calls to the chain, record readings and exchanges, tie a person."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from lianyun.kernel.element import citizen_number_ok
 from lianyun.kernel.event import record
 from lianyun.kernel.models import Party
 
-from . import rules
-from .models import CallLink, CallRecord
+from .. import adapters, queries, rules
+from ..models import CallLink, CallRecord
 
 if TYPE_CHECKING:
     import asyncpg
@@ -42,16 +42,6 @@ def people_in(texts: Iterable[Any]) -> list[str]:
     """The citizen numbers found in these texts, each once; a number that is wrong names nobody."""
     found = (n for text in texts if text is not None for n in _NUMBER.findall(str(text)))
     return [n for n in dict.fromkeys(n.upper() for n in found) if citizen_number_ok(n)]
-
-
-def hash_key() -> bytes:
-    """The key of all keyed hashes of this installation."""
-    return rules.derived_key(settings.SECRET_KEY, "keyed-hash")
-
-
-def keyed_hash(value: str) -> str:
-    """The keyed hash of a citizen number or another key, 32 hex digits."""
-    return rules.keyed_hash(hash_key(), value)
 
 
 def _next_link(
@@ -117,11 +107,11 @@ def _record(
     by: Actor, people: Iterable[str], filled: dict[str, Any], request: bytes, response: bytes
 ) -> list[str]:
     """Append one exchange, in several records where it names more people than one record holds."""
-    hashes = list(dict.fromkeys(keyed_hash(p) for p in people if p)) or [""]
+    hashes = list(dict.fromkeys(adapters.keyed_hash(p) for p in people if p)) or [""]
     calls: list[rules.Row] = []
     for part in (hashes[at : at + PEOPLE] for at in range(0, len(hashes), PEOPLE)):
         uid = rules.new_uid(secrets.token_hex(8))
-        salt = rules.salt_of(hash_key(), uid)
+        salt = rules.salt_of(adapters.hash_key(), uid)
         row: dict[str, Any] = {
             "uid": uid,
             "at": timezone.now(),
@@ -198,6 +188,8 @@ def record_exchange(
     `record_reading`. `request` is what was asked, as bytes; `response_digest` the SHA-256 (32 bytes)
     of what was given: both enter the record salted. `micros` is how long it took. An exchange that
     names more than PEOPLE people makes several records with the same digests; the first is returned.
+    Raises Unproven (a UserError) where exchanges have gone without signature for too long; the ways
+    of rules.EXCHANGES are then closed, until the sealer is back.
     """
     for value, known in (
         (channel, rules.CHANNELS),
@@ -208,6 +200,10 @@ def record_exchange(
             raise ValueError(f"unknown: {value}")
     if response_digest and len(response_digest) != 32:
         raise ValueError("response_digest is a SHA-256 of 32 bytes")
+    if channel in rules.EXCHANGES:
+        standing = queries.standing(by)
+        if not standing.open:
+            raise queries.Unproven(standing.reason)
     filled = {
         "channel": channel,
         "grant_code": grant_code,
@@ -226,19 +222,9 @@ def record_exchange(
 @action(None)
 def link_person(*, party: Party, citizen_number: str, by: Actor) -> None:
     """Tie a person's account to the citizen number, kept as its keyed hash only."""
-    party.data = {**party.data, "citizen_hash": keyed_hash(citizen_number)}
+    party.data = {**party.data, "citizen_hash": adapters.keyed_hash(citizen_number)}
     party.save(update_fields=["data"])
     record("person.linked", party, by=by)
 
 
-@action(None)
-def anchor(*, by: Actor) -> bool:
-    """Write the newest value of the chain of calls into the ledger of events.
-
-    From then on nobody can cut off the chain's end without the cut being seen. Returns whether
-    there was anything new.
-    """
-    last = CallLink.objects.order_by("-number").first()
-    data: dict[str, Any] = {"number": last.number, "hash": last.hash} if last else {"number": 0}
-    record("calls.anchored", "system:calls", by=by, data=data)
-    return last is not None
+__all__ = ["append_calls", "link_person", "people_in", "record_exchange", "record_reading"]
