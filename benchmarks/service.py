@@ -153,7 +153,7 @@ def _stage(rows: int) -> dict[str, Any]:
     from django.db import connection
 
     from lianyun.capabilities.services import actions, fast, rules
-    from lianyun.capabilities.services.fast.answers import Rows
+    from lianyun.capabilities.services.fast.answers.rows import Rows
     from lianyun.capabilities.services.models import Service
     from lianyun.kernel import grant as grants
     from lianyun.kernel.access import SYSTEM
@@ -231,8 +231,9 @@ def _stage(rows: int) -> dict[str, Any]:
         right = await plane.rights.right(client.client_id)
         await plane.stop()
         assert right is not None
-        assert isinstance(right.answer, Rows)
-        return right.answer.statements[0]
+        answer = right.offers["query"][0].answer
+        assert isinstance(answer, Rows)
+        return answer.statements[0]
 
     told = asyncio.run(statement())
     connection.close()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 if TYPE_CHECKING:
+    from .offers import Offer
     from .rights import Right
 
 Scope = dict[str, Any]
@@ -24,9 +25,14 @@ PROBLEM = b"application/problem+json; charset=utf-8"
 class Refused(Exception):
     """A call that is not answered: status, outcome for the record, title and detail in Chinese."""
 
-    def __init__(self, status: int, outcome: str, title: str, detail: str = "") -> None:
+    def __init__(
+        self, status: int, outcome: str, title: str, detail: str = "", retry: int = 60
+    ) -> None:
+        """`retry`: after how many seconds to come back (429)."""
         super().__init__(title)
         self.status, self.outcome, self.title, self.detail = status, outcome, title, detail
+        self.retry = retry
+        self.headers: list[Header] = []
 
 
 @dataclass(slots=True)
@@ -46,6 +52,7 @@ class Call:
     source: str
     started: float = field(default_factory=time.perf_counter)
     right: Right | None = None
+    offer: Offer | None = None
     purpose: str = ""
     resource: str = ""
     key: str | None = None

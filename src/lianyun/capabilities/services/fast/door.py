@@ -10,6 +10,7 @@ from .plane import Plane
 
 log = logging.getLogger("lianyun.services")
 
+MOST_BODY = 32_768
 _NO_STORE = (b"cache-control", b"no-store")
 _NO_SNIFF = (b"x-content-type-options", b"nosniff")
 
@@ -49,17 +50,18 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     extra: list[Header] = []
     try:
         plane = await plane_here()
-        reply, uid = await plane.answer(scope)
+        body = await _body(receive) if scope["method"] == "POST" else b""
+        reply, uid = await plane.answer(scope, body)
         extra.append((b"x-call", uid.encode()))
     except Refused as refused:
-        body = problem(refused.status, refused.title, refused.detail)
-        reply = Reply(refused.status, body, PROBLEM)
+        told = problem(refused.status, refused.title, refused.detail)
+        reply = Reply(refused.status, told, PROBLEM, refused.headers)
         if refused.status == 401:
             extra.append((b"www-authenticate", b'Bearer realm="lianyun"'))
-        elif refused.status == 405:
-            extra.append((b"allow", b"GET"))
-        elif refused.status in (429, 503):
-            extra.append((b"retry-after", b"60" if refused.status == 429 else b"1"))
+        elif refused.status == 429:
+            extra.append((b"retry-after", str(refused.retry).encode()))
+        elif refused.status == 503:
+            extra.append((b"retry-after", b"1"))
     except Exception:
         log.exception("a call failed")
         reply = Reply(503, problem(503, "系统繁忙，请稍后再试"), PROBLEM)
@@ -75,6 +77,22 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.start", "status": reply.status, "headers": head})
     sent = b"" if scope["method"] == "HEAD" else reply.body
     await send({"type": "http.response.body", "body": sent})
+
+
+async def _body(receive: Receive) -> bytes:
+    """The body of a call; raises Refused where it is too long."""
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise Refused(400, "bad_request", "请求不完整")
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > MOST_BODY:
+            raise Refused(413, "bad_request", "请求体过大")
+        more = message.get("more_body", False)
+    return b"".join(parts)
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -8,8 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from .calls import Refused
-from .rights import Right
+from .calls import Call, Refused
 
 CHINA = dt.timedelta(hours=8)
 
@@ -22,6 +21,21 @@ UPDATE services_usage u SET used = LEAST(o.used + $3, $4) FROM o
 WHERE u.grant_id = $1 AND u.day = $2 AND o.used < $4 RETURNING u.used - o.used
 """
 _GIVE_BACK = "UPDATE services_usage SET used = used - $3 WHERE grant_id = $1 AND day = $2"
+_PACE_ROW = """
+INSERT INTO services_pace (grant_id, level, at) VALUES ($1, $2, clock_timestamp())
+ON CONFLICT DO NOTHING
+"""
+_PACE = """
+WITH o AS (
+    SELECT LEAST($2::float8,
+                 level + $2::float8 * GREATEST(0, extract(epoch FROM clock_timestamp() - at))) AS have
+    FROM services_pace WHERE grant_id = $1 FOR UPDATE)
+UPDATE services_pace p SET level = o.have - LEAST(floor(o.have), $3::float8), at = clock_timestamp()
+FROM o WHERE p.grant_id = $1 RETURNING LEAST(floor(o.have), $3::float8)::int
+"""
+BLOCK_SECONDS = 0.5
+"""Calls of a second that a worker took and did not use are gone after this."""
+TRIAL_PER_SECOND = 10
 
 
 @dataclass
@@ -36,36 +50,101 @@ class Lease:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
+@dataclass
+class Pace:
+    """Calls that a worker may serve within a moment, and until when there are certainly none."""
+
+    left: float = 0
+    until: float = 0.0
+    none_until: float = 0.0
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
 class Leases:
     """The leases of one worker."""
 
     def __init__(self) -> None:
         self.pool: Any = None
         self.leases: dict[tuple[int, dt.date], Lease] = {}
+        self.paces: dict[int, Pace] = {}
 
-    async def take(self, right: Right) -> None:
-        """Use one call of the day; workers lease them in blocks of one hundredth of the quota."""
-        if not right.per_day:
+    async def take(self, call: Call) -> None:
+        """Use one call of the second and of the day; raises Refused (429) where none is left.
+
+        The tighter of what the grant and what the service say holds.
+        """
+        right, offer = call.right, call.offer
+        assert right is not None
+        rate, per_day = right.per_second, right.per_day
+        if offer is not None:
+            if offer.per_second and (not rate or offer.per_second < rate):
+                rate = offer.per_second
+            if offer.per_day and (not per_day or offer.per_day < per_day):
+                per_day = offer.per_day
+        if right.trial:
+            self._alone(right.grant_id)
             return
+        if rate:
+            await self._pace(right.grant_id, rate)
+        if per_day:
+            await self._day(right.grant_id, per_day)
+
+    def _alone(self, trial: int) -> None:
+        """The pace of a trial: this worker's own count will do."""
+        now = time.monotonic()
+        pace = self.paces.setdefault(-trial, Pace(TRIAL_PER_SECOND, now))
+        pace.left = min(TRIAL_PER_SECOND, pace.left + (now - pace.until) * TRIAL_PER_SECOND)
+        pace.until = now
+        if pace.left < 1:
+            raise _too_fast(TRIAL_PER_SECOND)
+        pace.left -= 1
+
+    async def _pace(self, grant: int, rate: int) -> None:
+        """Take from the bucket that all workers share, a twentieth of a second's calls at once."""
+        pace = self.paces.get(grant)
+        if pace is None:
+            pace = self.paces.setdefault(grant, Pace())
+        now = time.monotonic()
+        if pace.left < 1 or now >= pace.until:
+            if now < pace.none_until:
+                raise _too_fast(rate)
+            async with pace.lock:
+                now = time.monotonic()
+                if now < pace.none_until:
+                    raise _too_fast(rate)
+                if pace.left < 1 or now >= pace.until:
+                    block = max(1, rate // 20)
+                    got = await self.pool.fetchval(_PACE, grant, rate, block)
+                    if got is None:
+                        await self.pool.execute(_PACE_ROW, grant, rate)
+                        got = await self.pool.fetchval(_PACE, grant, rate, block)
+                    if not got:
+                        pace.none_until = time.monotonic() + 0.5 / rate
+                        raise _too_fast(rate)
+                    pace.left, pace.until = got, time.monotonic() + BLOCK_SECONDS
+        pace.left -= 1
+
+    async def _day(self, grant: int, per_day: int) -> None:
+        """Workers lease the calls of a day in blocks of one hundredth of the quota."""
         day = (dt.datetime.now(dt.UTC) + CHINA).date()
-        lease = self.leases.get((right.grant_id, day))
+        lease = self.leases.get((grant, day))
         if lease is None:
-            lease = self.leases.setdefault((right.grant_id, day), Lease())
+            lease = self.leases.setdefault((grant, day), Lease())
         if not lease.left:
             async with lease.lock:
                 if not lease.left:
-                    lease.left += await self._block(right, day)
+                    lease.left += await self._block(grant, per_day, day)
         lease.left -= 1
         lease.used_at = time.monotonic()
 
-    async def _block(self, right: Right, day: dt.date) -> int:
-        block = max(1, min(200, right.per_day // 100))
-        got = await self.pool.fetchval(_LEASE, right.grant_id, day, block, right.per_day)
+    async def _block(self, grant: int, per_day: int, day: dt.date) -> int:
+        block = max(1, min(200, per_day // 100))
+        got = await self.pool.fetchval(_LEASE, grant, day, block, per_day)
         if got is None:
-            await self.pool.execute(_LEASE_ROW, right.grant_id, day)
-            got = await self.pool.fetchval(_LEASE, right.grant_id, day, block, right.per_day)
+            await self.pool.execute(_LEASE_ROW, grant, day)
+            got = await self.pool.fetchval(_LEASE, grant, day, block, per_day)
         if not got:
-            raise Refused(429, "quota", "今日调用次数已用完", f"授权每日限 {right.per_day} 次")
+            raise Refused(429, "quota", "今日调用次数已用完", f"授权每日限 {per_day} 次")
         return int(got)
 
     async def give_back(self, idle: float) -> None:
@@ -82,6 +161,12 @@ class Leases:
                     raise
             elif not lease.left and day != today and not lease.lock.locked():
                 self.leases.pop((grant, day), None)
+        if len(self.paces) > 10_000:
+            self.paces = {k: p for k, p in self.paces.items() if p.until > now or p.lock.locked()}
+
+
+def _too_fast(rate: int) -> Refused:
+    return Refused(429, "quota", "调用过于频繁，请稍后再试", f"每秒限 {rate} 次", retry=1)
 
 
 __all__ = ["Lease", "Leases"]

@@ -16,6 +16,7 @@ from .. import rules
 from .calls import Call, Refused, Reply, Scope, problem
 from .credentials import identify
 from .leases import Leases
+from .offers import METHODS, chosen
 from .records import Records
 from .rights import Rights
 
@@ -24,6 +25,7 @@ log = logging.getLogger("lianyun.services")
 FLUSH_SECONDS = 0.1
 LEASE_IDLE_SECONDS = 5.0
 CALL_CONNECTIONS = 8
+SIMULATED = ',"simulated":"模拟数据"}'.encode()
 
 
 class Plane:
@@ -152,19 +154,40 @@ class Plane:
     async def serve(self, call: Call) -> Reply:
         """Who calls, what for, and the answer; raises Refused."""
         right = await identify(self, call)
-        if call.method not in ("GET", "HEAD"):
-            raise Refused(405, "bad_request", "数据服务只接受 GET 请求")
         try:
-            call.resource, call.key = rules.split_path(call.path)
-            if call.resource != right.resource:
-                raise Refused(
-                    403, "forbidden", "该凭证不能用于此数据", f"凭证对应 {right.resource}"
-                )
-            if right.answer is None:
-                raise Refused(404, "not_found", "数据服务尚未开通")
-            return await right.answer(self, right, call)
+            address = rules.split_path(call.path)
+            version = rules.version_of(address, call.headers)
         except rules.BadCall as wrong:
             raise Refused(400, "bad_request", str(wrong)) from wrong
+        call.resource, call.key = address.resource, address.key
+        if call.resource != right.resource:
+            raise Refused(403, "forbidden", "该凭证不能用于此数据", f"凭证对应 {right.resource}")
+        kind = address.verb or "query"
+        offers = right.offers.get(kind)
+        if not offers or (address.verb and rules.VERBS[kind] != address.verb):
+            raise Refused(404, "not_found", "数据服务尚未开通")
+        if call.method not in (methods := METHODS.get(kind, ("GET", "HEAD"))):
+            refused = Refused(405, "bad_request", f"此数据服务只接受 {methods[0]} 请求")
+            refused.headers = [(b"allow", ", ".join(methods).encode())]
+            raise refused
+        offer = call.offer = chosen(offers, version)
+        call.version = offer.version
+        if offer.answer is None:
+            raise Refused(404, "not_found", "数据服务尚未开通")
+        try:
+            reply = await offer.answer(self, right, call)
+        except rules.BadCall as wrong:
+            raise Refused(400, "bad_request", str(wrong)) from wrong
+        reply.headers += offer.headers
+        if right.trial:
+            reply.headers.append((b"x-simulated", b"true"))
+            reply.body = _marked(reply.body)
+        return reply
+
+
+def _marked(body: bytes) -> bytes:
+    """An answer from the test environment, saying so."""
+    return body[:-1] + SIMULATED if body.endswith(b"}") else body
 
 
 __all__ = ["Plane"]

@@ -127,6 +127,8 @@ class Records:
                 call.rows,
                 int((time.perf_counter() - call.started) * 1_000_000),
                 call.outcome,
+                call.operation,
+                call.version,
             )
         )
 

@@ -13,7 +13,8 @@ import asyncpg
 import orjson
 from django.conf import settings
 
-from .answers import Answer, make
+from .. import rules
+from .answers import Offer, offers
 from .calls import Refused
 
 log = logging.getLogger("lianyun.services")
@@ -26,17 +27,35 @@ _RIGHT = """
 SELECT c.id AS client, c.secret_hash, c.former_hash, c.former_until, c.closed_at,
        g.id AS grant_id, g.code, g.state, g.valid_from, g.valid_to, g.terms,
        g.grantee_id, p.name AS grantee, p.kind AS grantee_kind, p.slug AS grantee_slug,
-       r.name AS resource, s."table", s.lookups, s.columns
+       r.id AS source, r.name AS resource, false AS trial
 FROM services_client c JOIN kernel_grant g ON g.id = c.grant_id
 JOIN kernel_party p ON p.id = g.grantee_id JOIN kernel_resource r ON r.id = g.resource_id
-LEFT JOIN services_service s ON s.source_id = r.id
 WHERE c.client_id = $1
+"""
+_TRIAL = """
+SELECT t.id AS client, t.secret_hash, '' AS former_hash, NULL::timestamptz AS former_until,
+       NULL::timestamptz AS closed_at, t.id AS grant_id, '' AS code,
+       CASE WHEN now() < t.valid_to THEN 'active' ELSE 'expired' END AS state,
+       '2000-01-01'::timestamptz AS valid_from, t.valid_to, NULL AS terms,
+       p.id AS grantee_id, p.name AS grantee, p.kind AS grantee_kind, p.slug AS grantee_slug,
+       r.id AS source, r.name AS resource, true AS trial
+FROM services_trial t JOIN kernel_party p ON p.id = t.department_id
+JOIN kernel_resource r ON r.id = t.source_id
+WHERE t.client_id = $1
+"""
+_SERVICES = """
+SELECT id, kind, version, "table", lookups, columns, design, calls_per_day, calls_per_second,
+       sunset_on
+FROM services_service WHERE source_id = $1 ORDER BY kind, version
 """
 
 
 @dataclass
 class Right:
-    """What a credential allows: of which grant, until when, how often, and by which answer."""
+    """What a credential allows: of which grant, until when, how often, and by which answers.
+
+    Of a trial `grant_id` is the trial's own number and no grant stands behind it.
+    """
 
     client: int
     client_id: str
@@ -54,7 +73,10 @@ class Right:
     valid_to: dt.datetime | None
     purpose: str
     per_day: int
-    answer: Answer | None
+    per_second: int
+    source: int
+    trial: bool
+    offers: dict[str, list[Offer]]
     loaded: float
 
     def why_not(self) -> Refused:
@@ -101,9 +123,13 @@ class Rights:
             await asyncio.sleep(0.5)
 
     def heard(self, connection: Any, pid: int, channel: str, payload: str) -> None:
-        """A grant (its row's id) or everything (`*`) has changed."""
+        """A grant (its row's id), a source's services (`source:id`) or everything (`*`) changed."""
         self.unknown.clear()
-        gone = [k for k, r in self.rights.items() if payload in ("*", str(r.grant_id))]
+        gone = [
+            k
+            for k, r in self.rights.items()
+            if payload in ("*", str(r.grant_id), f"source:{r.source}")
+        ]
         for key in gone:
             self.rights.pop(key, None)
 
@@ -115,13 +141,15 @@ class Rights:
             return found
         if self.unknown.get(client_id, 0) > now:
             return None
-        row = await self.pool.fetchrow(_RIGHT, client_id)
+        trial = client_id.startswith(rules.TRIAL)
+        row = await self.pool.fetchrow(_TRIAL if trial else _RIGHT, client_id)
         if row is None:
             if len(self.unknown) > 10_000:
                 self.unknown.clear()
             self.unknown[client_id] = now + UNKNOWN_SECONDS
             return None
-        terms = orjson.loads(row["terms"] or "{}")
+        services = await self.pool.fetch(_SERVICES, row["source"])
+        terms = rules.trial_terms(services) if trial else orjson.loads(row["terms"] or "{}")
         right = Right(
             client=row["client"],
             client_id=client_id,
@@ -139,7 +167,10 @@ class Rights:
             valid_to=row["valid_to"],
             purpose=str(terms.get("purpose") or ""),
             per_day=int(terms.get("calls_per_day") or 0),
-            answer=await make(self.pool, row, terms),
+            per_second=int(terms.get("calls_per_second") or 0),
+            source=row["source"],
+            trial=trial,
+            offers=await offers(self.pool, services, terms, resource=row["resource"], trial=trial),
             loaded=now,
         )
         self.rights[client_id] = right

@@ -8,12 +8,19 @@ import secrets
 
 from .calls import BadCall
 
-_TOKEN = re.compile(r"(lyc_[0-9a-f]{16})\.([A-Za-z0-9_-]{43,86})")
+TRIAL = "lyt_"
+"""How the open identifier of a test credential begins."""
+_TOKEN = re.compile(r"(ly[ct]_[0-9a-f]{16})\.([A-Za-z0-9_-]{43,86})")
 
 
 def new_client_id() -> str:
     """An open identifier of a credential."""
     return f"lyc_{secrets.token_hex(8)}"
+
+
+def new_trial_id() -> str:
+    """An open identifier of a test credential."""
+    return f"{TRIAL}{secrets.token_hex(8)}"
 
 
 def new_secret() -> str:
