@@ -20,9 +20,9 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """A chart: kind bar | bars (horizontal) | line | area | stack | donut | gauge.
+    """A chart: kind bar | bars (horizontal) | line | area | stack | donut | gauge | sankey.
 
-    `target` draws a dashed line; `links` (one for each label) make bars lead somewhere.
+    A sankey's labels are “from → to”. `target` draws a dashed line; `links` (one for each label) make bars lead somewhere.
     """
 
     kind: str

@@ -31,6 +31,19 @@
         axisLine: { lineStyle: { width: 14, color: [[1, "#e6edf5"]] }, roundCap: true }, axisTick: { show: false }, splitLine: { show: false }, axisLabel: { show: false }, pointer: { show: false },
         detail: { formatter: () => number(v) + (s.unit || ""), fontSize: size() * 2.3, fontWeight: 700, color: "#0b3f86", offsetCenter: [0, "5%"] }, title: { offsetCenter: [0, "42%"], ...text }, data: [{ value: v, name: s.labels[0] }] }] };
     }
+    if (s.kind === "sankey") {
+      const ends = s.labels.map((l) => l.split(" → "));
+      const names = (i) => [...new Set(ends.map((e) => e[i]))];
+      const narrow = width < 480;
+      const label = { ...text, fontSize: size() * (narrow ? 0.92 : 1.05), width: narrow ? 92 : 170, overflow: "truncate" };
+      const node = (side) => (name) => ({ name: side + name, depth: side === "a" ? 0 : 1, label: { ...label, position: side === "a" ? "right" : "left" } });
+      return { ...base, grid: undefined, legend: undefined,
+        tooltip: { ...base.tooltip, trigger: "item", formatter: (p) => (p.dataType === "edge" ? `${p.data.words}<br>` : `${p.name.slice(1)}<br>`) + `<b>${number(p.value)}</b> ${s.unit}` },
+        series: [{ type: "sankey", left: 2, right: 2, top: 8, bottom: 8, nodeWidth: narrow ? 8 : 14, nodeGap: narrow ? 10 : 14, draggable: false, emphasis: { focus: "adjacency" },
+          label: { formatter: (p) => p.name.slice(1) }, lineStyle: { color: "gradient", opacity: 0.38, curveness: 0.5 },
+          data: [...names(0).map(node("a")), ...names(1).map(node("b"))],
+          links: ends.map(([from, to], i) => ({ source: "a" + from, target: "b" + to, value: s.series[0].values[i], words: s.labels[i] })) }] };
+    }
     const room = (width - 60) / Math.max(s.labels.length, 1);
     const longest = Math.max(...s.labels.map((l) => l.replace(/[\x00-\x7f]{2}/g, "x").length));
     const lines = s.kind === "line" || s.kind === "area";
@@ -63,7 +76,7 @@
       const spec = JSON.parse(source.textContent);
       const made = window.echarts.init(box, null, { renderer: "svg" });
       made.setOption(option(spec, box.clientWidth));
-      if (spec.links.length) made.on("click", (p) => { const to = spec.links[p.dataIndex]; if (to) location.assign(to); });
+      if (spec.links.length) made.on("click", (p) => { if (p.dataType === "node") return; const to = spec.links[p.dataIndex]; if (to) location.assign(to); });
       let width = box.clientWidth;
       new ResizeObserver(() => {
         if (Math.abs(box.clientWidth - width) > 40) { width = box.clientWidth; made.setOption(option(spec, width), true); }
