@@ -150,6 +150,12 @@ def _with_secret(location: str, credentials: dict[str, str]) -> str:
     return urlunsplit(parts._replace(netloc=host))
 
 
+def database_url(location: str, credentials: dict[str, str], *, vouched: bool) -> str:
+    """A database source's URL with its secret; raises UserError where its host is not allowed."""
+    checked_host(location, vouched)
+    return _with_secret(location, credentials)
+
+
 def open_source(
     kind: str,
     location: str,

@@ -14,6 +14,8 @@ from lianyun.lake.shelves import LakeError
 
 from . import actions, queries
 from .actions import (
+    begin_file,
+    carry,
     carry_queued,
     correct_rejected,
     load_file,
@@ -24,7 +26,18 @@ from .actions import (
     run_source,
 )
 from .adapters import lake
-from .queries import Rejected, Row, board, content, dataset_spec, masks, rejected, rule_titles
+from .queries import (
+    Rejected,
+    Row,
+    board,
+    content,
+    databases,
+    dataset_spec,
+    masks,
+    reach,
+    rejected,
+    rule_titles,
+)
 
 if TYPE_CHECKING:
     from lianyun.kernel.access import Actor
@@ -32,10 +45,13 @@ if TYPE_CHECKING:
 __all__ = [
     "Rejected",
     "Row",
+    "begin_file",
     "board",
+    "carry",
     "carry_queued",
     "content",
     "correct_rejected",
+    "databases",
     "dataset_spec",
     "figures",
     "infer",
@@ -45,6 +61,7 @@ __all__ = [
     "load_source",
     "masks",
     "note_use",
+    "reach",
     "reconcile",
     "register_source",
     "rejected",

@@ -594,6 +594,29 @@ def source(name: str, viewer: Actor) -> Source:
     return found
 
 
+DATABASES = ("postgresql", "mysql")
+
+
+def databases(viewer: Actor) -> QuerySet[Source]:
+    """Sources that are tables in a department's own database server and can be asked at call time."""
+    return (
+        sources(viewer)
+        .filter(kind__in=DATABASES, enabled=True)
+        .exclude(options__table=None)
+        .exclude(options__table="")
+        .order_by("resource__owner_id", "resource__code", "name")
+    )
+
+
+def reach(name: str, viewer: Actor) -> tuple[Source, str]:
+    """A database source and its URL with the secret, for the programme only; raises UserError."""
+    found = databases(viewer).filter(name=name).first()
+    if found is None:
+        raise UserError(f"数据源“{name}”不存在、已停用，或不是数据库中的表")
+    secret = adapters.decrypt(found.secret, found.ref)
+    return found, adapters.database_url(found.location, secret, vouched=found.vouched)
+
+
 def may_run(viewer: Actor, resource: Resource) -> bool:
     """Whether the viewer may load this dataset."""
     return viewer.may("collection.run", resource.owner)
