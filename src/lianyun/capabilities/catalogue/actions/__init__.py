@@ -17,12 +17,14 @@ from .imports import (
     plan_import,
     start_import,
 )
+from .origins import adopt_entry, origin_of, retire_entry
 from .reviews import do_review, on_case_closed, submit_entry
 from .sync import SyncReport, declare_library, sync_declared
 
 __all__ = [
     "ImportReport",
     "SyncReport",
+    "adopt_entry",
     "apply_import",
     "declare_library",
     "discard_draft",
@@ -32,10 +34,12 @@ __all__ = [
     "import_catalogue",
     "new_version",
     "on_case_closed",
+    "origin_of",
     "perform_import",
     "plan_import",
     "register_dataset",
     "register_lineage",
+    "retire_entry",
     "start_import",
     "submit_entry",
     "sync_declared",

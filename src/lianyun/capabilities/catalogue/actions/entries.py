@@ -18,6 +18,7 @@ from ..queries import contents, findings, world
 from ..rules.entries import ERROR
 from ..rules.sheets import from_declared
 from . import store
+from .origins import refuse_foreign
 
 if TYPE_CHECKING:
     from lianyun.kernel.access import Actor
@@ -91,6 +92,7 @@ def edit_resource(*, resource: Resource, content: Mapping[str, Any], by: Actor) 
     """
     entry = locked(resource)
     row = entry.resource
+    refuse_foreign(row)
     if in_review(entry):
         raise UserError("正在审核中，不能修改；如需修改，请审核人退回")
     new = from_declared({**content, "provider": row.owner.slug}, world(by))
@@ -121,6 +123,7 @@ def new_version(*, resource: Resource, by: Actor) -> Resource:
     """Begin the next version of a published entry as a copy in work; everybody still sees the old one."""
     entry = locked(resource)
     row = entry.resource
+    refuse_foreign(row)
     if row.state not in (Resource.PUBLISHED, Resource.WITHDRAWN):
         raise UserError("只有已发布或已撤销的目录才需要建立修订稿")
     if entry.draft is not None:
@@ -157,6 +160,7 @@ def withdraw_resource(*, resource: Resource, reason: str, by: Actor) -> None:
     """Take a published entry out of the catalogue; its versions stay."""
     entry = locked(resource)
     row = entry.resource
+    refuse_foreign(row)
     if not reason.strip():
         raise UserError("撤销目录须写明理由")
     if row.state != Resource.PUBLISHED:

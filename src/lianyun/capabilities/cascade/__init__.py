@@ -1,0 +1,1 @@
+"""Cascade: nodes of one product above and below one another exchange catalogues, requests and rows."""

@@ -1,0 +1,1 @@
+"""Views of cascade: officers' pages, and the API by which nodes talk."""
