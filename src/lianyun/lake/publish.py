@@ -2,7 +2,7 @@
 
 A full publication fills a new table beside the old one and swaps names in one transaction, so a
 reader sees the old rows or the new ones and never fails. An incremental one applies a batch's
-changes by key in one transaction.
+changes by key in one transaction; `catch_up` does so for all batches since the last.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import duckdb
 import psycopg
 from psycopg import sql
 
+from .history import _order
 from .merge import _read_outcome, changes_sql
 from .shelves import Lake, LakeError, quote, table_columns, valid_name
 
@@ -59,8 +60,11 @@ def publish(
     columns: Sequence[str] | None = None,
     key: Sequence[str] = (),
     where: str | None = None,
+    indexes: Sequence[Sequence[str]] = (),
 ) -> int:
     """Copies a lake table (``trusted.x``, ``library.x``) to PostgreSQL; returns the rows copied.
+
+    Further `indexes` stand before the first reader comes, so that none has to wait for a scan.
 
     `columns` default to all but the lake's own; `key` columns get a unique index (a plain one if
     the rows are not unique by it). `where` is SQL over the table's columns, not user input.
@@ -95,6 +99,10 @@ def publish(
                     chosen,
                 )
                 _index(pg, place, fresh, key)
+                for number, way in enumerate(indexes):
+                    listed = ", ".join(quote(c) for c in way)
+                    index = quote(f"{fresh}_{number}")
+                    pg.execute(f"CREATE INDEX {index} ON {place} ({listed})".encode())
                 pg.execute(f"ANALYZE {place}".encode())
                 _swap(pg, pg_schema, fresh, target)
             except BaseException:
@@ -229,6 +237,50 @@ def publish_changes(
         pg.execute(f"DELETE FROM {place} t USING touched x WHERE {on}".encode())
         pg.execute(f"INSERT INTO {place} SELECT * FROM incoming".encode())
         return touched
+
+
+def newest_batch(lake: Lake, dataset: str) -> str:
+    """The code of a dataset's last batch; empty before the first."""
+    with lake.connect(read_only=True) as con:
+        order = _order(con, valid_name(dataset))
+    return order[-1][0] if order else ""
+
+
+def catch_up(
+    lake: Lake,
+    dataset: str,
+    since: str,
+    pg_dsn: str,
+    pg_schema: str = "served",
+    name: str | None = None,
+    key: Sequence[str] = (),
+    most: int = 200_000,
+) -> tuple[str, int] | None:
+    """Applies the batches after `since` in their order; returns the last one's code and rows touched.
+
+    None, and nothing is done, where a whole publication is due: `since` is no batch of the dataset,
+    a batch changed the columns or had another key, or more than `most` rows changed.
+    """
+    if not since or not key:
+        return None
+    with lake.connect(read_only=True) as con:
+        codes = [code for code, _ in _order(con, valid_name(dataset))]
+        if since not in codes:
+            return None
+        todo = codes[codes.index(since) + 1 :]
+        found = [_read_outcome(con, code) for code in todo]
+    touched = 0
+    for one in found:
+        if one is None or one.columns_added or tuple(one.key) != tuple(key):
+            return None
+        touched += one.inserted + one.updated + one.deleted
+    if touched > most:
+        return None
+    done = 0
+    for code, one in zip(todo, found, strict=True):
+        if one is not None and one.inserted + one.updated + one.deleted:
+            done += publish_changes(lake, dataset, code, pg_dsn, pg_schema, name, key)
+    return (todo[-1] if todo else since), done
 
 
 def unpublish(pg_dsn: str, name: str, pg_schema: str = "served") -> None:

@@ -8,10 +8,17 @@ from lianyun.kernel.access import Actor
 from lianyun.kernel.models import Grant, Resource
 
 from . import rules
-from .actions import collect_secret, issue_client, open_service, rotate_secret
+from .actions import (
+    collect_secret,
+    design_service,
+    issue_client,
+    open_federated,
+    open_service,
+    rotate_secret,
+)
 from .models import Client, Service
 from .queries import fields, key_of, used_today
-from .rules import Field
+from .rules import OPERATIONS, Design, Field, operations_of
 
 
 def masks(viewer: Actor, source: Resource, plain: Iterable[str]) -> dict[str, str]:
@@ -26,21 +33,33 @@ def client_of(viewer: Actor, grant: Grant) -> Client | None:
 
 def service_of(viewer: Actor, source: Resource) -> Service | None:
     """The query service of a dataset or library, if it is open."""
-    return Service.objects.filter(source=source).select_related("resource").first()
+    rows = Service.objects.filter(source=source, kind="query").select_related("resource")
+    return rows.order_by("version").first()
+
+
+def services_of(viewer: Actor, source: Resource) -> list[Service]:
+    """All services of a dataset or library, by kind and version."""
+    return list(Service.objects.filter(source=source).select_related("resource"))
 
 
 __all__ = [
+    "OPERATIONS",
     "Client",
+    "Design",
     "Field",
     "Service",
     "client_of",
     "collect_secret",
+    "design_service",
     "fields",
     "issue_client",
     "key_of",
     "masks",
+    "open_federated",
     "open_service",
+    "operations_of",
     "rotate_secret",
     "service_of",
+    "services_of",
     "used_today",
 ]

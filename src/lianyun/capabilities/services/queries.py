@@ -54,6 +54,8 @@ def fields(viewer: Actor, source: Resource) -> list[rules.Field]:
 
 
 def _library_fields(source: Resource, key: list[str]) -> list[rules.Field]:
+    if kept := source.data.get("federated"):
+        return [rules.Field(**c) for c in kept]
     items = list(_declared_library(source).get("fields") or [])
     if key and key[0] not in {i["name"] for i in items}:
         items.insert(0, {"name": key[0], "element": key[0]})

@@ -54,6 +54,7 @@ class Call:
     right: Right | None = None
     offer: Offer | None = None
     purpose: str = ""
+    case_code: str = ""
     resource: str = ""
     key: str | None = None
     operation: str = "query"

@@ -66,6 +66,7 @@ class Plane:
             for _ in range(CALL_CONNECTIONS):
                 self.idle.put_nowait(None)
             await self.records.recover()
+            await self.records.look()
             self.tasks = [
                 asyncio.create_task(self.rights.listen()),
                 asyncio.create_task(self.keep()),
@@ -87,13 +88,15 @@ class Plane:
         self.pool.terminate()
 
     async def keep(self) -> None:
-        """Flush ten times a second; return idle leases."""
+        """Flush ten times a second; ask after the seals; return idle leases."""
         beat = 0
         while True:
             await asyncio.sleep(FLUSH_SECONDS)
             beat += 1
             try:
                 await self.records.flush()
+                if beat % 10 == 0:
+                    await self.records.look()
                 if beat % 50 == 0:
                     await self.leases.give_back(LEASE_IDLE_SECONDS)
                 if beat % 600 == 0:
@@ -142,6 +145,7 @@ class Plane:
             if call.right is not None:
                 call.outcome = refused.outcome
                 records.note(call, problem(refused.status, refused.title, refused.detail))
+                refused.headers = [*refused.headers, (b"x-call", call.uid.encode())]
             raise
         except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError):
             if call.right is not None:

@@ -1,7 +1,7 @@
 """Record: each call written to a journal file before it is answered, and to the chain soon after.
 
-A worker that dies leaves its journal to the next one. Where calls can no longer be recorded, none
-is answered (503).
+A worker that dies leaves its journal to the next one. Where calls can no longer be recorded, or have
+gone without signature and time stamp for longer than the grace (ADR 0014), none is answered (503).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import fcntl
+import hashlib
 import os
 import secrets
 import time
@@ -19,7 +20,15 @@ from typing import Any
 import orjson
 from django.conf import settings
 
-from lianyun.capabilities.audit.api import Row, append_calls
+from lianyun.capabilities.audit.api import (
+    GAP,
+    Row,
+    append_calls,
+    hash_key,
+    new_uid,
+    salt_of,
+    salted,
+)
 
 from .calls import Call, Refused
 
@@ -50,6 +59,12 @@ class Journal:
         if done:
             self.path.unlink(missing_ok=True)
         os.close(self.handle)
+
+
+def asked(call: Call) -> bytes:
+    """What was asked, as the record's digest takes it: method, blank, address; then a body's line."""
+    line = call.method.encode() + b" " + call.path + (b"?" + call.query if call.query else b"")
+    return line + b"\n" + call.body if call.body else line
 
 
 def _left_behind(folder: Path) -> list[tuple[int, Path]]:
@@ -95,21 +110,35 @@ class Records:
         self.strangers_since = time.monotonic()
         self.flushing = asyncio.Lock()
         self.retry = False
+        self.key = hash_key()
+        self.unsealed = 0.0
 
     def new_uid(self) -> str:
         """The number of the next call."""
         self.number += 1
-        return f"{self.worker}{self.number:x}"
+        return new_uid(f"{self.worker}{self.number:x}")
 
     def ready(self) -> None:
         """Refuse where calls can no longer be recorded."""
         if self.held >= QUEUE_LIMIT:
             raise Refused(503, "overload", "系统繁忙，请稍后再试", "调用记录暂时无法写入")
+        if self.unsealed >= settings.PROOF_GRACE_MINUTES * 60:
+            raise Refused(
+                503,
+                "unproven",
+                "存证中断，数据交换已暂停",
+                "调用记录已有较长时间未能签名或加盖时间戳，恢复后自动重新开放",
+            )
+
+    async def look(self) -> None:
+        """Ask how long the oldest call has waited for its seal, in seconds."""
+        self.unsealed = await self.pool.fetchval(GAP) or 0.0
 
     def note(self, call: Call, body: bytes) -> None:
         """Put a call on record before `body` is sent: in the journal at once, in the chain soon."""
         right = call.right
         assert right is not None
+        salt = salt_of(self.key, call.uid)
         self._keep(
             (
                 call.uid,
@@ -129,6 +158,9 @@ class Records:
                 call.outcome,
                 call.operation,
                 call.version,
+                call.case_code,
+                salted(salt, hashlib.sha256(asked(call)).digest()),
+                salted(salt, hashlib.sha256(body).digest() if body else b""),
             )
         )
 

@@ -16,12 +16,30 @@ from .calls import (
 )
 from .credentials import TRIAL, new_client_id, new_secret, new_trial_id, secret_hash, split_token
 from .fields import IDENTITY_CHECKS, Field, json_type, lookups_of, masks_of, sample_of, schema_of
-from .kinds import KINDS, OPERATIONS, RESULTS, TRIES, VERBS, Design, operations_of, trial_terms
+from .invented import NOWHERE, invented_rows
+from .kinds import (
+    DESIGNED,
+    KINDS,
+    OPERATIONS,
+    RESULTS,
+    TRIES,
+    VERBS,
+    Design,
+    countable,
+    groupable,
+    operations_of,
+    problems,
+    rangeable,
+    taken_away,
+    trial_terms,
+)
 
 __all__ = [
+    "DESIGNED",
     "IDENTITY_CHECKS",
     "KINDS",
     "MAXIMUM_ROWS",
+    "NOWHERE",
     "OPERATIONS",
     "RESULTS",
     "TRIAL",
@@ -34,7 +52,10 @@ __all__ = [
     "Field",
     "asked_rows",
     "chosen_lookup",
+    "countable",
     "decoded",
+    "groupable",
+    "invented_rows",
     "json_type",
     "lookups_of",
     "masks_of",
@@ -42,12 +63,15 @@ __all__ = [
     "new_secret",
     "new_trial_id",
     "operations_of",
+    "problems",
+    "rangeable",
     "sample_of",
     "schema_of",
     "secret_hash",
     "split_path",
     "split_query",
     "split_token",
+    "taken_away",
     "trial_terms",
     "version_of",
 ]

@@ -161,7 +161,7 @@ def asked_rows(
         low, high = bounds.get(column, (None, None))
         bounds[column] = (left.pop(name), high) if end == "from" else (low, left.pop(name))
     if key is None and not left and bounds:
-        which, values = None, []
+        which, values = None, list[str]()
     else:
         which, values = chosen_lookup(lookups, key, left)
         if key is not None and (bounds or cursor or limit):

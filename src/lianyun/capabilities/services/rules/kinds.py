@@ -26,6 +26,8 @@ KINDS = {
     "statistics": "统计服务",
     "federated": "联邦查询服务",
 }
+DESIGNED = ("query", "verify", "statistics")
+"""The kinds that a data officer makes from a dataset or library by the builder."""
 VERBS = {"query": "", "verify": "verify", "statistics": "statistics", "federated": "federated"}
 """The word after the colon in a service's address."""
 OF_METHOD = {"服务接口": "query", "批量交换": "feed", "文件下载": "file"}
@@ -143,6 +145,24 @@ def problems(kind: str, design: Design, fields: Iterable[Field]) -> dict[str, st
     return out
 
 
+def taken_away(
+    kind: str,
+    columns: Iterable[Mapping[str, Any]],
+    lookups: Iterable[Sequence[str]],
+    former: Mapping[str, Any],
+    fields: Iterable[str],
+    design: Design,
+) -> list[str]:
+    """What a service gives now and would not give as designed anew: callers rely on it."""
+    lost = {c["name"] for c in columns} - set(fields)
+    if kind in ("query", "verify"):
+        lost |= {"+".join(way) for way in lookups if tuple(way) not in design.lookups}
+    after = design.data(kind)
+    for part in ("ranges", "values", "by", "measures"):
+        lost |= set(former.get(part, ())) - set(after.get(part, ()))
+    return sorted(lost)
+
+
 def asked(listed: str, known: Sequence[str], most: int) -> list[str]:
     """A comma-separated list of known names, each once; raises ValueError with what is wrong."""
     names = [n for n in listed.split(",") if n]
@@ -156,6 +176,7 @@ def asked(listed: str, known: Sequence[str], most: int) -> list[str]:
 
 
 __all__ = [
+    "DESIGNED",
     "KINDS",
     "MOST_DIMENSIONS",
     "OPERATIONS",
@@ -171,5 +192,6 @@ __all__ = [
     "operations_of",
     "problems",
     "rangeable",
+    "taken_away",
     "trial_terms",
 ]

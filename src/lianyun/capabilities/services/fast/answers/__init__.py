@@ -14,13 +14,14 @@ import orjson
 
 from ... import rules
 from ..offers import Answer, Offer
-from . import rows, statistics, verification
+from . import federated, rows, statistics, verification
 from .grounds import Grounds, columns_of
 
 MAKERS: dict[str, Callable[[Grounds], Awaitable[Answer | None]]] = {
     "query": rows.make,
     "verify": verification.make,
     "statistics": statistics.make,
+    "federated": federated.make,
 }
 """By kind of service."""
 ALLOWED_BY = {
