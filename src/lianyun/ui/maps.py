@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -65,15 +65,7 @@ def counties() -> tuple[tuple[County, ...], float]:
     if not features:
         return (), 0.0
     shapes = [(f["properties"], _rings(f["geometry"])) for f in features]
-    xs = [x for _, rings in shapes for ring in rings for x, _ in ring]
-    ys = [y for _, rings in shapes for ring in rings for _, y in ring]
-    squeeze = math.cos(math.radians((min(ys) + max(ys)) / 2))
-    scale = (WIDTH - 40) / ((max(xs) - min(xs)) * squeeze)
-    height = (max(ys) - min(ys)) * scale + 40
-    left, top = min(xs), max(ys)
-
-    def point(x: float, y: float) -> tuple[float, float]:
-        return (20 + (x - left) * squeeze * scale, 20 + (top - y) * scale)
+    point, height = _projection()
 
     made = []
     for properties, rings in shapes:
@@ -84,6 +76,30 @@ def counties() -> tuple[tuple[County, ...], float]:
         name = str(properties.get("name") or properties.get("NAME") or "")
         made.append(County(code_of(properties), name, path, round(cx, 1), round(cy, 1)))
     return tuple(made), round(height, 1)
+
+
+@cache
+def _projection() -> tuple[Callable[[float, float], tuple[float, float]], float]:
+    """How longitude and latitude become a place in the box of WIDTH, and the height of the box."""
+    rings = [ring for f in geojson()["features"] for ring in _rings(f["geometry"])]
+    xs = [x for ring in rings for x, _ in ring]
+    ys = [y for ring in rings for _, y in ring]
+    squeeze = math.cos(math.radians((min(ys) + max(ys)) / 2))
+    scale = (WIDTH - 40) / ((max(xs) - min(xs)) * squeeze)
+    left, top = min(xs), max(ys)
+
+    def point(x: float, y: float) -> tuple[float, float]:
+        return (20 + (x - left) * squeeze * scale, 20 + (top - y) * scale)
+
+    return point, (max(ys) - min(ys)) * scale + 40
+
+
+def placed(places: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Places (longitude, latitude) in the box in which the counties are drawn."""
+    if not geojson()["features"]:
+        return []
+    point, _ = _projection()
+    return [point(x, y) for x, y in places]
 
 
 def _rings(geometry: Mapping[str, Any]) -> list[list[list[float]]]:
