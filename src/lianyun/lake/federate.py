@@ -413,9 +413,15 @@ class Health:
 class Source:
     """One place with its few connections, its breaker and its known columns."""
 
-    def __init__(self, place: Place, breaker: Breaker | None = None) -> None:
+    def __init__(
+        self,
+        place: Place,
+        breaker: Breaker | None = None,
+        told: Callable[[Health], None] | None = None,
+    ) -> None:
         self.place = place
         self.breaker = breaker or Breaker()
+        self._tell, self._known = told, True
         self.calls = self.failures = self.busy = 0
         self._slots = threading.Semaphore(place.connections)
         self._idle: list[tuple[float, Any]] = []
@@ -551,8 +557,13 @@ class Source:
         return SourceDown(self.place, kind, reason)
 
     def _told(self, changed: bool) -> None:
-        if changed:
-            log.warning("source %s is %s", self.place.name, self.breaker.state)
+        if not changed:
+            return
+        well = self.breaker.state == "closed"
+        log.warning("source %s is %s", self.place.name, self.breaker.state)
+        if self._tell is not None and well != self._known:
+            self._known = well
+            self._tell(self.health())
 
     # ---- columns --------------------------------------------------------------------------
 
@@ -688,9 +699,13 @@ def _fitting(column: str, kind: str, value: Any) -> str:
 
 
 class Federation:
-    """The sources that this process asks: `answer` one table, `join` several in one request."""
+    """The sources that this process asks: `answer` one table, `join` several in one request.
 
-    def __init__(self, threads: int = 64) -> None:
+    `told` is called, in a thread of the call, when a source fails for good or is back.
+    """
+
+    def __init__(self, threads: int = 64, told: Callable[[Health], None] | None = None) -> None:
+        self._tell = told
         self._sources: dict[str, Source] = {}
         self._guard = threading.Lock()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="federate")
@@ -703,7 +718,7 @@ class Federation:
             if found is None or found.place != place:
                 if found is not None:
                     found.close()
-                found = self._sources[place.name] = Source(place)
+                found = self._sources[place.name] = Source(place, told=self._tell)
             return found
 
     def health(self) -> list[Health]:

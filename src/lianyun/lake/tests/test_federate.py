@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,7 +14,6 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import psycopg
-import pymysql
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,6 +31,9 @@ from lianyun.lake.federate import (
     SourceDown,
     statement,
 )
+from lianyun.project import testing
+
+pytestmark = pytest.mark.skipif(not shutil.which("mariadbd"), reason="没有安装 mariadb-server")
 
 PEOPLE = 5_000
 
@@ -120,29 +120,8 @@ def postgres(empty_database: Callable[[], str]) -> Iterator[tuple[Place, str, Re
 @pytest.fixture(scope="module")
 def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, Path]]:
     """A department's MariaDB and its general log."""
-    if not shutil.which("mariadbd"):
-        pytest.fail("没有安装 mariadb-server")
-    home = tmp_path_factory.mktemp("mariadb")
-    path = Path("/tmp") / f"lianyun-federate-{os.getpid()}.sock"
-    user = ["--user=root"] if os.getuid() == 0 else []
-    subprocess.run(
-        ["mariadb-install-db", "--no-defaults", f"--datadir={home}/data", *user,
-         "--auth-root-authentication-method=normal", "--skip-test-db"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    running = subprocess.Popen(
-        ["mariadbd", "--no-defaults", f"--datadir={home}/data", f"--socket={path}", *user,
-         "--skip-networking", f"--pid-file={home}/pid", "--innodb-buffer-pool-size=32M",
-         "--general-log=1", f"--general-log-file={home}/general.log"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        for _ in range(300):
-            try:
-                con = pymysql.connect(unix_socket=str(path), user="root", charset="utf8mb4")
-                break
-            except pymysql.Error:
-                time.sleep(0.1)
+    with testing.mariadb(tmp_path_factory.mktemp("mariadb")) as server:
+        con = server.connect()
         with con.cursor() as cursor:
             cursor.execute("CREATE DATABASE rs CHARACTER SET utf8mb4")
             cursor.execute("CREATE USER reader@localhost IDENTIFIED BY 'S3cret word'")
@@ -157,12 +136,8 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, P
             )
         con.commit()
         con.close()
-        url = f"mysql://reader:S3cret%20word@localhost/rs?unix_socket={path}"
-        yield Place("rs", "市人社局参保库", url, seconds=2), home / "general.log"
-    finally:
-        running.terminate()
-        running.wait(20)
-        path.unlink(missing_ok=True)
+        url = f"mysql://reader:S3cret%20word@localhost/rs?unix_socket={server.socket}"
+        yield Place("rs", "市人社局参保库", url, seconds=2), server.log
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""Federation: logical libraries whose rows stay in departments' own databases until they are asked."""
