@@ -221,10 +221,10 @@ def test_a_cursor_belongs_to_its_question(
             codes.append((await call(url)).status_code)
         return codes
 
-    assert run(work, token) == [200, 400, 400, 400, 400]
-    assert run(work, other) == [400, 400, 400, 400, 400]
+    assert run(work, token) == [200, 409, 409, 409, 409]
+    assert run(work, other) == [409] * 5
     monkeypatch.setattr(cursors, "GOOD_SECONDS", -1)
-    assert run(work, token)[0] == 400
+    assert run(work, token)[0] == 409
 
 
 def test_withdrawal_stops_the_next_page(source: Resource) -> None:

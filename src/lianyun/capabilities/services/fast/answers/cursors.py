@@ -11,7 +11,7 @@ import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from ... import rules
+from ..calls import Refused
 
 GOOD_SECONDS = 24 * 3600
 _VERSION = b"\x01"
@@ -30,7 +30,7 @@ def seal(key: bytes, question: str, values: list[str | None]) -> str:
 
 
 def unseal(key: bytes, question: str, cursor: str) -> list[str | None]:
-    """The ordering values of a cursor; raises BadCall where it is forged, stale or another's."""
+    """The ordering values of a cursor; raises Refused where it is forged, stale or another's."""
     try:
         raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         if raw[:1] != _VERSION:
@@ -38,9 +38,9 @@ def unseal(key: bytes, question: str, cursor: str) -> list[str | None]:
         body = _cipher(key).decrypt(raw[1:13], raw[13:], _VERSION + question.encode())
         made, *values = orjson.loads(body)
     except (ValueError, InvalidTag) as wrong:
-        raise rules.BadCall("游标 cursor 无效，或不属于这次查询") from wrong
+        raise Refused(409, "bad_request", "游标 cursor 无效，或不属于这次查询") from wrong
     if time.time() - made > GOOD_SECONDS:
-        raise rules.BadCall("游标 cursor 已过期，请从第一页重新查询")
+        raise Refused(409, "bad_request", "游标 cursor 已过期，请从第一页重新查询")
     return list(values)
 
 
