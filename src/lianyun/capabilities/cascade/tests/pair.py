@@ -28,6 +28,7 @@ _HAND = r"""
 import json, sys, traceback
 import django
 django.setup()
+from django.db import transaction
 from lianyun.project import worker
 from lianyun.kernel.access import SYSTEM, Actor, UserError
 from lianyun.kernel.models import Batch, Case, Event, Grant, Party, Resource, WorkItem

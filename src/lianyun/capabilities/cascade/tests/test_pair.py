@@ -354,7 +354,8 @@ from lianyun.kernel.event import record
 row = Resource.objects.get(name=given[0])
 row.state, row.title = 'published', given[1]
 row.save()
-record('resource.published', row, by=SYSTEM)
+with transaction.atomic():
+    record('resource.published', row, by=SYSTEM)
 """,
         [name, title],
     )
@@ -386,7 +387,8 @@ answer = [m.conflict, m.resource.code, m.resource.name, Resource.objects.get(nam
 from lianyun.kernel.resource import publish
 r = Resource.objects.get(name='n320707_ga_residents')
 r.title = '赣榆户籍（市级改名）'; r.save()
-publish(r, {'title': r.title}, by=SYSTEM)
+with transaction.atomic():
+    publish(r, {'title': r.title}, by=SYSTEM)
 """)
     publish(lower, "ga_residents", "赣榆区户籍人口信息")
     pair.settle()
@@ -436,7 +438,8 @@ def test_a_withdrawal_follows(pair: Pair) -> None:
 from lianyun.kernel.event import record
 row = Resource.objects.get(name='rs_insured')
 row.state = 'withdrawn'; row.save()
-record('resource.withdrawn', row, by=SYSTEM)
+with transaction.atomic():
+    record('resource.withdrawn', row, by=SYSTEM)
 """)
     lower.do("""
 from lianyun.capabilities.catalogue import api as catalogue
@@ -468,6 +471,7 @@ values = [[row.get(i.name) for i in spec.items] for row in rows]
 b = collection.carry(b, lambda: from_rows([i.title for i in spec.items], list(enumerate(values, 2))),
                      by=SYSTEM, allow_shrink=True)
 assert b.state == 'succeeded', b.message
+assert b.rejected == 0, [r.reasons for r in collection.rejected(b, SYSTEM, limit=3)]
 answer = collection.figures(b)
 """,
         [name, rows],
@@ -492,6 +496,7 @@ def residents(side: Side, count: int, regions: tuple[str, ...]) -> list[dict[str
             "region_code": region,
             "nationality": "01",
             "household_number": f"{place:09d}",
+            "update_time": "2026-01-02 08:00:00",
         }
         out.append({k: v for k, v in row.items() if k in names})
     return out
@@ -640,7 +645,8 @@ def test_a_stop_above_stops_the_use_below_at_once(pair: Pair) -> None:
     suspend = """
 from lianyun.kernel import grant as grants
 a = Ask.objects.select_related('grant').exclude(grant=None).get()
-grants.suspend(a.grant, reason='核查使用情况', by=SYSTEM)
+with transaction.atomic():
+    grants.suspend(a.grant, reason='核查使用情况', by=SYSTEM)
 """
     resume = suspend.replace("suspend", "resume")
     upper.do(suspend)
@@ -667,7 +673,8 @@ def test_a_link_that_is_down_ends_the_use_with_the_lease(pair: Pair) -> None:
     upper.do("""
 from lianyun.kernel import grant as grants
 a = Ask.objects.select_related('grant').exclude(grant=None).get()
-grants.revoke(a.grant, reason='授权撤回', by=SYSTEM)
+with transaction.atomic():
+    grants.revoke(a.grant, reason='授权撤回', by=SYSTEM)
 """)
     upper.work()
     assert lower.do(GRANT)[0] == "active"
