@@ -1237,7 +1237,7 @@ def _scanned(
                 f"CAST({quote(c)} AS VARCHAR) AS c{i}" for i, c in enumerate(columns)
             )
             stream = con.execute(f"SELECT {listed} FROM {relation}").to_arrow_reader(SLICE)
-            yield from _numbered(stream, len(columns), source, total)
+            yield from _ahead(_numbered(stream, len(columns), source, total))
         finally:
             con.close()
 
@@ -1245,7 +1245,12 @@ def _scanned(
 
 
 def _numbered(
-    stream: Iterable[pa.RecordBatch], width: int, source: Source, total: int | None = None
+    stream: Iterable[pa.RecordBatch],
+    width: int,
+    source: Source,
+    total: int | None = None,
+    *,
+    nul_possible: bool = True,
 ) -> Iterator[pa.RecordBatch]:
     """Gives record numbers to batches of text columns; rows with NUL become problems."""
     schema = row_schema(width)
@@ -1259,7 +1264,7 @@ def _numbered(
         empty = pa.nulls(rows, pa.string())
         made = pa.RecordBatch.from_arrays([numbers, empty, empty, *columns], schema=schema)
         nul = None
-        for column in columns:
+        for column in columns if nul_possible else ():
             hit = compute.fill_null(compute.match_substring(column, "\x00"), False)
             nul = hit if nul is None else compute.or_(nul, hit)
         if nul is not None and compute.any(nul).as_py():
@@ -1349,7 +1354,9 @@ def from_postgres(
             cursor.execute("SET TIME ZONE 'Asia/Shanghai'")
             cursor.execute("SET datestyle = 'ISO, YMD'")
             cursor.execute(f"SELECT {listed} FROM ({inner}) AS q")
-            yield from _numbered(cursor.fetch_record_batch(), len(columns), source)
+            # PostgreSQL's text never holds NUL. Reading ahead keeps the server busy meanwhile.
+            stream = cursor.fetch_record_batch()
+            yield from _ahead(_numbered(stream, len(columns), source, nul_possible=False))
 
     return Source(columns, start, table or "query")
 

@@ -287,6 +287,9 @@ class Lake:
                 )
                 # a third larger than snappy's files, a sixth less work to write
                 con.execute("CALL lake.set_option('parquet_compression', 'lz4_raw')")
+                # Every thread that writes holds one row group in memory: a table of 600 columns
+                # must not hold 122,880 rows of them.
+                con.execute("CALL lake.set_option('parquet_row_group_size_bytes', '24MB')")
             self._ready = True
 
     @contextlib.contextmanager

@@ -9,7 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lianyun.lake.check import DomainCode, ItemCheck, RowRule, compile_checks, vet_rule
+from lianyun.lake.check import (
+    WIDE_ITEMS,
+    DomainCode,
+    ItemCheck,
+    RowRule,
+    compile_checks,
+    vet_rule,
+)
 from lianyun.lake.digits import (
     CITIZEN_DIGITS,
     CITIZEN_WEIGHTS,
@@ -274,3 +281,32 @@ def test_storage_types() -> None:
     assert [storage_type(t) for t in "IBFDTLMG"] == [
         "BIGINT", "DOUBLE", "DOUBLE", "DATE", "TIMESTAMP", "BOOLEAN", "VARCHAR", "VARCHAR",
     ]  # fmt: skip
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.lists(
+        st.text(st.sampled_from("a王 \t\u3000\u00a0\u200b\ufeff\x01"), max_size=4),
+        min_size=1,
+        max_size=30,
+    )
+)
+def test_a_wide_table_is_read_as_a_narrow_one(values: list[str]) -> None:
+    wide = [ItemCheck(f"c{i}", f"列{i}", format="an..3") for i in range(WIDE_ITEMS + 1)]
+    rest = ("x",) * (len(wide) - 1)
+    typed, reasons = judge(wide, [(value, *rest) for value in values])
+    narrow, same = judge(wide[:2], [(value, "x") for value in values])
+    assert [row["c0"] for row in typed] == [row["c0"] for row in narrow]
+    assert reasons == same
+
+
+def test_a_wide_table_written_plainly_takes_the_cheap_way() -> None:
+    wide = [ItemCheck(f"c{i}", f"列{i}") for i in range(WIDE_ITEMS + 1)]
+    checks = compile_checks(wide, ())
+    con = open_duckdb(threads=1)
+    con.execute(f"CREATE TABLE r (_line BIGINT, {', '.join(f'c{i} VARCHAR' for i in range(151))})")
+    for line, last in enumerate(("海州 新浦", "海州\u3000", "\u200b海州", "a", None)):
+        con.execute(f"INSERT INTO r VALUES ({', '.join('?' * 152)})", [line, *("v",) * 150, last])
+    plain = con.execute(f"SELECT _line FROM ({checks.verdicts('r', plain=True)}) WHERE _ok")
+    assert sorted(row[0] for row in plain.fetchall()) == [0, 3, 4]
+    con.close()
