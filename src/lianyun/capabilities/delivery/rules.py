@@ -1,0 +1,242 @@
+"""Rules of delivery: kinds of receivers, where they may lie, when to try again, how a parcel is signed."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import hmac
+import ipaddress
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import SplitResult, parse_qsl, urlsplit
+
+PULL, POSTGRESQL, MYSQL, FOLDER, SFTP, WEBHOOK = (
+    "pull", "postgresql", "mysql", "folder", "sftp", "webhook",
+)  # fmt: skip
+KINDS = {
+    PULL: "接口拉取",
+    POSTGRESQL: "PostgreSQL 数据库",
+    MYSQL: "MariaDB / MySQL 数据库",
+    FOLDER: "平台文件夹",
+    SFTP: "SFTP 文件",
+    WEBHOOK: "Webhook 推送",
+}
+DATABASES = (POSTGRESQL, MYSQL)
+FILES = (FOLDER, SFTP)
+FORMATS = {"csv": "CSV（UTF-8，带 BOM）", "parquet": "Parquet"}
+DOWNLOADS = {"csv": "CSV（UTF-8，带 BOM）", "xlsx": "Excel（XLSX）", "parquet": "Parquet"}
+XLSX_ROWS = 1_048_575
+"""Most rows of one worksheet below its heading."""
+PARTS = 1_000
+"""Rows of one POST or of one line-up in a page of a pull."""
+PAGE = 10_000
+MOST = 200_000
+"""Changed rows that are brought together in one parcel; one batch is never cut."""
+ATTEMPTS = 8
+DAYS_KEPT = 7
+"""How long a finished file may be fetched."""
+
+_METHODS = {"服务接口": ("query",), "批量交换": ("feed",), "文件下载": ("file",)}
+_TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
+
+
+class Stopped(Exception):
+    """The right ended while a parcel was on its way; nothing more leaves."""
+
+
+class ReceiverError(Exception):
+    """The receiver did not take a parcel; the message (Chinese) says why and what to do.
+
+    `final` means that trying again by itself would be of no use; `away` that nobody was there to
+    refuse anything: it is tried until they are back.
+    """
+
+    def __init__(self, message: str, *, final: bool = False, away: bool = False) -> None:
+        super().__init__(message)
+        self.final, self.away = final, away
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """What a receiver must know of a delivery: whose, which number, from which position to which."""
+
+    subscription: str
+    number: int
+    since: str
+    upto: str
+    shape: str
+    table: str
+    title: str
+    titles: Mapping[str, str]
+    part: int = 0
+    stood: str = ""
+    """Where the receiver says it stands: `since`, or before what was skipped."""
+
+    @property
+    def name(self) -> str:
+        """The parcel's name in a folder: the table and the running number."""
+        return f"{self.table}_{self.number:08d}"
+
+    def idempotency_key(self, part: int = 0) -> str:
+        """The same for every attempt at the same part of the same change."""
+        told = f"{self.subscription}:{self.since}:{self.upto}:{self.shape}:{part}"
+        return hashlib.sha256(told.encode()).hexdigest()[:40]
+
+
+@dataclass(frozen=True)
+class Stand:
+    """Where a receiver says it stands."""
+
+    position: str
+    shape: str
+    number: int
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What was handed over: bytes (0 where nobody counts them) and their SHA-256 (hex)."""
+
+    size: int = 0
+    digest: str = ""
+
+
+def operations_of(terms: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a grant allows; one without `operations` allows what its method says."""
+    told = terms.get("operations")
+    return tuple(told) if told else _METHODS.get(str(terms.get("method", "")), ())
+
+
+def pause(attempt: int) -> dt.timedelta:
+    """How long to wait after the n-th failure in a row: 30 seconds, doubling, at most an hour."""
+    return dt.timedelta(seconds=min(30 * 2 ** max(attempt - 1, 0), 3600))
+
+
+def table_problem(name: str) -> str:
+    """Why a table cannot have this name, or nothing."""
+    if not _TABLE.fullmatch(name):
+        return "表名只能用英文字母、数字和下划线，以字母或下划线开头，最长 60 位"
+    if name.lower().startswith("_lianyun"):
+        return "以 _lianyun 开头的表名由平台保留"
+    return ""
+
+
+# ---- where a receiver may lie --------------------------------------------------------------
+
+
+def split_location(location: str, *, vouched: bool = False) -> SplitResult:
+    """A URL taken apart; raises ReceiverError where it names no host or carries a password.
+
+    One that the operator vouches for may name the folder of a socket instead: `?host=/folder`.
+    """
+    try:
+        parts = urlsplit(location.strip())
+        _ = parts.port
+    except ValueError as error:
+        raise ReceiverError("地址不完整，请写成 协议://主机:端口/路径", final=True) from error
+    if vouched and not parts.hostname and socket_of(parts):
+        return parts
+    if not parts.hostname:
+        raise ReceiverError("地址中必须写明主机名", final=True)
+    if parts.password:
+        raise ReceiverError("请不要把密码写在地址里，另填在密码栏", final=True)
+    return parts
+
+
+def socket_of(parts: SplitResult) -> str:
+    """The folder of a local socket that a URL names, or nothing."""
+    folder = dict(parse_qsl(parts.query)).get("host", "")
+    return folder if folder.startswith("/") else ""
+
+
+def address_problem(address: str) -> str:
+    """Why nothing may be sent to this IP address unless the operator allows it, or nothing.
+
+    Only addresses of the public network pass: loopback, private, link-local, shared (RFC 6598),
+    multicast and reserved ones are refused, also where they hide in an IPv6 address.
+    """
+    try:
+        ip = ipaddress.ip_address(address.split("%")[0])
+    except ValueError:
+        return f"“{address}”不是有效的 IP 地址"
+    for inner in ("ipv4_mapped", "sixtofour"):
+        hidden = getattr(ip, inner, None)
+        if hidden is not None:
+            ip = hidden
+    teredo = getattr(ip, "teredo", None)
+    if teredo is not None:
+        ip = teredo[1]
+    if ip.is_loopback:
+        return "不允许访问本机地址"
+    if ip.is_link_local:
+        return "不允许访问链路本地或云主机元数据地址"
+    if ip.is_multicast or ip.is_unspecified or ip.is_reserved:
+        return "不允许访问组播、保留或未指定地址"
+    if not ip.is_global:
+        return "不允许访问内网地址，除非平台运营把它加入 LIANYUN_RECEIVER_HOSTS"
+    return ""
+
+
+def listed(host: str, address: str, port: int, allowed: Sequence[str]) -> bool:
+    """Whether the operator's list names the host, its address or the network it lies in.
+
+    Entries: `host`, `host:port`, `10.1.0.0/16`, `10.1.0.0/16:3306`, `*.lyg.gov.cn`.
+    """
+    for entry in allowed:
+        name, _, wanted = entry.lower().strip().rpartition(":")
+        if not name or not wanted.isdigit() or name.count(":") > 1:
+            name, wanted = entry.lower().strip(), ""
+        if wanted and int(wanted) != port:
+            continue
+        if name == host.lower() or (name.startswith("*.") and host.lower().endswith(name[1:])):
+            return True
+        try:
+            if ipaddress.ip_address(address) in ipaddress.ip_network(name, strict=False):
+                return True
+        except ValueError:
+            continue
+    return False
+
+
+def from_network(address: str, terms: Mapping[str, Any]) -> bool:
+    """Whether a grant lets a caller come from this address; one that names no networks does."""
+    networks = terms.get("networks") or ()
+    try:
+        ip = ipaddress.ip_address(address)
+        return not networks or any(ip in ipaddress.ip_network(n, strict=False) for n in networks)
+    except ValueError:
+        return not networks
+
+
+# ---- signing -------------------------------------------------------------------------------
+
+
+def signature(secret: str, moment: int, key: str, body: bytes) -> str:
+    """The value of `X-Lianyun-Signature`: HMAC-SHA-256 over `moment.key.body`, as `t=…,v1=…`."""
+    signed = f"{moment}.{key}.".encode() + body
+    value = hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest()
+    return f"t={moment},v1={value}"
+
+
+def genuine(secret: str, header: str, key: str, body: bytes, now: int, window: int = 300) -> bool:
+    """Whether a receiver should believe a POST: what it must compute, and within five minutes."""
+    told = dict(part.partition("=")[::2] for part in header.split(","))
+    if not told.get("t", "").isdigit() or abs(now - int(told["t"])) > window:
+        return False
+    return hmac.compare_digest(signature(secret, int(told["t"]), key, body), header)
+
+
+# ---- words ---------------------------------------------------------------------------------
+
+
+def lag(behind: int, since: dt.datetime | None, now: dt.datetime) -> tuple[str, str]:
+    """How far a receiver is behind, in words and as a tone."""
+    if behind == 0:
+        return "已是最新", "green"
+    if since is None:
+        return "尚未接收", "amber"
+    days = (now - since).days
+    if days >= 1:
+        return f"落后 {behind} 批，最近接收在 {days} 天前", "red"
+    return f"落后 {behind} 批", "amber"
