@@ -1,15 +1,24 @@
-"""Health: whether requests can really be served: database, its shape, the lake's folder."""
+"""Health: whether requests can really be served: database, its shape, the lake's folder, the proof."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, JsonResponse
 
+from lianyun.capabilities.audit import api as audit
+from lianyun.kernel.access import ANONYMOUS
 from lianyun.project import schema
+
+
+def warnings() -> dict[str, str]:
+    """What will keep the product from serving unless it is mended in time, by part."""
+    standing = audit.standing(ANONYMOUS)
+    return {"proof": standing.reason} if standing.open and standing.reason else {}
 
 
 def problems() -> dict[str, str]:
@@ -20,6 +29,10 @@ def problems() -> dict[str, str]:
             cursor.execute("SELECT 1")
         if not schema.current(connection):
             found["migrations"] = "数据库结构尚未更新"
+        else:
+            standing = audit.standing(ANONYMOUS)
+            if not standing.open:
+                found["proof"] = standing.reason
     except DatabaseError:
         found["database"] = "数据库无法连接"
     if "://" not in settings.LAKE:
@@ -36,4 +49,8 @@ def problems() -> dict[str, str]:
 def healthz(request: HttpRequest) -> JsonResponse:
     """200 only when requests can really be served, else 503 with what is wrong."""
     found = problems()
-    return JsonResponse({"ok": not found, "problems": found}, status=503 if found else 200)
+    said: dict[str, Any] = {"ok": not found, "problems": found}
+    coming = {} if found else warnings()
+    if coming:
+        said["warnings"] = coming
+    return JsonResponse(said, status=503 if found else 200)

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import croniter
 import procrastinate
+from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
 from procrastinate.contrib.django import app
 
@@ -110,6 +111,21 @@ def _seal_until(ending: threading.Event) -> None:
             connection.close()
 
 
+def _prove_until(ending: threading.Event) -> None:
+    """Sign and time-stamp recorded calls every few seconds; what fails is told and tried again."""
+    from lianyun.capabilities.audit import api as audit
+
+    while not ending.wait(settings.PROOF_SEAL_SECONDS):
+        try:
+            close_old_connections()
+            audit.seal_calls()
+        except audit.SealFailed as failed:
+            log.warning("calls wait to be signed: %s", failed)
+        except DatabaseError:
+            log.exception("the signer could not reach the database")
+            connection.close()
+
+
 def _worker_app() -> procrastinate.App:
     """The application on an asynchronous connection of its own, as workers need it."""
     connector: Any = app.connector
@@ -162,6 +178,8 @@ def main() -> int:
     ending = threading.Event()
     sealer = threading.Thread(target=_seal_until, args=[ending], name="sealer", daemon=True)
     sealer.start()
+    prover = threading.Thread(target=_prove_until, args=[ending], name="prover", daemon=True)
+    prover.start()
     try:
         asyncio.run(_work(ending))
     except (asyncio.CancelledError, KeyboardInterrupt):
@@ -169,4 +187,5 @@ def main() -> int:
     finally:
         ending.set()
         sealer.join(5)
+        prover.join(5)
     return 0 if ending.is_set() else 1

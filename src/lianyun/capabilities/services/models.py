@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.utils import timezone
 
@@ -91,6 +92,59 @@ class Client(models.Model):
     def ref(self) -> str:
         """Portable pointer."""
         return f"client:{self.client_id}"
+
+
+class ClientKey(models.Model):
+    """A public key or certificate that a department registered for a credential.
+
+    Several may be good at once, so that a key is changed without an outage: add, change over, end.
+    `kid` is the SHA-256 of the key (SubjectPublicKeyInfo) or of the certificate (RFC 8705), hex.
+    """
+
+    SIGNATURE, CERTIFICATE = "signature", "certificate"
+    USES = [(SIGNATURE, "请求签名"), (CERTIFICATE, "双向 TLS 证书")]
+
+    client = models.ForeignKey(Client, models.CASCADE, related_name="keys")
+    use = models.CharField("用途", max_length=20, choices=USES)
+    algorithm = models.CharField("算法", max_length=40)
+    kid = models.CharField("标识", max_length=64)
+    pem = models.TextField("公钥")
+    subject = models.CharField("名称", max_length=200, blank=True, default="")
+    added_at = models.DateTimeField("登记时间", default=timezone.now)
+    ends_at = models.DateTimeField("停用时间", null=True)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "登记的公钥"
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["client", "use", "kid"], name="client_key_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.use} {self.kid[:12]}"
+
+    @property
+    def good(self) -> bool:
+        """Whether it may still be used."""
+        return self.ends_at is None or timezone.now() < self.ends_at
+
+
+class UsedNonce(models.Model):
+    """A nonce of a signed request that was accepted: no worker accepts it again."""
+
+    client = models.ForeignKey(Client, models.CASCADE, related_name="+")
+    nonce = models.CharField(max_length=64)
+    at = models.DateTimeField("时间")
+
+    class Meta:
+        verbose_name = verbose_name_plural = "用过的随机数"
+        constraints = [
+            models.UniqueConstraint(fields=["client", "nonce"], name="client_nonce_once")
+        ]
+        indexes = [BrinIndex(fields=["at"], name="nonce_at")]
+
+    def __str__(self) -> str:
+        return self.nonce
 
 
 class Usage(models.Model):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .clients import close_client, collect_secret, issue_client, rotate_secret
 from .federated import note_source, open_federated
+from .keys import end_key, forget_nonces, register_key
 from .publishing import (
     design_service,
     end_version,
@@ -19,7 +20,9 @@ __all__ = [
     "close_client",
     "collect_secret",
     "design_service",
+    "end_key",
     "end_version",
+    "forget_nonces",
     "issue_client",
     "issue_trial",
     "note_source",
@@ -28,6 +31,7 @@ __all__ = [
     "open_federated",
     "open_service",
     "refresh_service",
+    "register_key",
     "rotate_secret",
     "tell_uses",
 ]

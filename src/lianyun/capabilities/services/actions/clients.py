@@ -31,7 +31,8 @@ def issue_client(*, grant: Grant, by: Actor) -> Client:
     return client
 
 
-def _locked(client: Client, by: Actor) -> Client:
+def locked(client: Client, by: Actor) -> Client:
+    """A credential for change, held by this transaction; raises UserError where it was closed."""
     row = (
         Client.objects.select_for_update(of=("self",))
         .select_related("grant__grantee")
@@ -46,7 +47,7 @@ def _locked(client: Client, by: Actor) -> Client:
 @action("services.use")
 def collect_secret(*, client: Client, by: Actor) -> str:
     """Hand the secret over, once, to the department that holds the grant: `client_id.secret`."""
-    row = _locked(client, by)
+    row = locked(client, by)
     if row.collected_at is not None:
         raise UserError("密钥只显示一次，已经领取过；如已遗失，请更换密钥")
     if not row.grant.in_force():
@@ -63,7 +64,7 @@ def rotate_secret(*, client: Client, by: Actor, overlap_hours: int = OVERLAP_HOU
     """A new secret, shown once; the former one stays good for `overlap_hours` (0 to 168)."""
     if not 0 <= overlap_hours <= 168:
         raise UserError("新旧密钥并用时间应在 0 至 168 小时之间")
-    row = _locked(client, by)
+    row = locked(client, by)
     if row.collected_at is None:
         raise UserError("密钥尚未领取，无需更换")
     secret = rules.new_secret()
@@ -78,7 +79,7 @@ def rotate_secret(*, client: Client, by: Actor, overlap_hours: int = OVERLAP_HOU
 @action("services.use")
 def close_client(*, client: Client, reason: str, by: Actor) -> None:
     """End a credential for good, for instance when its secret has leaked."""
-    row = _locked(client, by)
+    row = locked(client, by)
     if not reason.strip():
         raise UserError("注销凭证须写明原因")
     row.closed_at = timezone.now()

@@ -14,7 +14,7 @@ from lianyun.capabilities.audit.api import hash_key
 
 from .. import rules
 from .calls import Call, Refused, Reply, Scope, problem
-from .credentials import identify
+from .credentials import TOKEN_PATH, OAuthRefused, give_token, identify, token_key
 from .leases import Leases
 from .offers import METHODS, chosen
 from .records import Records
@@ -42,6 +42,7 @@ class Plane:
         self.leases = Leases()
         self.records = Records()
         self.key = hash_key()
+        self.token_key = token_key()
         self.tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -152,11 +153,14 @@ class Plane:
                 call.outcome = "failed"
                 records.note(call, b"")
             raise
-        records.note(call, reply.body)
+        if call.right is not None:
+            records.note(call, reply.body)
         return reply, call.uid
 
     async def serve(self, call: Call) -> Reply:
         """Who calls, what for, and the answer; raises Refused."""
+        if call.path == TOKEN_PATH:
+            return await self.token(call)
         right = await identify(self, call)
         try:
             address = rules.split_path(call.path)
@@ -187,6 +191,14 @@ class Plane:
             reply.headers.append((b"x-simulated", b"true"))
             reply.body = _marked(reply.body)
         return reply
+
+    async def token(self, call: Call) -> Reply:
+        """The token endpoint: its refusals are replies of their own (RFC 6749, 5.2)."""
+        try:
+            return await give_token(self, call)
+        except OAuthRefused as refused:
+            call.outcome = refused.outcome
+            return refused.reply
 
 
 def _marked(body: bytes) -> bytes:

@@ -150,7 +150,7 @@ class Records:
                 right.grantee_id,
                 right.grant_code,
                 right.resource,
-                call.purpose,
+                call.purpose[:300],
                 call.key_hash,
                 call.others,
                 call.rows,

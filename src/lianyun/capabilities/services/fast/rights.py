@@ -16,6 +16,7 @@ from django.conf import settings
 from .. import rules
 from .answers import Offer, offers
 from .calls import Refused
+from .guards import Guard, guard_of
 
 log = logging.getLogger("lianyun.services")
 
@@ -27,7 +28,13 @@ _RIGHT = """
 SELECT c.id AS client, c.secret_hash, c.former_hash, c.former_until, c.closed_at,
        g.id AS grant_id, g.code, g.state, g.valid_from, g.valid_to, g.terms,
        g.grantee_id, p.name AS grantee, p.kind AS grantee_kind, p.slug AS grantee_slug,
-       r.id AS source, r.name AS resource, false AS trial
+       r.id AS source, r.name AS resource, false AS trial,
+       (SELECT json_agg(json_build_object('use', k.use, 'kid', k.kid, 'pem', k.pem,
+                                          'ends', extract(epoch FROM k.ends_at)))
+        FROM services_clientkey k
+        WHERE k.client_id = c.id AND (k.ends_at IS NULL OR k.ends_at > now())) AS keys,
+       EXISTS (SELECT FROM services_clientkey k
+               WHERE k.client_id = c.id AND k.use = 'certificate') AS bound
 FROM services_client c JOIN kernel_grant g ON g.id = c.grant_id
 JOIN kernel_party p ON p.id = g.grantee_id JOIN kernel_resource r ON r.id = g.resource_id
 WHERE c.client_id = $1
@@ -38,7 +45,7 @@ SELECT t.id AS client, t.secret_hash, '' AS former_hash, NULL::timestamptz AS fo
        CASE WHEN now() < t.valid_to THEN 'active' ELSE 'expired' END AS state,
        '2000-01-01'::timestamptz AS valid_from, t.valid_to, NULL AS terms,
        p.id AS grantee_id, p.name AS grantee, p.kind AS grantee_kind, p.slug AS grantee_slug,
-       r.id AS source, r.name AS resource, true AS trial
+       r.id AS source, r.name AS resource, true AS trial, NULL AS keys, false AS bound
 FROM services_trial t JOIN kernel_party p ON p.id = t.department_id
 JOIN kernel_resource r ON r.id = t.source_id
 WHERE t.client_id = $1
@@ -77,6 +84,7 @@ class Right:
     source: int
     trial: bool
     offers: dict[str, list[Offer]]
+    guard: Guard
     loaded: float
 
     def why_not(self) -> Refused:
@@ -171,6 +179,7 @@ class Rights:
             source=row["source"],
             trial=trial,
             offers=await offers(self.pool, services, terms, resource=row["resource"], trial=trial),
+            guard=guard_of(terms, orjson.loads(row["keys"] or "[]"), bound=row["bound"]),
             loaded=now,
         )
         self.rights[client_id] = right
