@@ -9,7 +9,6 @@ built once for a run.
 from __future__ import annotations
 
 import atexit
-import contextlib
 import fcntl
 import os
 import shutil
@@ -26,6 +25,8 @@ import psycopg
 import pytest
 
 from lianyun.project import postgres
+from lianyun.project.mariadb import MariaDB as MariaDB
+from lianyun.project.mariadb import mariadb as mariadb
 
 if TYPE_CHECKING:
     from pytest_django.plugin import DjangoDbBlocker
@@ -220,68 +221,6 @@ def run_jobs(db: None) -> Callable[[], int]:
                 app.tasks[job.task_name].func(**job.args)
 
     return run
-
-
-@dataclass(frozen=True)
-class MariaDB:
-    """A MariaDB of the test's own: its socket (root without a password), port and general log."""
-
-    socket: Path
-    port: int
-    log: Path
-
-    def connect(self) -> Any:
-        """A connection as root, which must be committed."""
-        import pymysql
-
-        return pymysql.connect(unix_socket=str(self.socket), user="root", charset="utf8mb4")
-
-
-@contextlib.contextmanager
-def mariadb(home: Path) -> Iterator[MariaDB]:
-    """A MariaDB server (apt: mariadb-server) with its data in `home`, on loopback, for a while."""
-    import socket
-    import time
-
-    import pymysql
-
-    path = Path("/tmp") / f"lianyun-mariadb-{os.getpid()}-{home.stat().st_ino}.sock"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    user = ["--user=root"] if os.getuid() == 0 else []
-    common = ["--no-defaults", f"--datadir={home}/data", *user]
-    subprocess.run(
-        [
-            *("mariadb-install-db", *common),
-            *("--auth-root-authentication-method=normal", "--skip-test-db"),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    made = MariaDB(path, port, home / "general.log")
-    running = subprocess.Popen(
-        [
-            *("mariadbd", *common, f"--socket={path}", f"--port={port}"),
-            *("--bind-address=127.0.0.1", f"--pid-file={home}/pid"),
-            *("--innodb-buffer-pool-size=32M", "--general-log=1"),
-            f"--general-log-file={made.log}",
-        ],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        for _ in range(600):
-            try:
-                made.connect().close()
-                break
-            except pymysql.Error:
-                time.sleep(0.05)
-        yield made
-    finally:
-        running.terminate()
-        running.wait(20)
-        path.unlink(missing_ok=True)
 
 
 def fits(tab: Any) -> bool:

@@ -136,7 +136,7 @@ def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, P
             )
         con.commit()
         con.close()
-        url = f"mysql://reader:S3cret%20word@localhost/rs?unix_socket={server.socket}"
+        url = f"mysql://reader:S3cret%20word@localhost/rs?unix_socket={server.path}"
         yield Place("rs", "市人社局参保库", url, seconds=2), server.log
 
 

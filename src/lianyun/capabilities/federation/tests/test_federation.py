@@ -107,7 +107,7 @@ def sources(city: None, empty_database: Callable[[], str], mariadb: testing.Mari
     )  # fmt: skip
     collection.register_source(
         dataset="rs_insured", name="rs_db", kind="mysql",
-        location=f"mysql://root@localhost/rs?unix_socket={mariadb.socket}",
+        location=f"mysql://root@localhost/rs?unix_socket={mariadb.path}",
         options={"table": "insured"}, **told,
     )  # fmt: skip
     yield url
