@@ -19,7 +19,7 @@ from SpiffWorkflow.util.task import TaskState
 from . import packs
 from .access import UserError
 from .clock import calendar, remaining
-from .event import record, ref_of
+from .event import Event, record, ref_of
 from .party import Party, department
 from .path import SERIALIZER, BadPath, ClosedEngine, Path, Step, current, spec_of
 
@@ -397,6 +397,37 @@ def extend(item: WorkItem, days: int, *, article: str, reason: str, by: Actor) -
         case=row.case,
         data={"step": row.step, "days": days, "article": article, "reason": reason},
     )
+
+
+def replay(case: Case) -> list[tuple[Event, list[str]]]:
+    """Walk a case's path anew by its recorded events alone: each event with the steps it opened.
+
+    Neither the engine's saved state nor the work items are looked at, so that what they say can be
+    held against it. Raises BadPath where the events do not fit the path.
+    """
+    spec, parts = spec_of(case.path.bpmn, case.path.key)
+    workflow = BpmnWorkflow(spec, parts, script_engine=ClosedEngine(case.data))
+    steps, seen = case.path.steps, set()
+    out: list[tuple[Event, list[str]]] = []
+    for event in Event.objects.filter(case_id_ref=case.pk, kind__startswith="case.").order_by("id"):
+        if event.subject != case.ref:
+            continue
+        if event.kind == "case.stepped":
+            named = event.data["step"]
+            ready = workflow.get_tasks(state=TaskState.READY, manual=True)
+            task = next((t for t in ready if t.task_spec.bpmn_id == named), None)
+            ways = [o.name for o in steps[named].outcomes if o.title == event.data["outcome"]]
+            if task is None or not ways:
+                raise BadPath(f"办件 {case.code} 的事件 {event.pk} 与路径不符")
+            task.data[f"outcome_{named}"] = ways[0]
+            task.run()
+        if event.kind in ("case.opened", "case.stepped"):
+            workflow.do_engine_steps()
+        ready = workflow.get_tasks(state=TaskState.READY, manual=True)
+        fresh = [t for t in ready if str(t.id) not in seen]
+        seen.update(str(t.id) for t in fresh)
+        out.append((event, [str(t.task_spec.bpmn_id) for t in fresh]))
+    return out
 
 
 def work_items(viewer: Actor) -> models.QuerySet[WorkItem]:

@@ -81,6 +81,7 @@ def _portal_nav(request: HttpRequest) -> list[dict[str, Any]]:
         ("数据目录", "portal:search"),
         ("数据开放", "open_data:home"),
         ("提供部门", "portal:departments"),
+        ("我的数据", "sharing:own"),
         ("谁看过我的数据", "audit:seen"),
         ("使用帮助", "portal:help"),
     )

@@ -31,6 +31,7 @@ from .actions import register_lineage as _register_lineage
 from .adapters import workbook, yaml_text
 from .models import Edge, Item
 from .queries import Filters, Graph, Page, public_search, search
+from .queries.overlaps import Pair, overlaps
 
 __all__ = [
     "Filters",
@@ -38,6 +39,7 @@ __all__ = [
     "ImportReport",
     "ItemSpec",
     "Page",
+    "Pair",
     "SyncReport",
     "adopt_entry",
     "dataset_spec",
@@ -50,6 +52,7 @@ __all__ = [
     "lineage",
     "new_version",
     "origin_of",
+    "overlaps",
     "public_departments",
     "public_entry",
     "public_search",

@@ -11,7 +11,7 @@ from django.utils import timezone
 from lianyun.capabilities.audit import api as audit
 from lianyun.capabilities.collection import api as collection
 from lianyun.kernel import case as kernel_case
-from lianyun.kernel.access import SYSTEM, UserError
+from lianyun.kernel.access import SYSTEM, Denied, UserError
 from lianyun.kernel.action import action
 from lianyun.kernel.event import record
 from lianyun.kernel.indicator import measure
@@ -248,12 +248,62 @@ def tell_corrected(*, case: Case, by: Actor) -> None:
 
 
 @action("quality.report")
-def report_error(*, dataset: str, key: Mapping[str, Any], item: str, told: str, by: Actor) -> Case:
+def report_error(
+    *,
+    dataset: str,
+    key: Mapping[str, Any],
+    item: str,
+    told: str,
+    expected: str = "",
+    evidence: str = "",
+    by: Actor,
+) -> Case:
     """A receiver says that a value is wrong: a correction case at the provider, ten working days.
 
-    `key` names the row by the dataset's key items. The same row and item is not reported twice
-    while its case is open. Raises UserError.
+    `key` names the row by the dataset's key items; `expected` is what the value should be,
+    `evidence` what shows it. The same cell is not reported twice while its case is open: the second
+    reporter follows the first one's case. Raises UserError.
     """
+    return _report(dataset, key, item, told, expected, evidence, None, by)
+
+
+@action(None)
+def report_own_error(
+    *,
+    dataset: str,
+    citizen_number: str,
+    key: Mapping[str, Any],
+    item: str,
+    told: str,
+    expected: str,
+    evidence: str = "",
+    by: Actor,
+) -> Case:
+    """The person concerned says that a value of their own row is wrong (个人信息保护法 art. 46).
+
+    The account must be tied to that citizen number and the row must be theirs, else Denied.
+    """
+    mine = by.party.data.get("citizen_hash") if by.party is not None else None
+    if not mine or audit.keyed_hash(citizen_number) != mine:
+        raise Denied("只能对本人的数据提出校核，请先完成实名关联")
+    resource = queries.dataset(dataset, by)
+    if not queries.owns_row(resource, key, citizen_number):
+        raise Denied("只能对本人的数据提出校核")
+    if not expected.strip():
+        raise UserError("请填写正确的内容应当是什么")
+    return _report(dataset, key, item, told, expected, evidence, by.party, by)
+
+
+def _report(
+    dataset: str,
+    key: Mapping[str, Any],
+    item: str,
+    told: str,
+    expected: str,
+    evidence: str,
+    person: Party | None,
+    by: Actor,
+) -> Case:
     resource = Resource.objects.filter(name=dataset).select_related("owner").first()
     if resource is None:
         raise UserError(f"没有名为“{dataset}”的数据集")
@@ -277,28 +327,41 @@ def report_error(*, dataset: str, key: Mapping[str, Any], item: str, told: str, 
         PATH,
         title=f"{resource.title}：{declared[item]}疑似有误",
         subject=resource,
-        applicant=by.department,
+        applicant=None if person is not None else by.department,
         department=resource.owner,
-        data={"dataset": resource.name, "rule": f"report.{item}", "reported": True},
+        data={
+            "dataset": resource.name,
+            "rule": f"report.{item}",
+            "reported": True,
+            "by_person": person is not None,
+        },
         once=word,
         by=by,
     )
-    if not Report.objects.filter(case=case).exists():
+    known = Report.objects.filter(case=case).first()
+    if known is None:
         Report.objects.create(
             case=case,
             resource=resource,
-            reporter=by.department,
+            reporter=None if person is not None else by.department,
+            person=person,
             key=plain,
             item=item,
             told=told.strip(),
+            expected=expected.strip()[:500],
+            evidence=evidence.strip()[:4000],
         )
+    else:
+        reporter = person or by.department
+        if reporter is not None and reporter not in (known.person, known.reporter):
+            known.others.add(reporter)
     record(
         "quality.reported",
         case,
         by=by,
         case=case,
-        data={"dataset": resource.name, "item": item},
-        personal={"key": plain, "told": told.strip()},
+        data={"dataset": resource.name, "item": item, "again": known is not None},
+        personal={"key": plain, "told": told.strip(), "expected": expected.strip()},
     )
     return case
 

@@ -6,13 +6,23 @@ from typing import TYPE_CHECKING
 
 from lianyun.kernel.models import Batch, Case, Resource
 
-from .actions import report_error
-from .queries import desk, open_cases
+from .actions import report_error, report_own_error
+from .queries import desk, items_of, key_of, open_cases, owner_columns, reports_of
 
 if TYPE_CHECKING:
     from lianyun.kernel.access import Actor
 
-__all__ = ["corrections", "desk", "report_error", "score"]
+__all__ = [
+    "corrections",
+    "desk",
+    "items_of",
+    "key_of",
+    "owner_columns",
+    "report_error",
+    "report_own_error",
+    "reports_of",
+    "score",
+]
 
 
 def score(resource: Resource) -> float | None:

@@ -34,9 +34,11 @@ class Finding(models.Model):
 
 
 class Report(models.Model):
-    """A wrong value that a receiver noticed (条例 art. 26): which row, which item, what is wrong.
+    """A wrong value that a receiver or the person concerned noticed (条例 art. 26).
 
-    `key` names the row and may be personal data; it is emptied when the case is forgotten.
+    Which row, which item, what is wrong and what it should be. `key` names the row and may be
+    personal data; it is emptied when the case is forgotten. `others` reported the same cell later:
+    they follow the same case.
     """
 
     case = models.OneToOneField(Case, models.CASCADE, related_name="report")
@@ -45,6 +47,10 @@ class Report(models.Model):
     key = models.JSONField("主键", default=dict)
     item = models.CharField("数据项", max_length=80)
     told = models.TextField("问题描述")
+    expected = models.CharField("应为", max_length=500, blank=True, default="")
+    evidence = models.TextField("证据", blank=True, default="")
+    person = models.ForeignKey(Party, models.PROTECT, null=True, related_name="+")
+    others = models.ManyToManyField(Party, related_name="+")
 
     class Meta:
         verbose_name = verbose_name_plural = "疑义反馈"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -290,6 +290,39 @@ def open_cases(resource: Resource, viewer: Actor) -> list[Case]:
 def report_of(case: Case, viewer: Actor) -> Report | None:
     """What a receiver reported, if the case came from one."""
     return Report.objects.filter(case=case).select_related("resource", "reporter").first()
+
+
+def reports_of(viewer: Actor) -> QuerySet[Report]:
+    """What the viewer reported as a person, first or after others, newest first."""
+    party = viewer.party
+    if party is None:
+        return Report.objects.none()
+    rows = Report.objects.filter(Q(person=party) | Q(others=party))
+    return rows.select_related("case", "resource__owner").distinct().order_by("-case_id")
+
+
+def owner_columns(resource: Resource) -> list[str]:
+    """The items that hold whose row it is, by their element; none where rows are nobody's."""
+    return [str(i["name"]) for i in items_of(resource) if i.get("element") == "citizen_number"]
+
+
+def owns_row(resource: Resource, key: Mapping[str, Any], citizen_number: str) -> bool:
+    """Whether the row with this key is the person's own."""
+    names, number = key_of(resource), citizen_number.strip().upper()
+    if not names or not all(str(key.get(n) or "").strip() for n in names):
+        return False
+    with collection.lake().connect(read_only=True) as con:
+        there = table_columns(con, "trusted", resource.name)
+        owners = [c for c in owner_columns(resource) if c in there]
+        if not owners:
+            return False
+        mine = " OR ".join(f"CAST({quote(c)} AS VARCHAR) = ?" for c in owners)
+        this = " AND ".join(f"CAST({quote(n)} AS VARCHAR) = ?" for n in names)
+        row = con.execute(
+            f"SELECT count(*) FROM lake.trusted.{quote(resource.name)} WHERE ({mine}) AND {this}",
+            [*(number for _ in owners), *(str(key[n]).strip() for n in names)],
+        ).fetchone()
+    return bool(row and row[0])
 
 
 def desk(viewer: Actor) -> QuerySet[WorkItem]:

@@ -56,6 +56,16 @@ class ReportForm(Styled):
         self.fields["told"] = forms.CharField(
             label="哪里有误、依据是什么", max_length=2000, widget=forms.Textarea(attrs={"rows": 4})
         )
+        self.fields["expected"] = forms.CharField(
+            label="正确的内容应为", max_length=500, required=False
+        )
+        self.fields["evidence"] = forms.CharField(
+            label="证据",
+            max_length=4000,
+            required=False,
+            widget=forms.Textarea(attrs={"rows": 2}),
+            help_text="如原始证照的名称和编号、核对记录",
+        )
         for field in self.fields.values():
             field.error_messages["required"] = f"请填写{field.label}"
 
@@ -380,6 +390,8 @@ def report(request: ActorRequest, name: str) -> HttpResponse:
                 key={k: told[f"key-{k}"] for k, _ in keys},
                 item=told["item"],
                 told=told["told"],
+                expected=told["expected"],
+                evidence=told["evidence"],
                 by=request.actor,
             )
         except UserError as error:

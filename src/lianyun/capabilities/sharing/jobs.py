@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
+from django.utils import timezone
+
 from lianyun.kernel.access import SYSTEM
 
 from . import actions
@@ -11,3 +15,14 @@ def follow_lives() -> None:
     """Disposal tasks for ended rights, reminders before the end, lapsed rectifications."""
     actions.close_the_ended(by=SYSTEM)
     actions.lapse_rectifications(by=SYSTEM)
+    actions.retain_records(by=SYSTEM)
+    actions.find_overlaps(by=SYSTEM)
+
+
+def count_use() -> None:
+    """Every hour: today's calls under each grant, and early in the day yesterday's once more."""
+    now = timezone.localtime()
+    days = [now.date()]
+    if now.hour < 3:
+        days.insert(0, now.date() - dt.timedelta(days=1))
+    actions.count_use(days=days, by=SYSTEM)

@@ -9,7 +9,7 @@ from lianyun.kernel.access import Actor, UserError
 from lianyun.kernel.action import action
 from lianyun.kernel.models import Case, WorkItem
 
-from . import disposals, misuse, requests, stops
+from . import disposals, disputes, misuse, needs, requests, returns, stops
 
 Handler = Callable[[WorkItem, str, str, dict[str, Any], Actor], Case]
 HANDLERS: dict[str, Handler] = {
@@ -18,6 +18,9 @@ HANDLERS: dict[str, Handler] = {
     disposals.PATH: disposals.work,
     misuse.PATH: misuse.work,
     stops.PATH: stops.work,
+    disputes.PATH: disputes.work,
+    needs.PATH: needs.work,
+    returns.PATH: returns.work,
 }
 
 
@@ -38,4 +41,7 @@ def do_step(
     if handler is None:
         raise UserError("这不是共享交换的办件")
     by.require(item.permission, item.department)
-    return handler(item, outcome, note, dict(data or {}), by)
+    done = handler(item, outcome, note, dict(data or {}), by)
+    if done.path.key == requests.REQUEST and done.outcome == "delivered":
+        needs.note_first_share(done, by)
+    return done

@@ -84,6 +84,43 @@ def resource_of(viewer: Actor, case: Case) -> Resource:
     return Resource.objects.select_related("owner").get(name=case.data["resource"])
 
 
+@dataclass(frozen=True)
+class Part:
+    """One dataset of a request: what is asked of it, and what its provider would allow.
+
+    A request from the basket has several; `refused` is one that the provider leaves out.
+    """
+
+    number: int
+    resource: Resource
+    asked: rules.Request
+    allowed: rules.Request | None
+    disposal: str
+    refused: bool = False
+
+
+def parts_of(viewer: Actor, case: Case) -> list[Part]:
+    """The datasets of a request in the order they were put into it."""
+    kept = [case.data, *case.data.get("more", ())]
+    found = {
+        r.name: r
+        for r in Resource.objects.select_related("owner").filter(
+            name__in=[k["resource"] for k in kept]
+        )
+    }
+    return [
+        Part(
+            number,
+            found[k["resource"]],
+            rules.Request.of(k["request"]),
+            rules.Request.of(k["allowed"]) if k.get("allowed") else None,
+            k.get("disposal", ""),
+            bool(k.get("refused")),
+        )
+        for number, k in enumerate(kept)
+    ]
+
+
 def resource(viewer: Actor, name: str) -> Resource | None:
     """A published dataset or library by name."""
     return (
@@ -181,6 +218,19 @@ def grant(viewer: Actor, code: str) -> Grant | None:
 def grant_of(viewer: Actor, case: Case) -> Grant | None:
     """The grant a request ended in."""
     return Grant.objects.filter(case=case, kind="data").order_by("-id").first()
+
+
+def grants_of(viewer: Actor, case: Case) -> list[Grant]:
+    """Every grant a request ended in, in the order of its datasets."""
+    rows = Grant.objects.filter(case=case, kind="data").select_related("resource", "grantee")
+    return list(rows.order_by("id"))
+
+
+def under_request(viewer: Actor, resource: Resource) -> Case | None:
+    """The open request of the viewer's own department for a dataset, if any."""
+    rows = Case.objects.filter(path__key="share_request", applicant=viewer.department)
+    named = Q(subject=resource.ref) | Q(data__more__contains=[{"resource": resource.name}])
+    return rows.filter(named).exclude(state=Case.CLOSED).first()
 
 
 def disposal_of(viewer: Actor, grant: Grant) -> Case | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from django.db.models import Min, Q, QuerySet
 
 from lianyun.kernel.access import Actor
-from lianyun.kernel.models import Case, Grant, Party
+from lianyun.kernel.models import Case, Grant, Party, Resource
 
 from .cases import MATTERS, _all
 
@@ -48,6 +48,12 @@ def about_grant(viewer: Actor, grant: Grant) -> list[Case]:
 def departments(viewer: Actor) -> list[Party]:
     """All departments by name, for a choice."""
     return list(Party.objects.filter(kind=Party.DEPARTMENT, active=True).order_by("pk"))
+
+
+def published_of(department: Party) -> list[Resource]:
+    """A department's published data, by code."""
+    rows = Resource.objects.filter(owner=department, state=Resource.PUBLISHED)
+    return list(rows.filter(kind__in=[Resource.DATASET, Resource.LIBRARY]).order_by("code"))
 
 
 def outcome_title(case: Case) -> str:

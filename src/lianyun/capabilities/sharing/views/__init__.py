@@ -18,7 +18,7 @@ from lianyun.kernel.access import UserError
 from lianyun.ui import charts
 from lianyun.ui.forms import once
 from lianyun.ui.pages import ActorRequest, page
-from lianyun.ui.tables import Column, Empty, Filter, Table
+from lianyun.ui.tables import Bulk, Column, Empty, Filter, Table
 
 from .. import actions, queries, rules
 from . import forms, matter_forms
@@ -155,6 +155,7 @@ def choose(request: ActorRequest) -> HttpResponse:
                 kind="actions",
                 cell=lambda r: "不予共享" if rules.share_type(r.terms) == 3 else "申请",
                 link=lambda r: reverse("sharing:new", args=[r.name]),
+                export=False,
             ),
         ],
         filters=[
@@ -165,6 +166,8 @@ def choose(request: ActorRequest) -> HttpResponse:
             )
         ],
         caption="可申请的数据",
+        bulk=[Bulk("加入选数车", reverse("sharing:put_many"), tone="primary")],
+        pick=lambda r: r.name,
         empty=Empty("没有找到数据", "换个关键词再试。", icon="search"),
     )
     return table.respond(request, "sharing/choose.html")
@@ -186,8 +189,13 @@ def new(request: ActorRequest, name: str) -> HttpResponse:
         "days": 1 if rules.share_type(resource.terms) == rules.UNCONDITIONAL else 10,
         "cancel_url": reverse("sharing:choose"),
         "forbidden": rules.share_type(resource.terms) == rules.FORBIDDEN,
+        "in_basket": queries.in_basket(viewer, resource),
     }
-    form = forms.RequestForm(request.POST or None, columns=columns)
+    renewed = queries.grant(viewer, request.GET.get("renew", ""))
+    initial = (
+        forms.initial_of(rules.renewal(renewed.terms, timezone.localdate())) if renewed else {}
+    )
+    form = forms.RequestForm(request.POST or None, columns=columns, initial=initial)
     if request.method == "POST" and form.is_valid():
         if not once(request):
             return redirect(f"{reverse('sharing:list')}?side=asked")
@@ -234,68 +242,111 @@ def case(request: ActorRequest, code: str) -> HttpResponse:
     return render(request, "sharing/case.html", _case_context(viewer, found))
 
 
+def _operations(request: rules.Request) -> str:
+    return "、".join(rules.OPERATIONS.get(o, o) for o in request.allowed_operations)
+
+
+def _scope(request: rules.Request, titles: dict[str, str]) -> str:
+    named = (f"{titles.get(k, k)}：{'、'.join(v)}" for k, v in request.scope.items())
+    return "；".join(named) or "不限定"
+
+
+def _part_pairs(part: queries.Part, titles: dict[str, str]) -> list[tuple[str, ...]]:
+    """One dataset of a request: what is asked of it, and what the provider would allow."""
+
+    def named(names: tuple[str, ...]) -> str:
+        return "、".join(titles.get(n, n) for n in names)
+
+    asked, allowed = part.asked, part.allowed
+    out: list[tuple[str, ...]] = [
+        ("数据项", named(asked.fields), "full"),
+        ("明文数据项", named(asked.plain) or "无（全部脱敏）", "full"),
+        ("使用明文的理由", asked.plain_reason, "full"),
+        ("限定范围", _scope(asked, titles), "full"),
+    ]
+    if part.refused:
+        out.append(("提供部门意见", "该数据集不同意共享，理由见答复意见", "full"))
+    if allowed is not None:
+        out += [
+            ("同意的数据项", named(allowed.fields), "full"),
+            ("同意明文", named(allowed.plain) or "无", "full"),
+            ("同意的使用方式", _operations(allowed), "full"),
+            ("同意的时限", f"至 {allowed.until}"),
+            (
+                "同意的次数",
+                f"每日 {allowed.calls_per_day:,}，每秒 {allowed.calls_per_second:,}",
+            ),
+            ("处置要求", part.disposal, "full"),
+        ]
+    return out
+
+
 def _case_context(viewer: Any, found: Any, **more: Any) -> dict[str, Any]:
-    resource = queries.resource_of(viewer, found)
-    asked = rules.Request.of(found.data["request"])
-    allowed = rules.Request.of(found.data["allowed"]) if found.data.get("allowed") else None
-    columns = services.fields(viewer, resource)
-    titles = {f.name: f.title for f in columns}
+    parts = queries.parts_of(viewer, found)
+    resource, asked = parts[0].resource, parts[0].asked
+    columns = {p.number: services.fields(viewer, p.resource) for p in parts}
+    titles = {n: {f.name: f.title for f in listed} for n, listed in columns.items()}
     to_do = []
     for item in queries.mine_to_do(viewer, found):
         entry: dict[str, Any] = {"item": item, "outcomes": item.declared.outcomes}
         if item.step.startswith("answer_"):
-            entry["allow"] = forms.AllowForm(request=asked, titles=titles)
+            entry["allow"] = [
+                (
+                    p.resource.title,
+                    forms.AllowForm(
+                        request=p.asked,
+                        titles=titles[p.number],
+                        prefix=_first_or(p.number, "allow"),
+                    ),
+                )
+                for p in parts
+            ]
             used = found.items.filter(outcome="supplement").exists()
             entry["outcomes"] = [
                 o for o in item.declared.outcomes if not (used and o.name == "supplement")
             ]
         if item.step == "supplement":
-            entry["request_form"] = forms.RequestForm(
-                columns=columns, initial=forms.initial_of(asked)
-            )
+            entry["request_forms"] = [
+                (
+                    p.resource.title,
+                    forms.RequestForm(
+                        columns=columns[p.number],
+                        initial=forms.initial_of(p.asked),
+                        prefix=f"part{p.number + 1}" if p.number else None,
+                    ),
+                )
+                for p in parts
+            ]
             entry["outcomes"] = [o for o in item.declared.outcomes if o.name != "submit"]
         to_do.append(entry)
-    grant = queries.grant_of(viewer, found)
+    given = [
+        (g, queries.stands(g), services.client_of(viewer, g), services.service_of(viewer, r))
+        for g in queries.grants_of(viewer, found)
+        if (r := g.resource) is not None
+    ]
     extension = queries.extension_of(viewer, found)
     extension_items = queries.mine_to_do(viewer, extension) if extension else []
     waiting = queries.waiting_answer(found)
     steps, current, failed = _path_steps(found)
-    client = services.client_of(viewer, grant) if grant else None
-    scope = "；".join(f"{titles.get(k, k)}：{'、'.join(v)}" for k, v in asked.scope.items())
     return {
         "case": found,
         "resource": resource,
         "asked": asked,
-        "allowed": allowed,
         "pairs": [
-            ("数据", resource.title),
             ("提供部门", str(found.department)),
             ("申请部门", str(found.applicant)),
             ("共享属性", rules.SHARE_TYPES[found.data["share_type"]]),
+            ("使用时限", f"至 {asked.until}"),
             ("使用依据", asked.basis, "full"),
             ("使用场景", asked.scene, "full"),
             ("用途", asked.purpose, "full"),
-            ("数据项", "、".join(titles.get(f, f) for f in asked.fields), "full"),
-            (
-                "明文数据项",
-                "、".join(titles.get(f, f) for f in asked.plain) or "无（全部脱敏）",
-                "full",
-            ),
-            ("使用明文的理由", asked.plain_reason, "full"),
-            ("限定范围", scope or "不限定", "full"),
+            ("使用方式", _operations(asked), "full"),
             ("共享方式", asked.method),
-            ("使用时限", f"至 {asked.until}"),
-            ("每日调用次数", f"{asked.calls_per_day:,}"),
+            ("调用次数", f"每日 {asked.calls_per_day:,}，每秒 {asked.calls_per_second:,}"),
+            ("允许的网段", "、".join(asked.networks) or "不限"),
+            ("请求签名", rules.SIGNATURES[asked.signature]),
         ],
-        "allowed_pairs": [
-            ("同意的数据项", "、".join(titles.get(f, f) for f in allowed.fields), "full"),
-            ("同意明文", "、".join(titles.get(f, f) for f in allowed.plain) or "无", "full"),
-            ("使用时限", f"至 {allowed.until}"),
-            ("每日调用次数", f"{allowed.calls_per_day:,}"),
-            ("处置要求", found.data.get("disposal", ""), "full"),
-        ]
-        if allowed
-        else [],
+        "parts": [(p, _part_pairs(p, titles[p.number])) for p in parts],
         "steps": steps,
         "current": current,
         "failed": failed,
@@ -304,17 +355,21 @@ def _case_context(viewer: Any, found: Any, **more: Any) -> dict[str, Any]:
         "outcome_title": OUTCOMES.get(found.outcome, found.outcome),
         "outcome_tone": TONES.get(found.outcome, "grey"),
         "timeline": queries.timeline(viewer, found),
-        "grant": grant,
-        "grant_state": queries.stands(grant) if grant else "",
-        "client": client,
-        "service": services.service_of(viewer, resource) if client else None,
-        "may_collect": bool(
-            client
-            and grant
-            and client.collected_at is None
-            and found.outcome == "delivered"
-            and viewer.may("services.use", grant.grantee)
-        ),
+        "given": [
+            {
+                "grant": g,
+                "state": state,
+                "client": client,
+                "service": service,
+                "may_collect": bool(
+                    client
+                    and client.collected_at is None
+                    and found.outcome == "delivered"
+                    and viewer.may("services.use", g.grantee)
+                ),
+            }
+            for g, state, client, service in given
+        ],
         "extension": extension,
         "extension_items": extension_items,
         "may_extend": waiting is not None
@@ -323,6 +378,35 @@ def _case_context(viewer: Any, found: Any, **more: Any) -> dict[str, Any]:
         "extension_form": forms.ExtensionForm(),
         **more,
     }
+
+
+def _first_or(number: int, name: str) -> str:
+    return name if number == 0 else f"{name}{number + 1}"
+
+
+def _sent(viewer: Any, case: Any, item: Any, outcome: str, post: Any) -> dict[str, Any]:
+    """What the forms of an answer or a supplement say, by the datasets' names."""
+    answer = item.step.startswith("answer_") and outcome == "agree"
+    if not answer and not (item.step == "supplement" and outcome == "submit"):
+        return {}
+    each: dict[str, Any] = {}
+    for part in queries.parts_of(viewer, case):
+        columns = services.fields(viewer, part.resource)
+        form: Any
+        if answer:
+            form = forms.AllowForm(
+                post,
+                request=part.asked,
+                titles={f.name: f.title for f in columns},
+                prefix=_first_or(part.number, "allow"),
+            )
+        else:
+            prefix = f"part{part.number + 1}" if part.number else None
+            form = forms.RequestForm(post, columns=columns, prefix=prefix)
+        if not form.is_valid():
+            raise UserError("；".join(str(t) for errors in form.errors.values() for t in errors))
+        each[part.resource.name] = form.allowed() if answer else form.request
+    return {"allowed_each": each} if answer else {"requests": each}
 
 
 @page(permission="sharing.read")
@@ -342,22 +426,7 @@ def step(request: ActorRequest, number: int) -> HttpResponse:
     if not once(request):
         return redirect("sharing:case", code)
     outcome, note = request.POST.get("outcome", "done"), request.POST.get("note", "")
-    data: dict[str, Any] = {}
-    resource = queries.resource_of(viewer, found)
-    columns = services.fields(viewer, resource)
-    if item.step.startswith("answer_") and outcome == "agree":
-        asked = rules.Request.of(found.data["request"])
-        allow = forms.AllowForm(
-            request.POST, request=asked, titles={f.name: f.title for f in columns}
-        )
-        if not allow.is_valid():
-            raise UserError("；".join(str(t) for errors in allow.errors.values() for t in errors))
-        data["allowed"] = allow.allowed()
-    if item.step == "supplement" and outcome == "submit":
-        form = forms.RequestForm(request.POST, columns=columns)
-        if not form.is_valid():
-            raise UserError("；".join(str(t) for errors in form.errors.values() for t in errors))
-        data["request"] = form.request
+    data = _sent(viewer, found, item, outcome, request.POST)
     actions.do_step(item=item, outcome=outcome, note=note, data=data, by=viewer)
     messages.success(request, f"“{item.title}”已办理")
     return redirect("sharing:case", code)
@@ -410,7 +479,9 @@ def secret(request: ActorRequest, code: str) -> HttpResponse:
     """Collect the secret of a grant's credential: shown this once."""
     viewer = request.actor
     found = queries.request(viewer, code)
-    grant = queries.grant_of(viewer, found) if found else None
+    wanted = request.POST.get("grant", "")
+    given = queries.grants_of(viewer, found) if found else []
+    grant = next((g for g in given if not wanted or g.code == wanted), None)
     client = services.client_of(viewer, grant) if grant else None
     if found is None or client is None:
         raise Http404
@@ -498,7 +569,19 @@ def grant(request: ActorRequest, code: str) -> HttpResponse:
                     if found.valid_to
                     else "长期",
                 ),
-                ("每日调用次数", f"{terms.get('calls_per_day', 0):,}"),
+                (
+                    "使用方式",
+                    "、".join(rules.OPERATIONS.get(o, o) for o in terms.get("operations", ()))
+                    or terms.get("method", ""),
+                    "full",
+                ),
+                (
+                    "调用次数",
+                    f"每日 {terms.get('calls_per_day', 0):,}"
+                    + (f"，每秒 {s:,}" if (s := terms.get("calls_per_second")) else ""),
+                ),
+                ("允许的网段", "、".join(terms.get("networks") or ()) or "不限"),
+                ("请求签名", rules.SIGNATURES.get(terms.get("signature", "none"), "")),
                 ("今日已用", f"{services.used_today(viewer, [found]).get(found.pk, 0):,}"),
                 (
                     "限定范围",
@@ -529,6 +612,11 @@ def grant(request: ActorRequest, code: str) -> HttpResponse:
             "matters": queries.about_grant(viewer, found),
             "stop_form": forms.StopForm(),
             "service": services.service_of(viewer, found.resource),
+            "reportable": found.resource.kind == "dataset" and viewer.may("quality.report"),
+            "may_dispute": user or viewer.may("sharing.answer", found.grantor),
+            "may_renew": user,
+            "uses": queries.use_records(viewer, found)[:20],
+            "use_form": forms.UseRecordForm() if user else None,
         },
     )
 

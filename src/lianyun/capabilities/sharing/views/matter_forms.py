@@ -9,6 +9,8 @@ from django.utils import timezone
 
 from lianyun.ui.forms import Styled
 
+from .. import queries
+
 _DATE = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
 
 DATA_TITLES = {
@@ -17,6 +19,31 @@ DATA_TITLES = {
     "wanted": "提供部门的处置要求",
     "reason": "理由",
     "report": "整改报告",
+    "claim": "争议事实、理由和请求",
+    "offer": "对方的解决意见",
+    "settlement": "协调结果或决定",
+    "document": "文号",
+    "by_day": "承诺完成日期",
+    "refusal": "上级不同意的理由",
+    "rows": "回流行数",
+    "share": "首次共享的申请",
+}
+NEED_TITLES = {
+    "title": "需要的数据",
+    "items": "数据项",
+    "duty": "用于的事项或业务",
+    "purpose": "用途",
+    "basis": "职责依据",
+    "cycle": "希望的更新周期",
+    "repeated": "目前如何取得",
+}
+RETURN_TITLES = {
+    "upper": "上级部门",
+    "title": "数据名称",
+    "items": "数据项",
+    "areas": "行政区划代码",
+    "basis": "履职依据",
+    "purpose": "用途",
 }
 
 
@@ -59,12 +86,78 @@ class DisposedForm(Styled):
     )
 
 
+class AssignForm(Styled):
+    """Who is to be the source department, or which entry of the catalogue is meant."""
+
+    department = forms.ChoiceField(
+        label="数源部门", required=False, help_text="选择“明确数源部门”时填写（条例第十九条）"
+    )
+    resource = forms.CharField(
+        label="目录中的数据",
+        max_length=300,
+        required=False,
+        help_text="选择“目录已有”时填写数据的名称、标识或代码",
+    )
+
+    def __init__(self, *args: Any, departments: list[Any], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        named = [(d.slug, d.name) for d in departments if d.slug]
+        self.fields["department"].choices = [("", "请选择"), *named]  # type: ignore[attr-defined]
+
+
+class PromiseForm(Styled):
+    """Until when the entry will be in the catalogue."""
+
+    by_day = forms.DateField(
+        label="承诺完成目录编制的日期", widget=_DATE, required=False, help_text="同意承担时填写"
+    )
+
+
+class EntryForm(Styled):
+    """Which published entry of the own department it is."""
+
+    resource = forms.ChoiceField(label="已发布的数据")
+
+    def __init__(self, *args: Any, resources: list[Any], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        named = [(r.name, f"{r.title}（{r.code}）") for r in resources]
+        self.fields["resource"].choices = [("", "请选择"), *named]  # type: ignore[attr-defined]
+
+
+class ArrivedForm(EntryForm):
+    """Where the returned rows came in, and how many."""
+
+    rows = forms.IntegerField(label="回流行数", min_value=0, required=False)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["resource"].label = "接入的数据集"
+        self.fields["resource"].required = False
+
+
+class DocumentForm(Styled):
+    """The number of a paper outside this system."""
+
+    document = forms.CharField(label="文号", max_length=100, required=False)
+
+
 def form_of(viewer: Any, case: Any, step: str, data: Any = None) -> Styled | None:
     """The form of a step, filled from `data` where it was sent; None where a reason is enough."""
-    if (case.path.key, step) in (("misuse", "verify"), ("misuse", "review")):
-        return TermForm(data)
-    if (case.path.key, step) == ("disposal", "dispose"):
-        return form_of_disposal(viewer, data)
+    match case.path.key, step:
+        case ("misuse", "verify" | "review"):
+            return TermForm(data)
+        case ("disposal", "dispose"):
+            return form_of_disposal(viewer, data)
+        case ("need", "assign"):
+            return AssignForm(data, departments=queries.departments(viewer))
+        case ("need", "accept"):
+            return PromiseForm(data)
+        case ("need", "compile"):
+            return EntryForm(data, resources=queries.published_of(case.department))
+        case ("return_flow", "receive"):
+            return ArrivedForm(data, resources=queries.published_of(case.applicant))
+        case ("dispute", "decide") | ("return_flow", "forward"):
+            return DocumentForm(data)
     return None
 
 

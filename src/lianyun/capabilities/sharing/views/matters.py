@@ -117,6 +117,7 @@ def matter(request: ActorRequest, code: str) -> HttpResponse:
             "to_do": to_do,
             "items": queries.steps(viewer, found),
             "timeline": queries.timeline(viewer, found),
+            "entry": queries.resource(viewer, found.data.get("resource", "")),
         },
     )
 
@@ -127,11 +128,16 @@ def _pairs(viewer: Any, case: Any) -> list[tuple[str, ...]]:
         ("申请或使用部门", str(case.applicant or "—")),
         ("提供或对方部门", str(case.department or "—")),
     ]
-    for key, title in matter_forms.DATA_TITLES.items():
-        if data.get(key):
-            value = data[key]
-            text = "、".join(map(str, value)) if isinstance(value, list) else str(value)
-            out.append((title, text, "full"))
+    for kept, titles in (
+        (data.get("need"), matter_forms.NEED_TITLES),
+        (data.get("return"), matter_forms.RETURN_TITLES),
+        (data, matter_forms.DATA_TITLES),
+    ):
+        for key, title in titles.items():
+            value = (kept or {}).get(key)
+            if value:
+                text = "、".join(map(str, value)) if isinstance(value, list) else str(value)
+                out.append((title, text, "full"))
     disposed = data.get("disposed")
     if disposed:
         out += [

@@ -1,16 +1,31 @@
-"""Rules of sharing: what a request must say, what may be granted, who may stop it (Order 809 art. 20–29)."""
+"""Requests: what a request must say, what may be granted, who may stop it (Order 809 art. 20–29)."""
 
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 UNCONDITIONAL, CONDITIONAL, FORBIDDEN = 1, 2, 3
 SHARE_TYPES = {1: "无条件共享", 2: "有条件共享", 3: "不予共享"}
 METHODS = ("服务接口", "批量交换", "文件下载")
+OPERATIONS = {
+    "query": "查询（按条件取一条或几条）",
+    "range": "范围查询（分页取一批）",
+    "verify": "核验（只答一致或不一致，可用不可见）",
+    "statistics": "统计（只给汇总数）",
+    "feed": "批量交换（随更新推送到本部门库）",
+    "file": "文件下载",
+    "federated": "联邦查询（不集中存放，调用时查源库）",
+}
+"""What a grant may allow, in the words a department uses."""
+
+BY_METHOD = {"服务接口": ("query",), "批量交换": ("feed",), "文件下载": ("file",)}
+SIGNATURES = {"none": "不要求", "required": "每次请求须签名"}
 MOST_CALLS = 1_000_000
+MOST_PER_SECOND = 1_000
 LONGEST_YEARS = 5
 MOST_EXTENSION_DAYS = 10
 """Working days, by article 21."""
@@ -32,6 +47,15 @@ class Request:
     scope: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     method: str = METHODS[0]
     calls_per_day: int = 1000
+    operations: tuple[str, ...] = ()
+    calls_per_second: int = 10
+    networks: tuple[str, ...] = ()
+    signature: str = "none"
+
+    @property
+    def allowed_operations(self) -> tuple[str, ...]:
+        """The operations asked for; where none is named, what the method of sharing means."""
+        return self.operations or BY_METHOD.get(self.method, ())
 
     def as_data(self) -> dict[str, Any]:
         """As it is kept with the case."""
@@ -39,6 +63,7 @@ class Request:
         data["until"] = self.until.isoformat()
         data["fields"], data["plain"] = list(self.fields), list(self.plain)
         data["scope"] = {k: list(v) for k, v in self.scope.items()}
+        data["operations"], data["networks"] = list(self.allowed_operations), list(self.networks)
         return data
 
     @classmethod
@@ -55,7 +80,30 @@ class Request:
             scope={k: tuple(v) for k, v in (data.get("scope") or {}).items()},
             method=data.get("method", METHODS[0]),
             calls_per_day=int(data.get("calls_per_day", 0)),
+            operations=tuple(data.get("operations", ())),
+            calls_per_second=int(data.get("calls_per_second", 10)),
+            networks=tuple(data.get("networks", ())),
+            signature=data.get("signature", "none"),
         )
+
+
+def method_of(operations: Iterable[str]) -> str:
+    """The method of sharing in the law's words (art. 22) that these operations amount to."""
+    asked = set(operations)
+    if asked - {"feed", "file"} or not asked:
+        return METHODS[0]
+    return METHODS[1] if "feed" in asked else METHODS[2]
+
+
+def network_problem(text: str) -> str:
+    """Why a text is no network (CIDR or one address), or nothing."""
+    try:
+        network = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return f"“{text}”不是网段或地址，应如 10.1.2.0/24"
+    if network.prefixlen == 0:
+        return "不能填写全部网络（0.0.0.0/0）；不限制请留空"
+    return ""
 
 
 def problems(request: Request, known: Iterable[str], today: dt.date) -> dict[str, str]:
@@ -92,6 +140,21 @@ def problems(request: Request, known: Iterable[str], today: dt.date) -> dict[str
         out["until"] = f"使用时限最长 {LONGEST_YEARS} 年，到期可以再申请"
     if not 1 <= request.calls_per_day <= MOST_CALLS:
         out["calls_per_day"] = f"每日调用次数应在 1 至 {MOST_CALLS:,} 之间"
+    if not 1 <= request.calls_per_second <= MOST_PER_SECOND:
+        out["calls_per_second"] = f"每秒调用次数应在 1 至 {MOST_PER_SECOND:,} 之间"
+    if request.operations == ("none",):
+        out["operations"] = "请至少保留一种使用方式"
+    elif strange := set(request.operations) - set(OPERATIONS):
+        out["operations"] = f"没有这种使用方式：{'、'.join(sorted(strange))}"
+    elif not request.allowed_operations:
+        out["operations"] = "请至少选择一种使用方式"
+    if request.signature not in SIGNATURES:
+        out["signature"] = "请求签名应为不要求或须签名"
+    wrong = [w for w in map(network_problem, request.networks) if w]
+    if wrong:
+        out["networks"] = "；".join(wrong)
+    elif len(request.networks) > 50:
+        out["networks"] = "网段不超过 50 个"
     return out
 
 
@@ -118,17 +181,22 @@ def narrowed(asked: Request, allowed: Mapping[str, Any]) -> Request:
     if allowed.get("until"):
         until = min(until, dt.date.fromisoformat(allowed["until"]))
     calls = min(asked.calls_per_day, int(allowed.get("calls_per_day") or asked.calls_per_day))
-    return Request(
-        basis=asked.basis,
-        scene=asked.scene,
-        purpose=asked.purpose,
+    second = min(
+        asked.calls_per_second, int(allowed.get("calls_per_second") or asked.calls_per_second)
+    )
+    wanted = asked.allowed_operations
+    operations = tuple(o for o in wanted if o in set(allowed.get("operations", wanted)))
+    stricter = "required" in (asked.signature, allowed.get("signature"))
+    return replace(
+        asked,
         fields=fields,
         until=until,
         plain=plain,
-        plain_reason=asked.plain_reason,
-        scope=asked.scope,
-        method=asked.method,
+        method=method_of(operations) if operations else asked.method,
         calls_per_day=calls,
+        operations=operations or ("none",),
+        calls_per_second=second,
+        signature="required" if stricter else "none",
     )
 
 
@@ -142,77 +210,33 @@ def grant_terms(granted: Request, masks: Mapping[str, str], disposal: str) -> di
         "scene": granted.scene,
         "basis": granted.basis,
         "method": granted.method,
+        "operations": list(granted.allowed_operations),
         "calls_per_day": granted.calls_per_day,
+        "calls_per_second": granted.calls_per_second,
+        "networks": list(granted.networks),
+        "signature": granted.signature,
         "disposal": disposal or "使用目的实现后删除所取得的数据，并向提供部门确认",
         "keep_records_years": 3,
     }
 
 
-LEAST_REASON = 5
-"""Characters: a reason shorter than this is none."""
-
-EVIDENCE = {
-    "summary": "发现的情况",
-    "kind": "类型",
-    "text": "证据说明",
-    "hours": "时段",
-    "calls": "调用次数",
-    "keys": "查询对象数",
-    "people": "涉及人数",
-    "since": "起",
-    "until": "止",
-    "rule": "判定规则",
-    "usual": "平时水平",
-    "url": "相关页面",
-}
-"""What the usual keys of evidence are called on pages."""
-
-
-def evidence_pairs(evidence: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Evidence as (name, value) for a page; lists are joined, an unknown key stands as it is."""
-    out = []
-    for key, value in evidence.items():
-        text = "、".join(map(str, value)) if isinstance(value, list) else str(value)
-        out.append((EVIDENCE.get(key, key), text))
-    return out
-
-
-@dataclass(frozen=True)
-class Disposed:
-    """How received data were disposed of: what was done, by whom, on which day, with what proof."""
-
-    how: str
-    who: str
-    on: dt.date | None
-    copies: str = ""
-    attachment: str = ""
-
-    def as_data(self) -> dict[str, Any]:
-        """As it is kept with the case."""
-        return {**asdict(self), "on": self.on.isoformat() if self.on else ""}
-
-    @classmethod
-    def of(cls, data: Mapping[str, Any]) -> Disposed:
-        """From a form or a programme's words; a day that is none is left out."""
-        try:
-            on = dt.date.fromisoformat(str(data.get("on") or ""))
-        except ValueError:
-            on = None
-        words = {k: str(data.get(k) or "").strip() for k in ("how", "who", "copies", "attachment")}
-        return cls(words["how"], words["who"], on, words["copies"], words["attachment"])
-
-
-def disposal_problems(told: Disposed, today: dt.date) -> dict[str, str]:
-    """What is missing in a confirmation of disposal, by field; all of it at once."""
-    out: dict[str, str] = {}
-    if len(told.how) < LEAST_REASON:
-        out["how"] = "请写明数据的处置方式和结果（不少于 5 个字）"
-    if not told.who:
-        out["who"] = "请写明处置人"
-    if told.on is None:
-        out["on"] = "请写明处置日期"
-    elif told.on > today:
-        out["on"] = "处置日期不能晚于今天"
-    if len(told.attachment) > 4000:
-        out["attachment"] = "附件文字不超过 4000 个字"
-    return out
+def renewal(terms: Mapping[str, Any], today: dt.date) -> Request:
+    """A grant's terms as the beginning of a new request, a year long from the day it is filled in."""
+    fields = tuple(terms.get("fields") or ())
+    masks = terms.get("masks") or {}
+    operations = tuple(terms.get("operations") or BY_METHOD.get(terms.get("method", ""), ()))
+    return Request(
+        basis=terms.get("basis", ""),
+        scene=terms.get("scene", ""),
+        purpose=terms.get("purpose", ""),
+        fields=fields,
+        until=today + dt.timedelta(days=365),
+        plain=tuple(f for f in fields if f not in masks),
+        scope={k: tuple(v) for k, v in (terms.get("scope") or {}).items()},
+        method=method_of(operations),
+        calls_per_day=int(terms.get("calls_per_day") or 1000),
+        operations=operations,
+        calls_per_second=int(terms.get("calls_per_second") or 10),
+        networks=tuple(terms.get("networks") or ()),
+        signature=terms.get("signature", "none"),
+    )
