@@ -258,7 +258,7 @@ def _catalogue(arguments: argparse.Namespace) -> int:
     return 1 if report.rejected else 0
 
 
-def _audit(arguments: argparse.Namespace) -> int:
+def _audit_verify(arguments: argparse.Namespace) -> int:
     begin()
     from lianyun.capabilities.audit import api as audit
 
@@ -268,7 +268,73 @@ def _audit(arguments: argparse.Namespace) -> int:
     else:
         say(f"事件链：{proof.events} 条，{proof.events_broken or '完整'}")
         say(f"调用记录链：{proof.calls} 次调用、{proof.links} 环，{proof.calls_broken or '完整'}")
+        waiting = f"，另有 {proof.unsealed} 环待签章" if proof.unsealed else ""
+        say(f"签章：{proof.seals} 号，{proof.seals_broken or '签名与时间戳均有效'}{waiting}")
     return 0 if proof.ok else 1
+
+
+def _audit_receipt(arguments: argparse.Namespace) -> int:
+    begin()
+    from lianyun.capabilities.audit import api as audit
+
+    content = json.dumps(
+        audit.receipt(caller(arguments), arguments.call), ensure_ascii=False, indent=1
+    )
+    if arguments.output:
+        Path(arguments.output).write_text(content, "utf-8")
+        say(f"回执已写入 {arguments.output}")
+    else:
+        say(content)
+    return 0
+
+
+def _audit_check(arguments: argparse.Namespace) -> int:
+    from lianyun.trust import check_receipt
+
+    given = [arguments.file, "--key", arguments.key]
+    for option in ("request", "response"):
+        if getattr(arguments, option):
+            given += [f"--{option}", getattr(arguments, option)]
+    return check_receipt.main([*given, *(["--json"] if arguments.json else [])])
+
+
+def _audit_keys(arguments: argparse.Namespace) -> int:
+    begin()
+    from lianyun.capabilities.audit import api as audit
+
+    keys = audit.signing_keys(caller(arguments))
+    if arguments.output:
+        roots = "".join(k.certificate for k in keys if k.use == k.ROOT)
+        Path(arguments.output).write_text(roots)
+        say(f"根证书已写入 {arguments.output}")
+    elif arguments.json:
+        say_json([{"use": k.use, "kid": k.kid, "certificate": k.certificate} for k in keys])
+    else:
+        say_table(
+            ["用途", "算法", "标识", "启用", "停用"],
+            (
+                (
+                    k.get_use_display(),
+                    k.algorithm,
+                    k.kid,
+                    f"{k.made_at:%Y-%m-%d}",
+                    f"{k.retired_at:%Y-%m-%d}" if k.retired_at else "",
+                )
+                for k in keys
+            ),
+        )
+    return 0
+
+
+def _audit_rotate(arguments: argparse.Namespace) -> int:
+    begin()
+    from lianyun.capabilities.audit import api as audit
+
+    made = audit.rotate_key(
+        algorithm=arguments.algorithm, reason=arguments.reason, by=caller(arguments)
+    )
+    say(f"已启用新的签名密钥 {made.kid}；旧密钥签过的仍然有效")
+    return 0
 
 
 def _doctor(arguments: argparse.Namespace) -> int:
@@ -380,8 +446,30 @@ def parser() -> argparse.ArgumentParser:
     catalogue.add_argument("what", choices=["import", "export"])
     catalogue.add_argument("file", metavar="文件")
 
-    audit = add("audit", _audit, "核验事件链与调用记录链", acts=True)
-    audit.add_argument("what", choices=["verify"])
+    audit = commands.add_parser("audit", help="核验账本，出具和检验数据交换回执")
+    steps = audit.add_subparsers(dest="what", metavar="操作", required=True)
+
+    def step(name: str, run: Command, text: str) -> argparse.ArgumentParser:
+        made = steps.add_parser(name, help=text, description=text)
+        made.set_defaults(run=run)
+        made.add_argument("--as", dest="account", metavar="账号", help="以该账号的身份执行")
+        made.add_argument("--json", action="store_true", help="输出 JSON")
+        return made
+
+    step("verify", _audit_verify, "核验事件链、调用记录链、签名与时间戳")
+    receipt = step("receipt", _audit_receipt, "出具一次调用的回执")
+    receipt.add_argument("call", metavar="调用编号", help="应答头 X-Call 的值")
+    receipt.add_argument("-o", "--output", metavar="文件", help="写入文件（默认打印）")
+    check = step("check-receipt", _audit_check, "检验一份回执，不需要数据库")
+    check.add_argument("file", metavar="回执")
+    check.add_argument("--key", required=True, metavar="PEM", help="信任的公钥、签名证书或根证书")
+    check.add_argument("--request", metavar="文件", help="当时的请求")
+    check.add_argument("--response", metavar="文件", help="当时的应答正文")
+    keys = step("keys", _audit_keys, "列出存证密钥；-o 导出根证书")
+    keys.add_argument("-o", "--output", metavar="文件", help="把根证书写入文件")
+    rotate = step("rotate-key", _audit_rotate, "更换签名密钥")
+    rotate.add_argument("--algorithm", default="ecdsa-p256-sha256", metavar="算法")
+    rotate.add_argument("--reason", required=True, metavar="原因")
 
     doctor = add("doctor", _doctor, "检查安装、连接和权限，并说明如何解决")
     doctor.add_argument("--json", action="store_true", help="输出 JSON")

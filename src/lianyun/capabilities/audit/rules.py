@@ -69,6 +69,7 @@ OPERATIONS = {
     "feed": "变更推送",
     "federated": "联邦查询",
     "token": "换取令牌",
+    "receipt": "取回执",
 }
 OUTCOMES = {
     "ok": "成功",

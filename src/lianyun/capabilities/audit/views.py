@@ -1,17 +1,21 @@
-"""Views: the ledger, the record of calls, the proof of both, and 谁看过我的数据 for a person."""
+"""Views: the ledger, the record of calls and their receipts, the proof, and 谁看过我的数据."""
 
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from django.http import Http404, HttpResponse
+from django.conf import settings
+from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
 
 from lianyun.kernel.access import UserError
-from lianyun.ui.pages import ActorRequest, page, signed_in
+from lianyun.trust import check_receipt
+from lianyun.trust.signatures import TITLES
+from lianyun.ui.pages import ActorRequest, page, public, signed_in
 from lianyun.ui.tables import Column, Empty, Filter, Table
 from lianyun.ui.templatetags.ui import event_title
 
@@ -135,6 +139,12 @@ def calls(request: ActorRequest) -> HttpResponse:
             Column(
                 "key_hash", "对象（散列）", kind="code", cell=lambda c: c.key_hash[:10], phone=False
             ),
+            Column(
+                "operation",
+                "操作",
+                cell=lambda c: rules.OPERATIONS.get(c.operation, c.operation),
+                phone=False,
+            ),
             Column("rows", "行数", kind="number"),
             Column("milliseconds", "毫秒", kind="number", phone=False),
             Column(
@@ -143,6 +153,13 @@ def calls(request: ActorRequest) -> HttpResponse:
                 kind="badge",
                 cell=lambda c: rules.OUTCOMES.get(c.outcome, c.outcome),
                 tone=lambda c: {"ok": "green", "empty": "grey"}.get(c.outcome, "red"),
+            ),
+            Column(
+                "more",
+                "回执",
+                kind="actions",
+                cell=lambda c: "下载" if c.request_digest else "",
+                link=lambda c: reverse("audit:receipt", args=[c.uid]),
             ),
         ],
         filters=[
@@ -178,11 +195,77 @@ def calls(request: ActorRequest) -> HttpResponse:
     return table.respond(request, "audit/calls.html", {"figures": queries.call_figures(viewer)})
 
 
+@page(permission="audit.read")
+def receipt(request: ActorRequest, uid: str) -> HttpResponse:
+    """The receipt of one call, as a file."""
+    found = queries.receipt(request.actor, uid)
+    answer = JsonResponse(found, json_dumps_params={"ensure_ascii": False, "indent": 1})
+    answer["Content-Disposition"] = f'attachment; filename="receipt-{uid}.json"'
+    return answer
+
+
 @page(permission="audit.verify")
 def proof(request: ActorRequest) -> HttpResponse:
-    """Walk both chains when asked to, and name the first broken link."""
-    found = queries.proof(request.actor) if request.method == "POST" else None
-    return render(request, "audit/proof.html", {"proof": found})
+    """Walk all chains when asked to, and name the first broken place; seals and keys beside it."""
+    viewer = request.actor
+    found = queries.proof(viewer) if request.method == "POST" else None
+    table = Table(
+        request,
+        queries.seals(viewer),
+        columns=[
+            Column("number", "序号", kind="number", primary=True),
+            Column("at", "签章时间", kind="stamp"),
+            Column("links", "批次", cell=lambda s: _links(s)),
+            Column("calls", "调用数", kind="number"),
+            Column("by", "签名", cell=lambda s: "、".join(_algorithms(s)), phone=False),
+        ],
+        caption="签章",
+        name="seals",
+        keyset="-number",
+        page_size=10,
+        empty=Empty("还没有签章", "有了调用记录，几秒内就会签名并加盖时间戳。", icon="shield"),
+    )
+    return table.respond(
+        request,
+        "audit/proof.html",
+        {
+            "proof": found,
+            "standing": queries.standing(viewer),
+            "keys": queries.signing_keys(viewer),
+            "minutes": settings.PROOF_GRACE_MINUTES,
+            "outside": settings.TIME_STAMP_URL,
+        },
+    )
+
+
+def _links(seal: Any) -> str:
+    if seal.last_link < seal.first_link:
+        return "仅事件台账"
+    return f"{seal.first_link} 至 {seal.last_link}"
+
+
+def _algorithms(seal: Any) -> list[str]:
+    try:
+        return [TITLES.get(name, name) for name, _, _ in rules.signatures_of(seal.note)]
+    except ValueError:
+        return ["内容被改动"]
+
+
+@public
+def root(request: ActorRequest) -> HttpResponse:
+    """The installation's root certificate: what outsiders check receipts with."""
+    keys = queries.signing_keys(request.actor)
+    pem = "".join(k.certificate for k in keys if k.use == k.ROOT)
+    if not pem:
+        raise Http404
+    return HttpResponse(pem, content_type="application/x-pem-file")
+
+
+@public
+def script(request: ActorRequest) -> HttpResponse:
+    """The programme that checks a receipt: one file, for whoever wants to check one."""
+    text = Path(check_receipt.__file__).read_text("utf-8")
+    return HttpResponse(text, content_type="text/x-python; charset=utf-8")
 
 
 @signed_in
