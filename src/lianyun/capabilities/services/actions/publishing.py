@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from lianyun.capabilities.catalogue import api as catalogue
@@ -143,7 +144,7 @@ def _make(
     A `declared` one is drawn from the declaration alone, has no design, and follows it.
     """
     lookups = [list(way) for way in design.lookups]
-    other = Service.objects.filter(source=source).exclude(table="").first()
+    other = _placed(source).first()
     wanted = {f.name for f in fields} | {c for way in lookups for c in way}
     placed = adapters.placed(source.name) if other is not None else ()
     if other is not None and wanted <= set(placed):
@@ -156,7 +157,7 @@ def _make(
         state = {"table": published.table, "rows": published.rows, "batch": published.batch}
         state["published_at"] = timezone.now()
         columns = published.columns
-        Service.objects.filter(source=source).update(**state)
+        _placed(source).update(**state)
     title = f"{source.title}{rules.KINDS[kind]}"
     tail = "" if version == 1 else f"_v{version}"
     code = f"SV/{source.code}" if kind == "query" else f"SV/{kind}/{source.code}"
@@ -199,13 +200,18 @@ def _make(
     return service
 
 
+def _placed(source: Resource) -> QuerySet[Service]:
+    """The services of a source that read its served table."""
+    return Service.objects.filter(source=source, kind__in=rules.DESIGNED).exclude(table="")
+
+
 def _indexes(
     source: Resource, by: Actor, more: Sequence[tuple[Sequence[Sequence[str]], Sequence[str]]] = ()
 ) -> list[list[str]]:
     """The indexes that all services of a source need: each condition, then the key for the pages."""
     key = queries.key_of(by, source)
     wanted = [
-        *((s.lookups, s.design.get("ranges", ())) for s in Service.objects.filter(source=source)),
+        *((s.lookups, s.design.get("ranges", ())) for s in _placed(source)),
         *more,
     ]
     out: list[list[str]] = []
@@ -235,7 +241,7 @@ def _publish(
 
 def _bring_up_to_date(source: Resource, by: Actor) -> None:
     """Apply what has changed since the last time, or copy anew where that is not possible."""
-    services = list(Service.objects.filter(source=source).select_related("resource"))
+    services = list(_placed(source).select_related("resource"))
     fields = queries.fields(by, source)
     key = queries.key_of(by, source)
     first = services[0]
@@ -287,7 +293,7 @@ def refresh_service(*, service: Service, by: Actor) -> Service:
     """Publish a service's data anew by hand, whole."""
     source = service.source
     adapters.lock(source.name)
-    Service.objects.filter(source=source).update(batch="")
+    _placed(source).update(batch="")
     _bring_up_to_date(source, by)
     service.refresh_from_db()
     return service
@@ -309,9 +315,9 @@ def on_library_built(event: Event) -> None:
 
 
 def _refresh(name: str) -> None:
-    service = Service.objects.select_related("source").filter(source__name=name).first()
-    if service is not None:
-        renew(source=service.source, by=SYSTEM)
+    source = Resource.objects.filter(name=name).first()
+    if source is not None and _placed(source).exists():
+        renew(source=source, by=SYSTEM)
 
 
 @action(None)

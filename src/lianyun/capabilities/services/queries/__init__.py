@@ -10,11 +10,17 @@ from django.utils import timezone
 from lianyun.capabilities.catalogue import api as catalogue
 from lianyun.kernel import packs
 from lianyun.kernel.access import Actor
-from lianyun.kernel.element import ElementSpec
+from lianyun.kernel.element import (
+    ElementSpec,
+    citizen_check_digit,
+    credit_check_digit,
+    domain_choices,
+    mask_value,
+)
 from lianyun.kernel.models import Element, Grant, Resource
 
-from .. import rules
-from ..models import Client, Service, Usage
+from .. import adapters, rules
+from ..models import Client, ClientKey, Service, Usage
 from .document import example_of, openapi
 
 
@@ -110,9 +116,13 @@ def siblings(viewer: Actor, service: Service) -> list[Service]:
 def sources(viewer: Actor) -> QuerySet[Resource]:
     """The datasets and libraries that the viewer may make services of."""
     viewer.require("services.design")
-    rows = Resource.objects.filter(
-        kind__in=(Resource.DATASET, Resource.LIBRARY), state=Resource.PUBLISHED
-    ).select_related("owner")
+    rows = (
+        Resource.objects.filter(
+            kind__in=(Resource.DATASET, Resource.LIBRARY), state=Resource.PUBLISHED
+        )
+        .select_related("owner")
+        .exclude(served__kind="federated")
+    )
     if viewer.may("services.manage"):
         return rows
     scope = viewer.departments("services.design")
@@ -140,6 +150,31 @@ def grants_on(viewer: Actor, service: Service) -> list[Grant]:
     return list(rows)
 
 
+def preview(viewer: Actor, source: Resource, chosen: list[str], rows: int) -> dict[str, Any]:
+    """Invented rows as a service with these fields would give them, before and after the masks."""
+    viewer.require("services.design")
+    shown = [f for f in fields(viewer, source) if f.name in set(chosen)]
+    codes = {f.domain: [c for c, _ in domain_choices(f.domain)[:40]] for f in shown if f.domain}
+    digits = {"citizen": citizen_check_digit, "credit": credit_check_digit}
+    made = rules.invented_rows(shown, key_of(viewer, source), codes, digits, rows)
+    return {
+        "fields": [f.title for f in shown],
+        "rows": [[mask_value(f.mask, row[f.name]) for f in shown] for row in made],
+    }
+
+
+def sample_keys(viewer: Actor, service: Service) -> list[dict[str, Any]]:
+    """A few keys of the test environment, with which a trial finds something."""
+    names = list(dict.fromkeys(c for way in service.lookups for c in way))
+    titles = {f.name: f.title for f in service_fields(service)}
+    rows = adapters.simulated_rows(service.source.name, 3) if names else []
+    return [
+        {"title": titles.get(n, n), "values": "、".join(str(r[n]) for r in rows if r.get(n))}
+        for n in names
+        if rows and n in rows[0]
+    ]
+
+
 def clients(viewer: Actor) -> QuerySet[Client]:
     """Credentials of the viewer's departments, or all for those who manage services."""
     rows = Client.objects.select_related("grant__resource", "grant__grantee")
@@ -153,6 +188,16 @@ def clients(viewer: Actor) -> QuerySet[Client]:
 def client(viewer: Actor, client_id: str) -> Client | None:
     """One credential, if the viewer may see it."""
     return clients(viewer).filter(client_id=client_id).first()
+
+
+def client_keys(viewer: Actor, client: Client) -> list[ClientKey]:
+    """Public keys and certificates registered for a credential, newest first."""
+    return list(ClientKey.objects.filter(client=client))
+
+
+def client_key(viewer: Actor, client: Client, number: int) -> ClientKey | None:
+    """One of them, by its row's number."""
+    return ClientKey.objects.filter(client=client, pk=number).select_related("client").first()
 
 
 def used_today(viewer: Actor, grants: list[Grant]) -> dict[int, int]:
@@ -169,6 +214,8 @@ __all__ = [
     "grants_on",
     "key_of",
     "openapi",
+    "preview",
+    "sample_keys",
     "service",
     "service_fields",
     "services",

@@ -13,10 +13,11 @@ from .. import rules
 from ..models import Service
 
 _TEXT = r"^[!-~\u00a1-\uD7FF\uE000-\uFEFE](?:[ -~\u00a1-\uD7FF\uE000-\uFEFE]{0,98}[!-~\u00a1-\uD7FF\uE000-\uFEFE])?$"
-_PURPOSE = (
-    r"^(?:[!-$&-~]|%[2-6][0-9A-F]|%7[0-9A-E]|%C2%[AB][0-9A-F]|%(?:C[3-9A-F]|D[0-9A-F])%[89AB][0-9A-F]"
-    r"|%E[1-9A-C]%[89AB][0-9A-F]%[89AB][0-9A-F]){1,80}$"
+_UNIT = (
+    r"(?:[!-$&-~]|%[2-6][0-9A-F]|%7[0-9A-E]|%C2%[AB][0-9A-F]|%(?:C[3-9A-F]|D[0-9A-F])%[89AB][0-9A-F]"
+    r"|%E[1-9A-C]%[89AB][0-9A-F]%[89AB][0-9A-F])"
 )
+_PURPOSE = f"^(?:{_UNIT}(?:(?: |{_UNIT}){{0,78}}{_UNIT})?)?$"
 _SCHEMES = {
     "credential": {
         "type": "http",
@@ -140,6 +141,16 @@ def value_schema(field: rules.Field | None, *, key: bool = False) -> dict[str, A
         "type": "string",
         "pattern": r"^[0-9A-Za-z_\u4e00-\u9fa5-]{1,60}$" if key else _TEXT,
     }
+
+
+def _as_text(field: rules.Field | None) -> dict[str, Any]:
+    """The schema of a value that stands as text in a request's body."""
+    schema = value_schema(field)
+    patterns = {"integer": "^[0-9]{1,9}$", "boolean": "^(?:true|false)$"}
+    if schema["type"] in patterns:
+        title = {"title": field.title} if field else {}
+        return {**title, "type": "string", "pattern": patterns[str(schema["type"])]}
+    return schema
 
 
 def _ways(service: Service, names: dict[str, rules.Field]) -> list[dict[str, Any]]:
@@ -310,12 +321,7 @@ def _verify(
         {
             "type": "object",
             "title": "按" + "、".join(names[c].title if c in names else c for c in way),
-            "properties": {
-                c: {**text, "title": names[c].title}
-                if c in names and names[c].type == "C"
-                else {**value_schema(names.get(c)), "type": "string"}
-                for c in way
-            },
+            "properties": {c: _as_text(names.get(c)) for c in way},
             "required": list(way),
             "additionalProperties": False,
         }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from django.contrib import messages
@@ -17,24 +16,19 @@ from lianyun.kernel.access import ANONYMOUS, UserError
 from lianyun.ui.pages import ActorRequest, page, public
 from lianyun.ui.tables import Column, Empty, Filter, Table
 
-from . import actions, queries, rules
-
-MASKS = {
-    "none": "不脱敏",
-    "name": "保留姓氏",
-    "citizen_number": "保留首尾",
-    "phone": "隐去中间四位",
-    "address": "保留前六字",
-    "account": "保留后四位",
-    "all": "全部隐去",
-}
-ASK_ROWS = 200
+from .. import actions, queries, rules
+from . import pages
+from .builder import build
+from .pages import detail, end_version, trial
 
 
 @public
 def openapi(request: ActorRequest, name: str = "") -> HttpResponse:
     """OpenAPI 3.1 of all services, or of one."""
-    document = queries.openapi(ANONYMOUS, name)
+    kind, version = request.GET.get("kind", ""), request.GET.get("version", "")
+    if kind not in ("", *rules.KINDS) or not (version == "" or version.isdecimal()):
+        raise Http404
+    document = queries.openapi(ANONYMOUS, name, None, kind, int(version[:4] or 0))
     if name and not document["paths"]:
         raise Http404
     return JsonResponse(document, json_dumps_params={"ensure_ascii": False})
@@ -51,76 +45,29 @@ def listing(request: ActorRequest) -> HttpResponse:
                 "source.title",
                 "数据",
                 primary=True,
-                link=lambda s: reverse("services:detail", args=[s.source.name]),
-                sub=lambda s: f"/api/data/{s.source.name}",
+                link=lambda s: pages.address(s),
+                sub=lambda s: pages.place(s),
             ),
+            Column("kind", "类型", cell=lambda s: rules.KINDS[s.kind], phone=False),
+            Column("version", "版本", cell=lambda s: f"第 {s.version} 版", phone=False),
             Column("source.owner", "提供部门", cell=lambda s: str(s.source.owner)),
-            Column("ways", "查询条件", cell=lambda s: _ways(s), phone=False),
+            Column("ways", "条件", cell=lambda s: pages.ways(s), phone=False),
             Column("rows", "记录数", kind="number", sort=True),
             Column("published_at", "刷新时间", kind="stamp", sort=True),
             Column("resource.state", "状态", kind="state"),
         ],
-        filters=[Filter("q", "关键词", lookup="source__title__icontains|source__name__icontains")],
+        filters=[
+            Filter("q", "关键词", lookup="source__title__icontains|source__name__icontains"),
+            Filter("kind", "类型", "select", choices=list(rules.KINDS.items()), lookup="kind"),
+        ],
         caption="数据服务",
         export_name="数据服务",
         empty=Empty(
             "还没有数据服务", "共享申请经批准、提供部门开通后，查询服务会自动生成。", icon="api"
         ),
     )
-    return table.respond(request, "services/list.html")
-
-
-def _ways(service: Any) -> str:
-    titles = {f.name: f.title for f in queries.service_fields(service)}
-    return "；".join("、".join(titles.get(c, c) for c in way) for way in service.lookups)
-
-
-@page(permission="services.read")
-def detail(request: ActorRequest, name: str) -> HttpResponse:
-    """One service: fields, masks, limits, an example, and a way to try it."""
-    viewer = request.actor
-    service = queries.service(viewer, name)
-    if service is None:
-        raise Http404
-    grants = queries.grants_on(viewer, service)
-    home = viewer.department.pk if viewer.department else None
-    own = next((g for g in grants if g.grantee_id == home and g.in_force()), None)
-    columns = queries.service_fields(service)
-    masks = (own.terms.get("masks") or {}) if own else rules.masks_of(columns, ())
-    chosen = set(own.terms.get("fields", ())) if own else {f.name for f in columns}
-    shown = [f for f in columns if f.name in chosen]
-    used = queries.used_today(viewer, grants)
-    titles = {f.name: f.title for f in columns}
-    return render(
-        request,
-        "services/detail.html",
-        {
-            "service": service,
-            "own": own,
-            "fields": [
-                (f, MASKS.get(masks.get(f.name, "none"), "已脱敏"), f.name in masks) for f in shown
-            ],
-            "ways": _ways(service),
-            "lookups": [
-                {"titles": "、".join(titles.get(c, c) for c in way), "names": ",".join(way)}
-                for way in service.lookups
-            ],
-            "first": service.lookups[0] if service.lookups else [],
-            "inputs": [
-                {"name": c, "title": titles.get(c, c)}
-                for c in dict.fromkeys(c for way in service.lookups for c in way)
-            ],
-            "example": json.dumps(
-                queries.example_of(service.source.name, shown, masks), ensure_ascii=False, indent=2
-            ),
-            "grants": [
-                {"grant": g, "used": used.get(g.pk, 0), "limit": g.terms.get("calls_per_day", 0)}
-                for g in grants
-            ],
-            "own_used": used.get(own.pk, 0) if own else 0,
-            "may_manage": viewer.may("services.manage"),
-        },
-    )
+    may = request.actor.may("services.design")
+    return table.respond(request, "services/list.html", {"may_design": may})
 
 
 @page(permission="services.manage")
@@ -210,3 +157,16 @@ def change_client(request: ActorRequest, client_id: str, verb: str) -> HttpRespo
             raise UserError("新旧密钥并用时间应为 0 至 168 的整数")
         shown = actions.rotate_secret(client=client, by=viewer, overlap_hours=int(hours))
     return render(request, "services/secret.html", {"client": client, "token": shown})
+
+
+__all__ = [
+    "build",
+    "change_client",
+    "clients",
+    "detail",
+    "end_version",
+    "listing",
+    "openapi",
+    "refresh",
+    "trial",
+]
