@@ -526,6 +526,137 @@ def ask_questions(tell: Tell) -> dict[str, int]:
     return out
 
 
+# Data that the sample city opens on conditions, and what the public says of its open data.
+ON_CONDITIONS = {"scjg_annual_reports", "fg_projects", "sws_taxpayers"}
+VOICES: tuple[tuple[str, str, str, str, str, str, str], ...] = (
+    (
+        "request",
+        "",
+        "希望开放公共停车场的实时空位",
+        "用于出行导航，最好每 5 分钟更新一次。",
+        "",
+        "accept",
+        "已列入明年开放计划，先开放停车场名录，实时空位待接入后开放。",
+    ),
+    (
+        "application",
+        "jt_stops",
+        "港城公交站点地图",
+        "按站点查看经过的线路，支持语音播报。",
+        "https://example.org/lyg-bus",
+        "agree",
+        "",
+    ),
+    (
+        "request",
+        "",
+        "希望开放学区划分",
+        "查询每个小区对应的小学和初中。",
+        "",
+        "",
+        "",
+    ),
+)
+
+
+def open_datasets(tell: Tell) -> dict[str, Any]:
+    """Departments open what they hold: proposed, approved twice; refused where too few rows hide a person.
+
+    Returns the openings, their departments and rows, and what was refused. The worker publishes.
+    """
+    from lianyun.capabilities.open_data import api as open_data
+    from lianyun.kernel.access import UserError
+    from lianyun.kernel.models import Resource
+    from lianyun.kernel.packs import declarations
+    from lianyun.project import worker
+
+    declared = declarations("datasets")
+    bureau = officer("mulu")
+    actors: dict[str, Any] = {}
+    proposed, refused = [], []
+    for number, entry in enumerate(declared):
+        tell(number / len(declared) * 0.7, entry.data["title"])
+        resource = Resource.objects.select_related("owner").get(name=entry.name)
+        slug = entry.data["provider"]
+        for role in ("zhuanyuan", "fuzeren"):
+            actors.setdefault(f"{slug}.{role}", officer(f"{slug}.{role}"))
+        by = actors[f"{slug}.zhuanyuan"]
+        if open_data.Opening.objects.filter(name=entry.name).exists():
+            proposed.append(entry.name)
+            continue
+        conditional = entry.name in ON_CONDITIONS
+        try:
+            assessment = open_data.proposal(by, resource)
+            opening = open_data.propose(
+                resource=resource,
+                recipe=assessment.recipe,
+                title=entry.data["title"],
+                summary=entry.data["summary"],
+                kind="conditional" if conditional else "unconditional",
+                licence="city-conditional-1.0" if conditional else "cc-by-4.0",
+                cycle=entry.data["cycle"],
+                by=by,
+            )
+        except UserError as error:
+            refused.append((entry.name, str(error)))
+            continue
+        for who in (actors[f"{slug}.fuzeren"], bureau):
+            item = opening.case.items.get(done_at=None)
+            open_data.do_step(item=item, outcome="agree", by=who)
+        proposed.append(entry.name)
+    tell(0.75, "发布")
+    worker.drain()
+    tell(0.95, "公众互动")
+    hear_the_public()
+    home = open_data.home(bureau)
+    return {
+        "datasets": home.datasets,
+        "departments": len(home.departments),
+        "rows": home.rows,
+        "refused": len(refused),
+        "reasons": dict(refused),
+    }
+
+
+def hear_the_public() -> None:
+    """Visitors rate, ask and show what they made; the bureau answers some of it."""
+    from lianyun.capabilities.open_data import api as open_data
+    from lianyun.kernel.access import ANONYMOUS, UserError
+
+    if open_data.Voice.objects.exists():
+        return
+    answerer = officer("yunying")
+    for place, name in enumerate(("jt_stops", "wl_scenic", "jy_schools", "sthj_air")):
+        try:
+            opening = open_data.opening(ANONYMOUS, name)
+        except UserError:
+            continue
+        for visitor in range(4):
+            open_data.rate(
+                opening=opening,
+                stars=5 - (visitor + place) % 3,
+                address=f"192.0.2.{10 * place + visitor + 1}",
+                by=ANONYMOUS,
+            )
+    for place, (kind, name, title, told, url, outcome, answer) in enumerate(VOICES):
+        voice = open_data.speak(
+            kind=kind,
+            opening=open_data.opening(ANONYMOUS, name) if name else None,
+            title=title,
+            told=told,
+            who="港城开发者小组" if kind == "application" else "",
+            url=url,
+            address=f"198.51.100.{place + 1}",
+            by=ANONYMOUS,
+        )
+        if outcome:
+            assert voice.case is not None
+            item = voice.case.items.get(done_at=None)
+            open_data.answer(
+                item=item, outcome=outcome, note=answer, publish=kind == "request", by=answerer
+            )
+
+
 # ---- all of it -----------------------------------------------------------------------------
 
 
@@ -573,6 +704,8 @@ def build(people: int, seed: int, quiet: bool) -> Outcome:
             outcome.steps["sharing"] = request_data(tell)
         with stage.step("listeners", "校核与统计"):
             worker.drain()
+        with stage.step("open_data", "数据开放") as tell:
+            outcome.steps["open_data"] = open_datasets(tell)
         with stage.step("service", "数据服务"):
             called = call_service(outcome.steps["sharing"]["grant"], home)
             outcome.steps["service"] = called
@@ -638,6 +771,13 @@ def summary(outcome: Outcome) -> Table:
     table.add_row("数据服务", f"{steps['service']['calls']} 次调用，均有记录")
     if "analysis" in steps:  # a city built before there was any
         table.add_row("自助分析", f"{steps['analysis']['questions']} 个共享的查询")
+    if "open_data" in steps:
+        opened = steps["open_data"]
+        table.add_row(
+            "数据开放",
+            f"{opened['departments']} 个部门开放 {opened['datasets']} 个数据集，共 "
+            f"{opened['rows']:,} 行；{opened['refused']} 个因风险未予开放",
+        )
     table.add_row("台账校验", "完整" if steps["audit"]["ok"] else "[red]不完整")
     table.add_row("用时", f"{sum(outcome.seconds.values()):.0f} 秒")
     for account, title in outcome.accounts.items():

@@ -19,7 +19,7 @@ from lianyun.kernel.access import ANONYMOUS, SYSTEM, Actor, Denied, UserError
 from lianyun.kernel.models import Event, Resource
 from lianyun.lake import deidentify
 
-from .conftest import put, residents, stops
+from .rows import put, residents, stops
 
 TERMS = {
     "title": "户籍人口",
