@@ -337,6 +337,17 @@ def _audit_rotate(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _cascade(arguments: argparse.Namespace) -> int:
+    from lianyun.project import district
+
+    return district.run(
+        port=arguments.port,
+        city_port=arguments.city_port,
+        serve=not arguments.no_serve,
+        as_json=arguments.json,
+    )
+
+
 def _doctor(arguments: argparse.Namespace) -> int:
     from lianyun.project import doctor
 
@@ -470,6 +481,18 @@ def parser() -> argparse.ArgumentParser:
     rotate = step("rotate-key", _audit_rotate, "更换签名密钥")
     rotate.add_argument("--algorithm", default="ecdsa-p256-sha256", metavar="算法")
     rotate.add_argument("--reason", required=True, metavar="原因")
+
+    cascade = add("cascade", _cascade, "在运行中的样例城市旁建立一个区级节点并互通")
+    cascade.add_argument("what", choices=["demo"])
+    cascade.add_argument("--port", type=int, default=8001, help="区级节点端口（默认 8001）")
+    cascade.add_argument(
+        "--city-port",
+        type=int,
+        default=int(os.environ.get("LIANYUN_PORT") or 8000),
+        help="市级节点端口（默认 8000）",
+    )
+    cascade.add_argument("--no-serve", action="store_true", help="互通后不保留区级节点运行")
+    cascade.add_argument("--json", action="store_true", help="输出 JSON")
 
     doctor = add("doctor", _doctor, "检查安装、连接和权限，并说明如何解决")
     doctor.add_argument("--json", action="store_true", help="输出 JSON")

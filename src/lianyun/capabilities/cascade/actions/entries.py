@@ -184,7 +184,7 @@ def _settle(mirror: Mirror) -> None:
 
 def _free_name(mirror: Mirror) -> str:
     wanted = rules.adopted_name(mirror.link.code, mirror.name)
-    taken = Resource.objects.filter(name=wanted).exclude(pk=mirror.resource_id).exists()
+    taken = Resource.objects.filter(name=wanted).exists()
     return f"{wanted[:50]}_{mirror.pk}" if taken else wanted
 
 

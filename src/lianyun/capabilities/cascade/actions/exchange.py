@@ -112,7 +112,7 @@ def take_messages(link: Link, messages: list[Any]) -> bool:
     with transaction.atomic():
         row = Link.objects.select_for_update().get(pk=link.pk)
         parked = row.incoming.filter(applied_at=None).count()
-        ordered = True
+        ordered, kept = True, list[Incoming]()
         for message in messages[: rules.MESSAGES_A_ROUND]:
             try:
                 seq, kind = int(message["seq"]), str(message["kind"])
@@ -128,8 +128,8 @@ def take_messages(link: Link, messages: list[Any]) -> bool:
             text = rules.message_text(link.code, node.code, seq, kind, topic, body)
             mark = rules.digest(text)
             if judged.repeated:
-                before = row.incoming.filter(seq=seq).first()
-                if before is not None and before.digest != mark:
+                before = row.incoming.filter(seq=seq).values_list("digest", flat=True).first()
+                if before is not None and before != mark:
                     row.refused += 1
                     row.last_error = f"第 {seq} 号消息与先前收到的内容不一致，已拒绝"
                     ordered = False
@@ -142,17 +142,20 @@ def take_messages(link: Link, messages: list[Any]) -> bool:
                 row.last_error = f"第 {seq} 号消息的签名无效，已拒绝"
                 ordered = False
                 break
-            Incoming.objects.create(
-                link=row,
-                seq=seq,
-                kind=kind[:40],
-                topic=topic[:160],
-                body=body,
-                digest=mark,
-                signature=signature,
-                kid=kid,
+            kept.append(
+                Incoming(
+                    link=row,
+                    seq=seq,
+                    kind=kind[:40],
+                    topic=topic[:160],
+                    body=body,
+                    digest=mark,
+                    signature=signature,
+                    kid=kid,
+                )
             )
             row.received = seq
+        Incoming.objects.bulk_create(kept)
         row.save(update_fields=["received", "gaps", "refused", "last_error"])
     link.received = row.received
     return ordered

@@ -17,11 +17,9 @@ JOBS = "lianyun.capabilities.cascade.jobs."
 
 def wake(job: str, lock: str, *, seconds: int = 0, **arguments: Any) -> bool:
     """Queue a job once: while one of this `lock` waits, another is not added."""
+    later: Any = {"seconds": seconds} if seconds else None
     task = app.configure_task(
-        RUN,
-        queue="jobs",
-        queueing_lock=f"cascade:{job}:{lock}",
-        **({"schedule_in": {"seconds": seconds}} if seconds else {}),
+        RUN, queue="jobs", queueing_lock=f"cascade:{job}:{lock}", schedule_in=later
     )
     try:
         with transaction.atomic():

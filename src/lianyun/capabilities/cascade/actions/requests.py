@@ -621,10 +621,9 @@ def renew(link: Link, lease: dict[str, Any], sent_at: dt.datetime) -> None:
 def end_leases(link: Link, reason: str) -> None:
     """The upper node refuses us: no lease is good any more."""
     now = timezone.now()
-    for ask in link.asks.exclude(grant=None).select_related("grant"):
-        Grant.objects.filter(pk=ask.grant_id, state=Grant.ACTIVE, valid_to__gt=now).update(
-            valid_to=now
-        )
+    Grant.objects.filter(
+        pk__in=link.asks.exclude(grant=None).values("grant"), state=Grant.ACTIVE, valid_to__gt=now
+    ).update(valid_to=now)
     ended = link.leased_until is None or link.leased_until > now
     Link.objects.filter(pk=link.pk).update(leased_until=now)
     if ended:

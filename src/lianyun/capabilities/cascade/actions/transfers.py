@@ -405,7 +405,7 @@ def _place(link: Link, kind: str, body: dict[str, Any]) -> tuple[Resource, Grant
 
 
 def _checked_manifest(body: dict[str, Any]) -> dict[str, Any]:
-    chunks = [
+    chunks: list[dict[str, Any]] = [
         {
             "n": int(c["n"]),
             "rows": int(c["rows"]),

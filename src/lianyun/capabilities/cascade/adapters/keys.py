@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from django.conf import settings
@@ -55,11 +56,16 @@ class Signer:
         return base64.b64encode(self._key.sign(data)).decode()
 
 
+@lru_cache(maxsize=64)
+def _public(pem: str) -> signatures.PublicKey:
+    return signatures.public_key(pem)
+
+
 def verified(public: str, data: bytes, signature: str) -> bool:
     """Whether a signature over these bytes was made with the secret half of this public key."""
     try:
         raw = base64.b64decode(signature, validate=True)
-        return signatures.public_key(public).verify(data, raw)
+        return _public(public).verify(data, raw)
     except ValueError:
         return False
 

@@ -173,6 +173,7 @@ class Side:
         self.port = free_port()
         self.wire = Wire(self.port)
         self.web: subprocess.Popen[bytes] | None = None
+        self.worker: subprocess.Popen[bytes] | None = None
         self.log = (self.home / "web.log").open("ab")
         self.hand = self.new_hand()
         self.start_web()
@@ -196,6 +197,16 @@ class Side:
                 *(f"--port={self.port}", "--workers=1", "--no-ws", "--log-level=warning"),
                 "lianyun.project.asgi:app",
             ],
+            env=self.environment,
+            stdout=self.log,
+            stderr=self.log,
+            start_new_session=True,
+        )
+
+    def start_worker(self) -> None:
+        """Start the real worker, for stories in which nobody says when jobs run."""
+        self.worker = subprocess.Popen(
+            [sys.executable, "-m", "lianyun.project.cli", "worker"],
             env=self.environment,
             stdout=self.log,
             stderr=self.log,
@@ -244,10 +255,11 @@ class Side:
         if self.hand.poll() is None:
             self.hand.kill()
         self.hand.wait(10)
-        if self.web is not None and self.web.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.web.pid, signal.SIGKILL)
-            self.web.wait(10)
+        for process in (self.web, self.worker):
+            if process is not None and process.poll() is None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait(10)
         self.wire.close()
         self.log.close()
         for name in self.databases:
