@@ -95,23 +95,39 @@ def as_of(
     )
 
 
-def difference(lake: Lake, name: str, first: str, last: str) -> pa.Table:
+def difference(lake: Lake, name: str, first: str, last: str, limit: int | None = None) -> pa.Table:
     """What changed after batch `first` up to batch `last`, net: op, before, after.
 
     A row that changed and changed back is no difference. `before` and `after` are structs of the
-    dataset's columns; without a key a change is a deletion and an insertion.
+    dataset's columns; without a key a change is a deletion and an insertion. With `limit` any so
+    many of them.
     """
     with lake.connect(read_only=True) as con:
-        codes = [code for code, _ in _order(con, valid_name(name))]
-        for batch in (first, last):
-            if batch not in codes:
-                raise LakeError(f"数据集“{name}”没有批次“{batch}”")
-        if codes.index(first) > codes.index(last):
-            raise LakeError(f"批次“{first}”在“{last}”之后，请调换先后")
-        between = codes[codes.index(first) + 1 : codes.index(last) + 1]
-        done = _read_outcome(con, last)
-        assert done is not None
-        return con.execute(_difference_sql(con, name, between, done.key)).to_arrow_table()
+        most = f" LIMIT {int(limit)}" if limit is not None else ""
+        return con.execute(_between(con, name, first, last) + most).to_arrow_table()
+
+
+def difference_counts(lake: Lake, name: str, first: str, last: str) -> dict[str, int]:
+    """How many rows differ between the states after two batches, by op."""
+    with lake.connect(read_only=True) as con:
+        found = con.execute(
+            f"SELECT op, count(*) FROM ({_between(con, name, first, last)}) GROUP BY op"
+        ).fetchall()
+    return {op: int(n) for op, n in found}
+
+
+def _between(con: duckdb.DuckDBPyConnection, name: str, first: str, last: str) -> str:
+    """SQL of the net difference between the states after two batches; LakeError for wrong ones."""
+    codes = [code for code, _ in _order(con, valid_name(name))]
+    for batch in (first, last):
+        if batch not in codes:
+            raise LakeError(f"数据集“{name}”没有批次“{batch}”")
+    if codes.index(first) > codes.index(last):
+        raise LakeError(f"批次“{first}”在“{last}”之后，请调换先后")
+    between = codes[codes.index(first) + 1 : codes.index(last) + 1]
+    done = _read_outcome(con, last)
+    assert done is not None
+    return _difference_sql(con, name, between, done.key)
 
 
 def _difference_sql(

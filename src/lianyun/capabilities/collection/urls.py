@@ -13,6 +13,7 @@ _ROOT = "workbench/collection/"
 urlpatterns = [
     path(_ROOT, views.board, name="board"),
     path(f"{_ROOT}datasets/<slug:name>/", views.dataset, name="dataset"),
+    path(f"{_ROOT}datasets/<slug:name>/history/", views.history, name="history"),
     path(f"{_ROOT}batches/", views.batches, name="batches"),
     path(f"{_ROOT}batches/<slug:code>/", views.batch, name="batch"),
     path(f"{_ROOT}batches/<slug:code>/progress/", views.progress, name="progress"),

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 
 from lianyun.capabilities.collection import actions, api, queries
 from lianyun.kernel.access import SYSTEM, Actor, Denied, UserError
@@ -108,3 +109,31 @@ def test_a_watermark_goes_back(people: Resource, officer: Actor, tmp_path: Path)
     assert source.last_watermark.startswith("2026-01-01")
     again = actions.run_now(source=source, by=officer)
     assert again.outcome["inserted"] == 1
+
+
+def test_a_former_state_and_the_difference_of_two(
+    people: Resource, officer: Actor, write: Callable[..., Path]
+) -> None:
+    client = client_of(officer)
+    url = "/workbench/collection/datasets/people/history/"
+    assert "还没有历史" in client.get(url).content.decode()
+    first, second = load(write, FIRST), load(write, SECOND)
+    now = client.get(url).content.decode()
+    assert now.count("99.00") == 1
+    then = client.get(url, {"to": first.code}).content.decode()
+    assert "12.50" in then
+    assert "99.00" not in then
+    both = client.get(url, {"to": second.code, "since": first.code}).content.decode()
+    assert "金额：12.50 → 99.00" in both
+    assert "王五" not in both
+    assert "共有差异" in both
+    wrong_way = client.get(url, {"to": first.code, "since": second.code})
+    assert wrong_way.status_code == 400
+    assert "请调换先后" in wrong_way.content.decode()
+    assert "没有这个批次" in client.get(url, {"to": "nothing"}).content.decode()
+    assert "之前还没有归集过" in client.get(url, {"day": "2001-01-01"}).content.decode()
+    assert "日期应写成" in client.get(url, {"day": "月初"}).content.decode()
+    today = f"{timezone.localdate():%Y-%m-%d}"
+    assert "99.00" in client.get(url, {"day": today}).content.decode()
+    known = queries.states(people, officer, 2)
+    assert [(s.code, s.rows) for s in known] == [(second.code, 2), (first.code, 1)]

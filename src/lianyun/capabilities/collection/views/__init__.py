@@ -2,6 +2,7 @@
 
 from .batches import batch, batches, changes, correct, correct_file, progress, rejects_csv, undo
 from .board import board, dataset
+from .history import history
 from .sources import (
     edit_source,
     enable_source,
@@ -24,6 +25,7 @@ __all__ = [
     "dataset",
     "edit_source",
     "enable_source",
+    "history",
     "new_source",
     "progress",
     "proposal",
