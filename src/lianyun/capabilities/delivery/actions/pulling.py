@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
@@ -115,7 +116,7 @@ def pull(*, client: services.Client, cursor: str, limit: int) -> Page:
         raise UserError(str(error)) from error
 
 
-def _rows(taken: adapters.Taken, limit: int, offset: int) -> list[dict[str, object]]:
+def _rows(taken: adapters.Taken, limit: int, offset: int) -> list[dict[str, Any]]:
     """One page: deletions first, then rows, each in the order of its key."""
     listed = ", ".join(quote(c.name) for c in taken.columns)
     order = ", ".join(quote(k) for k in taken.keys)
