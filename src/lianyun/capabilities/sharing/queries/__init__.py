@@ -37,7 +37,8 @@ from .cases import (
     under_request,
     waiting_answer,
 )
-from .clocks import (
+from .home import Held, Offer, my_requests, my_services, offered, popular, reminders
+from .limits import (
     CLOCKED,
     any_case,
     check_clocks,
@@ -49,7 +50,6 @@ from .clocks import (
     pauses_of,
     runs,
 )
-from .home import Held, Offer, my_requests, my_services, offered, popular, reminders
 from .matters import about_grant, departments, grant_behind, matter, matters, outcome_title
 from .needs import similar
 from .overlaps import overlap, overlap_list

@@ -209,7 +209,7 @@ def grant_terms(granted: Request, masks: Mapping[str, str], disposal: str) -> di
         "purpose": granted.purpose,
         "scene": granted.scene,
         "basis": granted.basis,
-        "method": granted.method,
+        "method": method_of(granted.allowed_operations),
         "operations": list(granted.allowed_operations),
         "calls_per_day": granted.calls_per_day,
         "calls_per_second": granted.calls_per_second,

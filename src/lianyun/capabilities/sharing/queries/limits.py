@@ -1,4 +1,4 @@
-"""Clocks: the legal days of every case, as stored and as its events make them."""
+"""Limits: the legal days of every case, as stored and as its events make them."""
 
 from __future__ import annotations
 
