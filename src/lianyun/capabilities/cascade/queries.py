@@ -176,10 +176,38 @@ def crossings(viewer: Actor, link: Link | None = None) -> QuerySet[Crossing]:
     return rows.filter(link=link) if link is not None else rows
 
 
-def events(viewer: Actor, link: Link, limit: int = 12) -> list[Event]:
-    """What happened to a link, newest first."""
+_CHANGES = {
+    "link.invited": "生成接入码",
+    "link.invitation_cancelled": "作废接入码",
+    "link.enrolled": "下级凭接入码接入",
+    "link.joined": "接入上级",
+    "link.confirmed": "核对指纹，启用连接",
+    "link.disabled": "停用连接",
+    "link.enabled": "恢复连接",
+    "link.lease_set": "更改租期",
+    "link.key_changed": "对方更换密钥",
+    "link.retried": "立即重试",
+    "leases.ended": "租期终止",
+    "message.retried": "重试消息",
+    "message.skipped": "消息不再执行",
+    "transfer.refused": "拒收传送",
+    "request.refused_across": "退回下级申请",
+}
+
+
+def changes(viewer: Actor, link: Link, limit: int = 12) -> list[dict[str, Any]]:
+    """What was done to a link, newest first, as the timeline shows it."""
     viewer.require("cascade.read")
-    return list(Event.objects.filter(subject=link.ref).order_by("-id")[:limit])
+    return [
+        {
+            "when": event.at,
+            "what": _CHANGES.get(event.kind, event.kind),
+            "who": event.by_name,
+            "more": event.data.get("reason") or "",
+            "tone": "red" if event.kind in ("link.disabled", "leases.ended") else "",
+        }
+        for event in Event.objects.filter(subject=link.ref).order_by("-id")[:limit]
+    ]
 
 
 def uppers(viewer: Actor) -> list[Link]:

@@ -198,7 +198,7 @@ def link(request: ActorRequest, code: str) -> HttpResponse:
             "parked": queries.parked(viewer, found),
             "kinds": actions.KIND_TITLES,
             "crossings": queries.crossings(viewer, found)[:10],
-            "events": queries.events(viewer, found),
+            "changes": queries.changes(viewer, found),
             "may_manage": viewer.may("cascade.manage"),
             "reason_form": forms.ReasonForm(),
             "lease_form": forms.LeaseForm(initial={"seconds": found.lease_seconds}),
