@@ -162,6 +162,59 @@ def resolve(
     return out, contradictions
 
 
+def make_links(
+    con: duckdb.DuckDBPyConnection, spec: MatchSpec, merging: str, decisions: Sequence[Decision]
+) -> list[dict[str, str]]:
+    """Makes ``fresh_links`` from `merging` (SQL: pair, left_key, right_key, probability).
+
+    Returns the contradictions. What `resolve` says of two rows that only one pair names, and no
+    decision, is plain; so it is asked about the others alone. (A chain of two or more pairs has no
+    pair without an end that another shares.)
+    """
+    right_mark = "0" if spec.dedupes else "1"
+    decided = [
+        (mark + key,) for d in decisions for mark, key in (("0", d.left), (right_mark, d.right))
+    ]
+    con.execute("CREATE OR REPLACE TEMP TABLE merging AS " + merging)
+    con.execute("CREATE OR REPLACE TEMP TABLE tangled (name VARCHAR)")
+    if decided:
+        con.executemany("INSERT INTO tangled VALUES (?)", decided)
+    con.execute(
+        "INSERT INTO tangled SELECT name FROM (SELECT '0' || left_key AS name FROM merging "
+        f"UNION ALL SELECT '{right_mark}' || right_key FROM merging) GROUP BY name HAVING count(*) > 1"
+    )
+    tied = (
+        "'0' || left_key IN (SELECT name FROM tangled) "
+        f"OR '{right_mark}' || right_key IN (SELECT name FROM tangled)"
+    )
+    con.execute(f"CREATE OR REPLACE TEMP TABLE alone AS SELECT * FROM merging WHERE NOT ({tied})")
+    rest = con.execute(
+        "SELECT left_key, right_key, probability FROM merging ANTI JOIN alone USING (pair) "
+        "ORDER BY pair"
+    ).to_arrow_table()
+    rows, contradictions = resolve(spec, edges_of(rest), decisions)
+    con.register("tied_links", links_table(spec, rows))
+    entity = "least(left_key, right_key)" if spec.dedupes else "right_key"
+    anchored = spec.single and not spec.dedupes
+    sides = (
+        ("left_key", spec.left.dataset, "'auto', probability"),
+        (
+            "right_key",
+            (spec.right or spec.left).dataset,
+            "'anchor', 1.0" if anchored else "'auto', probability",
+        ),
+    )
+    each = " UNION ALL ".join(
+        f"SELECT {literal(spec.name)}, {literal(dataset)}, {key}, {entity}, {basis} FROM alone"
+        for key, dataset, basis in sides
+    )
+    con.execute(
+        f"CREATE OR REPLACE TEMP TABLE fresh_links AS SELECT * FROM tied_links UNION ALL {each}"
+    )
+    con.unregister("tied_links")
+    return contradictions
+
+
 def links_table(spec: MatchSpec, rows: Sequence[Link]) -> pa.Table:
     return pa.table(
         {
@@ -225,15 +278,15 @@ def apply(lake: Lake, spec: MatchSpec, decisions: Sequence[Decision], code: str)
         def work(con: duckdb.DuckDBPyConnection) -> None:
             if not table_columns(con, "links", spec.name + "__pairs"):
                 raise LakeError("该关联还没有运行过")
-            merged = con.execute(
-                f"SELECT left_key, right_key, probability FROM {table} WHERE state = 'auto' "
-                "ORDER BY pair"
-            ).to_arrow_table()
-            rows, made.contradictions = resolve(spec, edges_of(merged), decisions)
-            con.register("fresh_links", links_table(spec, rows))
-            made.merged = merged.num_rows
+            made.contradictions = make_links(
+                con,
+                spec,
+                f"SELECT pair, left_key, right_key, probability FROM {table} WHERE state = 'auto'",
+                decisions,
+            )
+            row = con.execute("SELECT count(*) FROM merging").fetchone()
+            made.merged = int(row[0]) if row else 0
             made.entities, made.members = write_crosswalk(con, spec.name, code)
-            con.unregister("fresh_links")
 
         lake.transact(work)
     made.seconds = round(time.monotonic() - begun, 3)

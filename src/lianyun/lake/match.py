@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from . import fold
 from .engines.linkage import environment
-from .entity import Decision, edges_of, key_sql, links_table, resolve, write_crosswalk
+from .entity import Decision, key_sql, make_links, write_crosswalk
 from .shelves import (
     LEDGER,
     Lake,
@@ -331,14 +331,15 @@ def _write(
     begun: float,
     code: str,
 ) -> None:
-    merged = con.execute(
-        "SELECT left_key, right_key, probability FROM pairs WHERE state = 'auto' ORDER BY pair"
-    ).to_arrow_table()
     total = con.execute("SELECT count(*), count(*) FILTER (state = 'auto') FROM pairs").fetchone()
     made.pairs, made.merged = total or (0, 0)
     made.waiting = made.pairs - made.merged
-    rows, made.contradictions = resolve(spec, edges_of(merged), decisions)
-    con.register("fresh_links", links_table(spec, rows))
+    made.contradictions = make_links(
+        con,
+        spec,
+        "SELECT pair, left_key, right_key, probability FROM pairs WHERE state = 'auto'",
+        decisions,
+    )
     target = f"lake.links.{quote(spec.name + '__pairs')}"
     with lake.writer("links.crosswalk"):
         for attempt in range(1, 7):

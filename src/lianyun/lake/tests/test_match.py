@@ -10,6 +10,8 @@ from typing import Any
 
 import duckdb
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lianyun.lake import entity, fold, match
 from lianyun.lake.entity import Decision
@@ -347,3 +349,48 @@ def test_what_cannot_be_linked_is_said(lake: Lake) -> None:
         people_spec(blocks=[["name.shoe"]])
     with pytest.raises(LakeError, match="阈值"):
         people_spec(thresholds={"merge": 0.1, "review": 0.9})
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)), max_size=20),
+    st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12), st.booleans()), max_size=4),
+    st.sampled_from(["dedupe", "link", "single"]),
+)
+def test_plain_pairs_need_no_resolving(
+    found: list[tuple[int, int]], told: list[tuple[int, int, bool]], way: str
+) -> None:
+    data: dict[str, Any] = {
+        "name": "w",
+        "left": {"dataset": "l", "key": ["id"]},
+        "fields": [{"name": "name", "kind": "person_name"}],
+        "blocks": [["name"]],
+    }
+    if way != "dedupe":
+        data |= {"right": {"dataset": "r", "key": ["id"]}, "single": way == "single"}
+    spec = match.read(data)
+    edges = [
+        (f"k{a}", f"k{b}", 0.95)
+        for a, b in dict.fromkeys(found)
+        if way != "dedupe" or (a < b and (b, a) not in found)
+    ]
+    decisions = [
+        Decision(f"d{i}", f"k{a}", f"k{b}", same)
+        for i, (a, b, same) in enumerate(told)
+        if a != b or way != "dedupe"
+    ]
+    con = duckdb.connect()
+    con.execute(
+        "CREATE TABLE p (pair BIGINT, left_key VARCHAR, right_key VARCHAR, probability DOUBLE)"
+    )
+    for number, edge in enumerate(edges):
+        con.execute("INSERT INTO p VALUES (?, ?, ?, ?)", [number, *edge])
+    wrong = entity.make_links(con, spec, "SELECT * FROM p", decisions)
+    rows = con.execute(
+        "SELECT dataset, key, entity, basis, probability FROM fresh_links"
+    ).fetchall()
+    whole, contradictions = entity.resolve(spec, edges, decisions)
+    expected = [(r.dataset, r.key, r.entity, r.basis, r.probability) for r in whole]
+    assert sorted(rows) == sorted(expected)
+    assert wrong == contradictions
+    con.close()
