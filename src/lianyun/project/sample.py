@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from lianyun.project import postgres, sample_lives
+from lianyun.project import postgres, sample_exchange, sample_lives
 
 DATABASE = "lianyun_departments"
 MARK = "city.json"
@@ -717,6 +717,8 @@ def build(people: int, seed: int, quiet: bool) -> Outcome:
         with stage.step("lives", "共享全过程") as tell:
             granted = outcome.steps["sharing"]["grant"]
             outcome.steps["lives"] = sample_lives.live_on(home, granted, officer, tell)
+        with stage.step("exchange", "数据交换") as tell:
+            outcome.steps["exchange"] = sample_exchange.use_each_other(home, officer, tell)
         with stage.step("analysis", "自助分析") as tell:
             outcome.steps["analysis"] = ask_questions(tell)
         with stage.step("audit", "台账校验"):
@@ -777,6 +779,11 @@ def summary(outcome: Outcome) -> Table:
         "共享申请", f"{steps['sharing']['requests']} 件，授权 {steps['sharing']['grant']}"
     )
     table.add_row("数据服务", f"{steps['service']['calls']} 次调用，均有记录")
+    if "exchange" in steps:
+        passed = steps["exchange"]
+        table.add_row(
+            "数据交换", f"{passed['calls']} 次调用，疑似超范围使用 {passed['suspicions']} 项"
+        )
     if "analysis" in steps:  # a city built before there was any
         table.add_row("自助分析", f"{steps['analysis']['questions']} 个共享的查询")
     if "open_data" in steps:

@@ -80,7 +80,7 @@ def home(request: ActorRequest) -> HttpResponse:
             "overdue": len(queries.overdue(viewer)),
             "dead": len(queries.dead(viewer)),
             "failed": len(failed),
-            "failed_days": FAILED_DAYS,
+            "failed_note": f"近 {FAILED_DAYS} 天",
             "waiting": waiting[:6],
             "waiting_count": len(waiting),
             "today_url": _address("flows", days=1),
