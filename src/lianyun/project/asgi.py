@@ -23,7 +23,7 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lianyun.project.settings")
 FAST = "lianyun.capabilities.services.fast"
-FAST_PATHS = ("/api/data/", "/api/stream/", "/api/oauth/")
+FAST_PATHS = ("/api/data/", "/api/stream/", "/api/oauth/", "/api/receipts/")
 
 django_application: Any = get_wsgi_application()
 _slow: Any = WSGIMiddleware(

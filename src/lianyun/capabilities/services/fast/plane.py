@@ -17,6 +17,7 @@ from .calls import Call, Refused, Reply, Scope, problem
 from .credentials import TOKEN_PATH, OAuthRefused, give_token, identify, token_key
 from .leases import Leases
 from .offers import METHODS, chosen
+from .receipts import RECEIPTS_PATH, give_receipt
 from .records import Records
 from .rights import Rights
 
@@ -161,6 +162,8 @@ class Plane:
         """Who calls, what for, and the answer; raises Refused."""
         if call.path == TOKEN_PATH:
             return await self.token(call)
+        if call.path.startswith(RECEIPTS_PATH):
+            return await give_receipt(self, call)
         right = await identify(self, call)
         try:
             address = rules.split_path(call.path)
