@@ -205,8 +205,6 @@ def _grant(exchange: str) -> None:
 
 def run(*, port: int, city_port: int, serve: bool, as_json: bool) -> int:
     """`lianyun cascade demo`: a district beside the running city; the first run builds it."""
-    from lianyun.capabilities.cascade import api as cascade
-    from lianyun.kernel.packs import packs_dir
     from lianyun.project import cli
 
     city = f"http://127.0.0.1:{city_port}"
@@ -215,6 +213,9 @@ def run(*, port: int, city_port: int, serve: bool, as_json: bool) -> int:
             f"市级节点没有在 {city} 运行：请先在另一个终端运行 lianyun demo（或 lianyun up），再运行本命令"
         )
     cli.begin()
+    from lianyun.capabilities.cascade import api as cascade
+    from lianyun.kernel.packs import packs_dir
+
     home = postgres.home() / "district"
     home.mkdir(parents=True, exist_ok=True)
     environment = surroundings(home, port)

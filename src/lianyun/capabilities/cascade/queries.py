@@ -334,9 +334,11 @@ def timeline(viewer: Actor, case: Case) -> list[dict[str, Any]]:
     out = []
     for event in Event.objects.filter(case_id_ref=case.pk).order_by("-id"):
         data = event.data
-        what = titles.get(event.kind) or data.get("title") or event.kind
+        what = titles.get(event.kind) or data.get("title")
         if event.kind == "case.stepped":
             what = f"{data.get('title')}：{data.get('outcome')}"
+        if not what:
+            continue
         out.append(
             {
                 "when": event.at,

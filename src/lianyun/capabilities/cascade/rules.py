@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -178,6 +179,15 @@ def judge(seq: int, received: int) -> Judged:
     if seq == received + 1:
         return Judged(take=True)
     return Judged(gap=True)
+
+
+_TRANSFER = re.compile(r"([1-9]\d{5})-\d{14}-[0-9a-f]{8}")
+
+
+def good_transfer(code: str, sender: str) -> bool:
+    """Whether a transfer's number is one of this sender's; it names a folder, so it is looked at."""
+    found = _TRANSFER.fullmatch(code)
+    return found is not None and found[1] == sender
 
 
 # ---- areas -------------------------------------------------------------------------------

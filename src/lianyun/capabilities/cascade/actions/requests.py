@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import Any
 
 from django.utils import timezone
@@ -15,7 +16,7 @@ from lianyun.kernel import grant as grants
 from lianyun.kernel.access import SYSTEM, Actor, UserError
 from lianyun.kernel.action import action
 from lianyun.kernel.event import record
-from lianyun.kernel.models import Case, Event, Grant, Party, Resource, WorkItem
+from lianyun.kernel.models import Case, Code, Element, Event, Grant, Party, Resource, WorkItem
 
 from .. import rules
 from ..models import Ask, Flow, Link, Mirror, Transfer
@@ -148,7 +149,11 @@ def _send(ask: Ask, case: Case, note: str, by: Actor) -> None:
         },
         "resource": case.data["resource"],
         "request": case.data["request"],
-        "consent": {"by": by.name, "at": timezone.now().isoformat(), "note": note},
+        "consent": {
+            "by": by.name,
+            "at": f"{timezone.localtime():%Y-%m-%d %H:%M}",
+            "note": note,
+        },
     }
     post(ask.link, "request.sent", f"request:{ask.exchange}", body)
     ask.sent_at = timezone.now()
@@ -215,7 +220,8 @@ def take_request(link: Link, body: dict[str, Any]) -> None:
     What the rules of sharing refuse at once travels back as a refusal with its reason.
     """
     exchange = str(body["exchange"])
-    if link.side != rules.LOWER or not exchange.startswith(f"{link.code}-"):
+    _only(link, rules.LOWER)
+    if not exchange.startswith(f"{link.code}-"):
         raise UserError("只接收下级节点自己的申请")
     if Ask.objects.filter(exchange=exchange).exists():
         return
@@ -263,6 +269,9 @@ def _opened(
     wrong = rules.scope_problem(request.scope, column, link.code)
     if wrong:
         raise UserError(wrong)
+    if column not in request.scope and (codes := area_codes(items, column, link.code)):
+        # What the sender's SQL does anyway stands in the grant too, for every other way of use.
+        request = replace(request, scope={**request.scope, column: codes})
     actor = _for_lower(link, applicant)
     case = sharing.request_share(
         resource=resource, request=request, by=actor, once=f"cascade:{exchange}"
@@ -280,6 +289,21 @@ def _opened(
     return case
 
 
+def area_codes(items: list[dict[str, Any]], column: str, division: str) -> tuple[str, ...]:
+    """Every code of an area that a region column may hold, by its element's code list."""
+    item = next(i for i in items if i["name"] == column)
+    element = Element.objects.filter(code=item.get("element") or "").first()
+    domain = (element.domain if element else "") or "divisions"
+    found = Code.objects.filter(list__name=domain, code__startswith=rules.area_prefix(division))
+    return tuple(dict.fromkeys(found.order_by("code").values_list("code", flat=True)))
+
+
+def _only(link: Link, side: str) -> None:
+    """Some things only an upper node may tell, some only a lower one."""
+    if link.side != side:
+        raise UserError(f"{link.get_side_display()}节点无权发送此类消息")
+
+
 def _received(link: Link, exchange: str) -> Ask:
     ask = Ask.objects.select_related("case__applicant", "grant").filter(exchange=exchange).first()
     if ask is None or ask.link_id != link.pk:
@@ -289,6 +313,7 @@ def _received(link: Link, exchange: str) -> Ask:
 
 def take_supplement(link: Link, body: dict[str, Any]) -> None:
     """The lower node's department completed its request."""
+    _only(link, rules.LOWER)
     ask = _received(link, str(body["exchange"]))
     assert ask.case.applicant is not None
     item = ask.case.items.filter(step="supplement", done_at=None).first()
@@ -313,6 +338,7 @@ def _resource_of(ask: Ask) -> Resource:
 
 def take_withdrawal(link: Link, body: dict[str, Any]) -> None:
     """The lower node's department takes its request back, as far as the path lets it."""
+    _only(link, rules.LOWER)
     ask = _received(link, str(body["exchange"]))
     reason = str(body.get("reason") or "申请部门撤回")
     if ask.case.state == Case.CLOSED:
@@ -354,7 +380,7 @@ def tell_progress(ask: Ask) -> None:
         "basis": waiting.basis if waiting else "",
         "opened_at": waiting.opened_at.isoformat() if waiting else "",
         "due_on": waiting.due_on.isoformat() if waiting and waiting.due_on else "",
-        "note": last.note if last else "",
+        "note": last.note if last and last.step != "consent" else "",
         "last": last.title if last else "",
     }
     if case.state == Case.CLOSED:
@@ -451,6 +477,7 @@ _ENDS = {"delivered": "delivered", "refused": "refused", "withdrawn": "withdrawn
 
 def take_progress(link: Link, body: dict[str, Any]) -> None:
     """Where our request stands at the upper node: its dates become ours."""
+    _only(link, rules.UPPER)
     ask = _received(link, str(body["exchange"]))
     ask.told = {**ask.told, **body}
     ask.save(update_fields=["told"])
@@ -487,9 +514,8 @@ def take_grant(link: Link, body: dict[str, Any]) -> None:
     The right's end here is the lease, which each talk with the upper node renews: a link that stays
     down ends the use by itself, in whatever process.
     """
+    _only(link, rules.UPPER)
     ask = _received(link, str(body["exchange"]))
-    if link.side != rules.UPPER:
-        raise UserError("只有上级节点能签发回流授权")
     assert ask.mirror is not None
     terms = dict(body["terms"])
     code = str(body["grant"])
@@ -567,6 +593,7 @@ def _target(ask: Ask, grant: str, terms: dict[str, Any]) -> Resource:
 
 def take_grant_change(link: Link, body: dict[str, Any]) -> None:
     """The upper node suspended, resumed or revoked what it granted: here it takes effect at once."""
+    _only(link, rules.UPPER)
     ask = _received(link, str(body["exchange"]))
     if ask.grant is None:
         raise UserError("尚未收到该授权")
@@ -586,8 +613,9 @@ def _follow(grant: Grant, state: str, reason: str, who: str) -> None:
 
 def take_end(link: Link, body: dict[str, Any]) -> None:
     """The lower node's department says that its purpose is fulfilled: the right ends here too."""
+    _only(link, rules.LOWER)
     ask = _received(link, str(body["exchange"]))
-    if ask.grant is None or link.side != rules.LOWER:
+    if ask.grant is None:
         raise UserError("没有对应的授权")
     if ask.grant.state != Grant.REVOKED:
         sharing.finish_use(

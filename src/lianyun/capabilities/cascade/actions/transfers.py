@@ -345,6 +345,8 @@ def _on_record(transfer: Transfer) -> None:
 def take_opening(link: Link, body: dict[str, Any]) -> None:
     """Rows are announced: taken where they belong to an entry or a grant of this link, else refused."""
     code, kind = str(body["transfer"]), str(body["kind"])
+    if not rules.good_transfer(code, link.code):
+        raise UserError("传送编号不合规范")
     if Transfer.objects.filter(code=code).exists():
         return
     try:

@@ -78,7 +78,7 @@ def _sent(client: httpx.Client, method: str, url: str, body: bytes, headers: dic
             ) from error
         raise WireError("连不上对方节点：地址不通或对方未启动，将自动重试") from error
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise WireError(f"与对方的连接中断（{type(error).__name__}），将自动重试") from error
+        raise WireError("与对方的连接中途断开，将自动重试") from error
     if len(answer.content) > MOST_ANSWER:
         raise WireError("对方的应答过大，已丢弃")
     return answer

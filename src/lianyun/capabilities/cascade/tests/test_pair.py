@@ -510,9 +510,9 @@ wanted = requests.sharing.Request(
     fields=tuple(given['fields']), until=datetime.date.today() + datetime.timedelta(days=200),
     plain=tuple(given.get('plain', ())), plain_reason='逐人核验须用原值' if given.get('plain') else '',
     scope={k: tuple(v) for k, v in given.get('scope', {}).items()}, method='批量交换')
-ask = actions.ask_upper(mirror=m, request=wanted, by=officer('mz'))
+ask = actions.ask_upper(mirror=m, request=wanted, by=officer(given.get('who', 'mz')))
 item = ask.case.items.get(step='consent')
-actions.do_step(item=item, outcome='agree', note='同意', by=officer('mz'))
+actions.do_step(item=item, outcome='agree', note='同意', by=officer(given.get('who', 'mz')))
 answer = ask.exchange
 """
 
@@ -621,10 +621,10 @@ with collection.lake().connect(read_only=True) as con:
 
 def delivered(side: Side) -> str:
     """The exchange of the request that was granted."""
-    return str(side.do("answer = Ask.objects.exclude(grant=None).get().exchange"))
+    return str(side.do("answer = Ask.objects.exclude(grant=None).earliest('pk').exchange"))
 
 
-GRANT = "a = Ask.objects.select_related('grant').exclude(grant=None).get(); answer = [a.grant.state, a.grant.in_force()]"
+GRANT = "a = Ask.objects.select_related('grant').exclude(grant=None).earliest('pk'); answer = [a.grant.state, a.grant.in_force()]"
 
 
 def test_what_changed_above_comes_again(pair: Pair) -> None:
@@ -633,7 +633,7 @@ def test_what_changed_above_comes_again(pair: Pair) -> None:
     load(upper, "ga_residents", rows)
     pair.settle(5)
     count = lower.do("""
-a = Ask.objects.select_related('target').exclude(target=None).get()
+a = Ask.objects.select_related('target').exclude(target=None).earliest('pk')
 with collection.lake().connect(read_only=True) as con:
     answer = con.execute(f'SELECT count(*) FROM lake.trusted.{a.target.name}').fetchone()[0]
 """)
@@ -644,7 +644,7 @@ def test_a_stop_above_stops_the_use_below_at_once(pair: Pair) -> None:
     upper, lower = pair.both()
     suspend = """
 from lianyun.kernel import grant as grants
-a = Ask.objects.select_related('grant').exclude(grant=None).get()
+a = Ask.objects.select_related('grant').exclude(grant=None).earliest('pk')
 with transaction.atomic():
     grants.suspend(a.grant, reason='核查使用情况', by=SYSTEM)
 """
@@ -653,7 +653,9 @@ with transaction.atomic():
     upper.work()
     # The upper node told it; the lower one did nothing of itself.
     assert lower.do(GRANT) == ["suspended", False]
-    assert "核查使用情况" in lower.do("answer = Ask.objects.exclude(grant=None).get().grant.reason")
+    assert "核查使用情况" in lower.do(
+        "answer = Ask.objects.exclude(grant=None).earliest('pk').grant.reason"
+    )
     upper.do(resume)
     upper.work()
     assert pair.talk() == ""
@@ -672,7 +674,7 @@ def test_a_link_that_is_down_ends_the_use_with_the_lease(pair: Pair) -> None:
     lower.wire.cut()
     upper.do("""
 from lianyun.kernel import grant as grants
-a = Ask.objects.select_related('grant').exclude(grant=None).get()
+a = Ask.objects.select_related('grant').exclude(grant=None).earliest('pk')
 with transaction.atomic():
     grants.revoke(a.grant, reason='授权撤回', by=SYSTEM)
 """)
@@ -681,13 +683,71 @@ with transaction.atomic():
     # No process below has to notice: the right itself has an end.
     wait_until(lambda: lower.do(GRANT) == ["active", False], 15)
     assert "租期已过" in lower.do(
-        "answer = queries.standing(Ask.objects.exclude(grant=None).get().grant)[0]"
+        "answer = queries.standing(Ask.objects.exclude(grant=None).earliest('pk').grant)[0]"
     )
     upper.wire.mend()
     lower.wire.mend()
     assert pair.talk() == ""
     assert lower.do(GRANT) == ["revoked", False]
     upper.do("actions.set_lease(link=link(), seconds=300, by=SYSTEM)")
+
+
+def test_a_purpose_fulfilled_below_ends_the_right_above(pair: Pair) -> None:
+    upper, lower = pair.both()
+    fields = ["citizen_number", "name", "region_code"]
+    exchange = lower.do(ASK, {"name": "ga_residents", "fields": fields, "who": "jy"})
+    pair.settle(2)
+    for step in (("answer", "agree"), ("approve", "agree")):
+        upper.do(STEP, [exchange, *step, "同意"])
+    pair.settle(2)
+    # The area stands in the grant above too, so that no other way of use is wider.
+    scope = upper.do("answer = Ask.objects.get(exchange=given).grant.terms['scope']", exchange)
+    assert scope["region_code"]
+    assert all(code.startswith("320707") for code in scope["region_code"])
+    lower.do(
+        """
+g = Ask.objects.select_related('grant__grantee').get(exchange=given).grant
+by = Actor(department('jy'), department('jy'), (), {'sharing.request': None})
+requests.sharing.finish_use(grant=g, note='核验工作已经结束', by=by)
+""",
+        exchange,
+    )
+    pair.settle(2)
+    ended = upper.do(
+        "g = Ask.objects.get(exchange=given).grant; answer = [g.state, g.reason]", exchange
+    )
+    assert ended[0] == "revoked"
+    assert "核验工作已经结束" in ended[1]
+
+
+def test_a_lower_node_cannot_speak_as_an_upper_one(pair: Pair) -> None:
+    upper, lower = pair.both()
+    upper.do("""
+from lianyun.kernel import grant as grants
+a = Ask.objects.select_related('grant').exclude(grant=None).earliest('pk')
+Grant.objects.filter(pk=a.grant_id).update(state='suspended')
+""")
+    lower.do("""
+from lianyun.capabilities.cascade.actions.outbox import post
+e = Ask.objects.exclude(grant=None).earliest('pk').exchange
+post(link(), 'grant.changed', 'a', {'exchange': e, 'grant': 'x', 'state': 'active', 'reason': ''})
+post(link(), 'request.progress', 'b', {'exchange': e, 'closed': 'delivered'})
+post(link(), 'transfer.opened', 'c', {'transfer': '../../x', 'kind': 'upload'})
+post(link(), 'transfer.opened', 'd', {'transfer': '320700-20260101000000-00000000', 'kind': 'upload'})
+""")
+    pair.talk()
+    errors = upper.do("answer = [m.error for m in queries.parked(SYSTEM, link())]")
+    assert len(errors) == 4
+    assert "无权" in errors[0]
+    assert "无权" in errors[1]
+    assert "编号" in errors[2]
+    assert "编号" in errors[3]
+    assert upper.do(GRANT)[0] == "suspended"
+    upper.do("""
+for m in queries.parked(SYSTEM, link()):
+    actions.skip_message(message=m, reason='测试消息，无需执行', by=SYSTEM)
+Grant.objects.filter(state='suspended').update(state='revoked')
+""")
 
 
 def test_another_area_cannot_be_asked_for(pair: Pair) -> None:

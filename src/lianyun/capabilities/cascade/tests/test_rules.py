@@ -140,3 +140,11 @@ def test_what_is_not_shared_does_not_go_down() -> None:
     assert not rules.crosses(secret, rules.LOWER)
     assert not rules.crosses({"share": {"type": 2}, "level": 4}, rules.LOWER)
     assert rules.crosses({"share": {"type": 2}, "level": 3}, rules.LOWER)
+
+
+@pytest.mark.parametrize(
+    "code", ["../../x", "320707-20260101000000-0000000G", "320700-20260101000000-00000000", ""]
+)
+def test_a_transfer_number_names_no_other_folder(code: str) -> None:
+    assert not rules.good_transfer(code, "320707")
+    assert rules.good_transfer("320707-20260101000000-0a1b2c3d", "320707")
