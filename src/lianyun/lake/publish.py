@@ -259,7 +259,8 @@ def catch_up(
     """Applies the batches after `since` in their order; returns the last one's code and rows touched.
 
     None, and nothing is done, where a whole publication is due: `since` is no batch of the dataset,
-    a batch changed the columns or had another key, or more than `most` rows changed.
+    a batch changed the columns, had another key or was appended (where keys may come twice), or
+    more than `most` rows changed.
     """
     if not since or not key:
         return None
@@ -272,6 +273,8 @@ def catch_up(
     touched = 0
     for one in found:
         if one is None or one.columns_added or tuple(one.key) != tuple(key):
+            return None
+        if one.mode == "append" and one.inserted:
             return None
         touched += one.inserted + one.updated + one.deleted
     if touched > most:

@@ -65,7 +65,7 @@ def fill(residents: Resource) -> Fill:
         "ga_residents", tuple(ItemCheck(n, n, format="an..200") for n in names), ("citizen_number",)
     )
 
-    def load_rows(batch: str, rows: list[tuple[str, ...]], mode: str = "append") -> Outcome:
+    def load_rows(batch: str, rows: list[tuple[str, ...]], mode: str = "incremental") -> Outcome:
         titles = ("citizen_number", "name", "sex", "town_code")
         return load(adapters.lake(), spec, from_rows(titles, list(enumerate(rows, 2))), mode, batch)
 

@@ -53,14 +53,19 @@ def test_a_batch_changes_only_what_changed(residents: Resource, fill: Fill) -> N
     assert table_behind() == first, "nothing was copied anew"
     actions.on_batch_finished(_finished())
     assert served()["3299" + "0" * 14] == "再改名"
-    # A whole replacement changes too much to be followed.
-    fill("b4", people(10_000, 12_000), "full")
+    # So much at once is not followed but copied anew.
+    fill("b4", people(10_000, 12_000))
     actions.on_batch_finished(_finished())
     service.refresh_from_db()
-    assert (service.rows, service.batch) == (2000, "b4")
+    assert (service.rows, service.batch) == (2053, "b4")
     assert table_behind() != first
+    # What is appended may bring a key twice, so it is copied anew as well.
+    second = table_behind()
+    fill("b5", people(20_000, 20_001), "append")
+    actions.on_batch_finished(_finished())
+    assert table_behind() != second
     actions.refresh_service(service=service, by=SYSTEM)
-    assert len(served()) == 2000
+    assert len(served()) == 2054
 
 
 def _finished() -> Event:
