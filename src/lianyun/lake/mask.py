@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 HIDDEN = "'****'"
+ELEVEN = "'***********'"
+"""What stands between the ends of an 18-character number."""
 
 
 def as_text(column: str, kind: str = "VARCHAR") -> str:
@@ -29,23 +31,28 @@ def masked(column: str, mask: str, kind: str = "VARCHAR") -> str:
     if mask == "none":
         return column
     text = as_text(column, kind)
+    # `concat` makes one string where `||` makes two, and the usual lengths need no `repeat`
+    ends = f"concat(left({text}, 3), {{}}, right({text}, 4))"
+    stars = f"repeat('*', length({text}) - 7)"
     match mask:
         case "citizen_number":
             shown = (
-                f"CASE WHEN length({text}) > 7 THEN left({text}, 3) || "
-                f"repeat('*', length({text}) - 7) || right({text}, 4) ELSE {HIDDEN} END"
-            )
-        case "name":
-            shown = f"left({text}, 1) || repeat('*', greatest(length({text}) - 1, 1))"
-        case "phone":
-            shown = (
-                f"CASE WHEN length({text}) > 7 THEN left({text}, 3) || '****' || right({text}, 4) "
+                f"CASE WHEN length({text}) = 18 THEN {ends.format(ELEVEN)} "
+                f"WHEN length({text}) > 7 THEN {ends.format(stars)} "
                 f"ELSE {HIDDEN} END"
             )
+        case "name":
+            shown = (
+                f"CASE WHEN length({text}) = 3 THEN concat(left({text}, 1), '**') "
+                f"WHEN length({text}) < 3 THEN concat(left({text}, 1), '*') "
+                f"ELSE concat(left({text}, 1), repeat('*', length({text}) - 1)) END"
+            )
+        case "phone":
+            shown = f"CASE WHEN length({text}) > 7 THEN {ends.format(HIDDEN)} ELSE {HIDDEN} END"
         case "account":
-            shown = f"repeat('*', greatest(length({text}) - 4, 4)) || right({text}, 4)"
+            shown = f"concat(repeat('*', greatest(length({text}) - 4, 4)), right({text}, 4))"
         case "address":
-            shown = f"CASE WHEN length({text}) > 6 THEN left({text}, 6) || '****' ELSE {HIDDEN} END"
+            shown = f"CASE WHEN length({text}) > 6 THEN concat(left({text}, 6), '****') ELSE {HIDDEN} END"
         case _:
             shown = HIDDEN
     if kind != "VARCHAR":  # a value that is not text is never empty
