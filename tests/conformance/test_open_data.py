@@ -77,7 +77,7 @@ def test_ckans_own_client_reads_the_site(site: str, get_only: bool) -> None:
         assert remote.action.organization_show(id="jt")["package_count"] == 1
         assert {g["name"] for g in remote.action.group_list(all_fields=True)} == {
             "population",
-            "transport",
+            "spatial",
         }
         resource = next(r for r in package["resources"] if r["datastore_active"])
         assert remote.action.resource_show(id=resource["id"])["package_id"] == package["id"]

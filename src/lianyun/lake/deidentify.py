@@ -17,7 +17,7 @@ from typing import Any
 
 import duckdb
 
-from .shelves import Lake, LakeError, literal, quote, table_columns, valid_name
+from .shelves import Lake, LakeError, literal, quote, valid_name
 
 KEEP, DROP, AGE, MONTH, YEAR, REGION, BAND, GRID = (
     "keep", "drop", "age", "month", "year", "region", "band", "grid",
@@ -126,10 +126,12 @@ def _source(con: duckdb.DuckDBPyConnection, table: str) -> tuple[str, dict[str, 
     schema = schema or "trusted"
     if schema not in _SOURCES:
         raise LakeError(f"只能开放 trusted 或 library 中的表，不能开放“{table}”")
-    have = table_columns(con, schema, valid_name(name))
-    if not have:
-        raise LakeError(f"“{name}”还没有归集数据，不能开放")
-    return f"lake.{quote(schema)}.{quote(name)}", have
+    place = f"lake.{quote(schema)}.{quote(valid_name(name))}"
+    try:
+        have = con.execute(f"DESCRIBE {place}").fetchall()
+    except duckdb.CatalogException as error:
+        raise LakeError(f"“{name}”还没有归集数据，不能开放") from error
+    return place, {str(row[0]): str(row[1]) for row in have}
 
 
 def _number(value: float) -> str:

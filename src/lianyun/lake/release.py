@@ -28,7 +28,7 @@ FORMATS = (CSV, XLSX, JSON, PARQUET)
 SHEET_ROWS = 1_000_000
 """Rows: a worksheet ends at 1,048,576; above this no XLSX is written."""
 PREVIEW = 20
-CATEGORIES = 40
+CATEGORIES = 100
 """Values: a column with more different ones makes no chart by category."""
 POINTS = 1500
 OUTGOING = "SELECT * FROM temp.outgoing ORDER BY ALL"
@@ -87,7 +87,12 @@ def write(
             _write_files(con, draft, columns, titles)
             preview = [
                 [_plain(v) for v in row]
-                for row in con.execute(f"{OUTGOING} LIMIT {PREVIEW}").fetchall()
+                for row in con.execute(
+                    "SELECT * EXCLUDE (file_row_number) FROM "
+                    f"read_parquet({literal(str(draft / 'data.parquet'))}, file_row_number = true) "
+                    f"WHERE file_row_number % {max(-(-rows // PREVIEW), 1)} = 0 "
+                    "ORDER BY file_row_number"
+                ).fetchall()
             ]
             profile = _profile(con, columns)
             points = _points(con, columns)

@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from lianyun.project import postgres, sample_exchange, sample_lives
+from lianyun.project import postgres, sample_exchange, sample_lives, sample_services
 
 DATABASE = "lianyun_departments"
 MARK = "city.json"
@@ -434,6 +434,7 @@ def call_service(grant_code: str, home: Path) -> dict[str, Any]:
     """
     import httpx
 
+    from lianyun.capabilities.audit import api as audit
     from lianyun.capabilities.collection import api as collection
     from lianyun.capabilities.services import api as services
     from lianyun.capabilities.services.fast import app, shutdown
@@ -474,11 +475,27 @@ def call_service(grant_code: str, home: Path) -> dict[str, Any]:
         await shutdown()
         return answers
 
+    # What an earlier run left unsealed would count as an outage: nobody signs while the city rests.
+    audit.seal_calls()
     answers = asyncio.run(ask())
     bad = [a for a in answers if a.status_code != 200]
     if bad:
         raise SampleError(f"数据服务没有答复：{bad[0].status_code} {bad[0].text[:300]}")
-    return {"calls": len(answers)}
+    return {"calls": len(answers), "receipt": proven(home, answers[-1])}
+
+
+def proven(home: Path, answer: Any) -> str:
+    """Check one call's receipt as an outside party would, by the root certificate alone."""
+    from lianyun.capabilities.audit import api as audit
+    from lianyun.kernel.access import SYSTEM
+    from lianyun.trust import check_receipt
+
+    audit.seal_calls()
+    root = next(k.certificate for k in audit.signing_keys(SYSTEM) if k.use == k.ROOT)
+    receipt = audit.receipt(SYSTEM, answer.headers["x-call"])
+    check_receipt.check(receipt, root, response=answer.content)
+    (home / "demo-receipt.json").write_text(json.dumps(receipt, ensure_ascii=False), "utf-8")
+    return str(receipt["call"])
 
 
 # What the bureau keeps for everybody to ask again: title, purpose, SQL, and what its chart shows.
@@ -713,17 +730,19 @@ def build(people: int, seed: int, quiet: bool) -> Outcome:
             outcome.steps["open_data"] = open_datasets(tell)
         with stage.step("service", "数据服务"):
             called = call_service(outcome.steps["sharing"]["grant"], home)
+            granted = outcome.steps["sharing"]["grant"]
+            called |= sample_services.design_services(granted, officer)
             outcome.steps["service"] = called
         with stage.step("lives", "共享全过程") as tell:
-            granted = outcome.steps["sharing"]["grant"]
             outcome.steps["lives"] = sample_lives.live_on(home, granted, officer, tell)
         with stage.step("exchange", "数据交换") as tell:
             outcome.steps["exchange"] = sample_exchange.use_each_other(home, officer, tell)
         with stage.step("analysis", "自助分析") as tell:
             outcome.steps["analysis"] = ask_questions(tell)
         with stage.step("audit", "台账校验"):
+            audit.seal_calls()
             proof = audit.verify()
-            outcome.steps["audit"] = {"ok": proof.ok}
+            outcome.steps["audit"] = {"ok": proof.ok, "seals": proof.seals}
     mark.write_text(
         json.dumps(
             {
@@ -778,7 +797,9 @@ def summary(outcome: Outcome) -> Table:
     table.add_row(
         "共享申请", f"{steps['sharing']['requests']} 件，授权 {steps['sharing']['grant']}"
     )
-    table.add_row("数据服务", f"{steps['service']['calls']} 次调用，均有记录")
+    table.add_row(
+        "数据服务", f"{steps['service']['calls']} 次调用，均有记录、签名和时间戳，回执已验证"
+    )
     if "exchange" in steps:
         passed = steps["exchange"]
         table.add_row(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .actions import add_sheet, answer, do_step, propose, rate, refresh, speak
 from .models import Opening, Voice
-from .queries.desk import proposal, work_item
+from .queries.desk import in_counts, proposal, work_item
 from .queries.site import home, opening, search
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "answer",
     "do_step",
     "home",
+    "in_counts",
     "opening",
     "proposal",
     "propose",

@@ -204,8 +204,9 @@ def refresh(*, name: str, by: Actor) -> Version | None:
 def _titles(opening: Opening, by: Actor) -> dict[str, str]:
     """Headings by name, each once."""
     out: dict[str, str] = {deidentify.COUNT: "记录数"}
+    hows = {t["name"]: t["how"] for t in opening.recipe["treatments"]}
     for item in desk.items(by, opening.resource):
-        title = item.title
+        title = rules.heading(item, hows.get(item.name, "keep"))
         out[item.name] = title if title not in out.values() else f"{title}（{item.name}）"
     return out
 

@@ -213,6 +213,25 @@ def default_theme(viewer: Actor, name: str) -> str:
     return theme_of(name)
 
 
+def in_counts(recipe: deidentify.Recipe, columns: Sequence[str]) -> deidentify.Recipe:
+    """The same rows as numbers by these columns, small numbers rounded at random."""
+    steps = {t.name: t for t in recipe.treatments}
+    return replace(
+        recipe,
+        treatments=tuple(
+            replace(
+                steps[name],
+                how=steps[name].how if steps[name].how != deidentify.DROP else deidentify.KEEP,
+            )
+            if name in columns
+            else deidentify.Treatment(name, deidentify.DROP)
+            for name in steps
+        ),
+        form=deidentify.COUNTS,
+        small=deidentify.NOISE,
+    )
+
+
 # ---- pictures of a risk --------------------------------------------------------------------
 
 

@@ -328,7 +328,7 @@ def shown(viewer: Actor, name: str) -> Shown:
         [c["title"] for c in version.columns],
         [
             [_labelled(c, v) for c, v in zip(version.columns, row, strict=True)]
-            for row in version.preview[:10]
+            for row in version.preview[:: max(len(version.preview) // 10, 1)][:10]
         ]
         if rows_open
         else [],

@@ -157,7 +157,10 @@ def propose(items: Sequence[Item], level: int, limits: Mapping[str, Any]) -> Pro
         if found is not None:
             made[item.name] = found
     quasi = [i.name for i in items if i.name in made and made[i.name][0].role == "quasi"]
-    regions = [n for n in quasi if made[n][0].how == "region"]
+    regions = sorted(
+        (n for n in quasi if made[n][0].how == "region" and made[n][0].width == 6),
+        key=lambda n: _OFTEN.index(n) if n in _OFTEN else len(_OFTEN),
+    )
     for name in regions[1:]:
         quasi.remove(name)
         del made[name]
@@ -172,6 +175,16 @@ def propose(items: Sequence[Item], level: int, limits: Mapping[str, Any]) -> Pro
         k=k,
         l=int(limits["l"]) if sensitive else 1,
     )
+
+
+def heading(item: Item, how: str) -> str:
+    """What a column is called once it was made coarser."""
+    if how == "age":
+        return "年龄段" if item.title.startswith("出生") else f"{item.title}（年龄段）"
+    if how == "region" and item.place:
+        return "所在县区"
+    ending = {"month": "（年月）", "year": "（年份）", "band": "（区间）", "region": "（大类）"}
+    return f"{item.title}{ending.get(how, '')}"
 
 
 def loose(items: Sequence[Item], steps: Sequence[Step], level: int) -> list[str]:

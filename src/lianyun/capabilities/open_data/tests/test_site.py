@@ -61,9 +61,7 @@ def test_counts_equal_lengths(stops_open: Opening, opened: Callable[..., Opening
             narrowed = site.search(ANONYMOUS, site.Choice(**{single: value}))
             assert narrowed.total == len(narrowed.rows) == n
             # The other values of the same list keep their numbers, so that one can change one's mind.
-            assert {v: k for v, _, k in getattr(narrowed, field)} == {
-                v: k for v, _, k in counted
-            }
+            assert {v: k for v, _, k in getattr(narrowed, field)} == {v: k for v, _, k in counted}
     for word, n in (("公交", 1), ("站点名称", 1), ("户籍 人口", 1), ("没有的词", 0), ("%", 0)):
         found = site.search(ANONYMOUS, site.Choice(q=word))
         assert (found.total, len(found.rows)) == (n, n), word
