@@ -204,9 +204,8 @@ def test_a_basket_of_datasets(city: City, tab: Any, accessible: Callable[[Any], 
     tab.locator("main li", has_text="户籍人口信息").locator("button:has-text('选数')").click()
     tab.wait_for_load_state("networkidle")
     look(tab, "home-search", accessible)
-    tab.goto(f"{city.url}/workbench/sharing/new/?q=婚姻登记")
-    for box in tab.locator("main td input[name=pick]").all()[:1]:
-        box.check()
+    tab.goto(f"{city.url}/workbench/sharing/new/?q=结婚")
+    tab.locator("main td input[name=pick]").first.check()
     press(tab, "加入选数车")
     tab.goto(f"{city.url}/workbench/sharing/new/?q=参保")
     tab.locator("main td input[name=pick]").first.check()
@@ -277,7 +276,8 @@ def test_a_citizen_sets_right_what_is_wrong(
     enter(tab, city, "ga.data", f"/workbench/quality/cases/{code.group()}/")
     assert "由数据涉及的本人提出" in tab.locator("main").inner_text()
     tab.locator("main textarea").first.fill("已按申请人提供的号码更正")
-    press(tab, "已更正")
+    tab.locator("main input[value=corrected]").check()
+    press(tab, "办结校核")
     enter(tab, city, "zhangsanfeng", "/my-data/")
     text = tab.locator("main").inner_text()
     assert "已更正" in text

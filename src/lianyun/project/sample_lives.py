@@ -160,13 +160,12 @@ def _request(resource: Any, today: dt.date) -> Any:
 def _citizen_reports(home: Path) -> int:
     """A citizen with an account of their own says that a telephone number is out of date."""
     from django.contrib.auth import get_user_model
-    from django.utils import timezone
 
     from lianyun.capabilities.audit import api as audit
     from lianyun.capabilities.collection import api as collection
+    from lianyun.capabilities.identity import api as identity
     from lianyun.capabilities.quality import api as quality
     from lianyun.kernel.access import SYSTEM, actor_of
-    from lianyun.kernel.models import Party
 
     with collection.lake().connect(read_only=True) as con:
         row = con.execute(
@@ -178,11 +177,10 @@ def _citizen_reports(home: Path) -> int:
     users = get_user_model().objects
     user = users.filter(username=CITIZEN).first()
     if user is None:
-        party = Party.objects.create(kind=Party.PERSON, name=name)
-        user = users.model(username=CITIZEN, party=party, password_set_at=timezone.now())
-        user.set_password((home / "demo-password").read_text().strip())
-        user.save()
-        audit.link_person(party=party, citizen_number=number, by=SYSTEM)
+        password = (home / "demo-password").read_text().strip()
+        user = identity.create_personal_account(name, CITIZEN, password=password, by=SYSTEM)
+        assert user.party is not None
+        audit.link_person(party=user.party, citizen_number=number, by=SYSTEM)
     party = user.party
     assert party is not None
     party.refresh_from_db()

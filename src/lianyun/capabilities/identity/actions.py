@@ -210,6 +210,22 @@ def create_account(
     return user, first
 
 
+@action("identity.manage")
+def create_personal_account(name: str, username: str, *, password: str, by: Actor) -> User:
+    """An account of a natural person who serves in no department (个人用户)."""
+    problem = rules.username_problem(username)
+    if problem:
+        raise UserError(problem)
+    if User.objects.filter(username=username).exists():
+        raise UserError(f"账号“{username}”已被使用，请换一个")
+    party = Party.objects.create(kind=Party.PERSON, name=name.strip())
+    user = User(username=username, party=party)
+    _set_password(user, password)
+    user.save()
+    record("account.created", user, by=by, data={"personal": True}, personal={"name": party.name})
+    return user
+
+
 def _assign(user: User, department: Party, role: str, by: Actor) -> None:
     declared = roles().get(role)
     if declared is None:

@@ -39,10 +39,8 @@ def open_dispute(*, subject: Case | Grant, claim: str, by: Actor) -> Case:
 
 
 def _sides(subject: Case | Grant, by: Actor) -> tuple[Party, Party]:
-    if isinstance(subject, Grant):
-        user, provider = subject.grantee, subject.grantor
-    else:
-        user, provider = subject.applicant, subject.department
+    user = subject.grantee if isinstance(subject, Grant) else subject.applicant
+    provider = subject.grantor if isinstance(subject, Grant) else subject.department
     if user is None or provider is None:
         raise UserError("该事项没有双方部门")
     if by.may("sharing.request", user):

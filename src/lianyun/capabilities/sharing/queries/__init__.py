@@ -50,7 +50,15 @@ from .limits import (
     pauses_of,
     runs,
 )
-from .matters import about_grant, departments, grant_behind, matter, matters, outcome_title
+from .matters import (
+    about_grant,
+    departments,
+    grant_behind,
+    matter,
+    matters,
+    outcome_title,
+    published_of,
+)
 from .needs import similar
 from .overlaps import overlap, overlap_list
 from .own import OwnRow, is_own, own_counts, own_dataset, own_rows

@@ -165,11 +165,11 @@ def extension_of(viewer: Actor, case: Case) -> Case | None:
 def timeline(viewer: Actor, case: Case) -> list[dict[str, Any]]:
     """What happened in a case, newest first, as the timeline component wants it."""
     titles = {
-        "case.opened": "提出申请",
+        "case.opened": "提出",
         "case.closed": "办结",
         "case.suspended": "暂停计时",
         "case.resumed": "恢复计时",
-        "case.extended": "延长期限",
+        "case.extended": "延长或另定期限",
         "grant.issued": "签发授权",
         "grant.suspended": "暂停共享",
         "grant.resumed": "恢复共享",

@@ -76,13 +76,13 @@ def counts(rows: QuerySet[WorkItem]) -> dict[str, int]:
     return {k: narrowed_to(rows, k).count() for k in kinds}
 
 
-def extensions(items: Iterable[WorkItem]) -> dict[tuple[int, str], list[str]]:
+def extensions(viewer: Actor, items: Iterable[WorkItem]) -> dict[tuple[int, str], list[str]]:
     """What extended the steps of these cases: (case, step) → “+5 工作日（条例第二十一条）”."""
     ids = {i.case_id for i in items}
     out: dict[tuple[int, str], list[str]] = defaultdict(list)
     rows = Event.objects.filter(kind="case.extended", case_id_ref__in=ids).order_by("id")
     for case, data in rows.values_list("case_id_ref", "data"):
-        out[case, data["step"]].append(f"{data['days']:+d} 工作日（{data['article']}）")
+        out[int(case or 0), data["step"]].append(f"{data['days']:+d} 工作日（{data['article']}）")
     return out
 
 
@@ -142,7 +142,7 @@ class Compared:
         )
 
 
-def compared(case: Case) -> list[Compared]:
+def compared(viewer: Actor, case: Case) -> list[Compared]:
     """Every step of a case beside what its events say; a step the events do not know has no run."""
     items = list(case.items.select_related("department", "by").order_by("id"))
     try:
@@ -172,7 +172,7 @@ def check_clocks(viewer: Actor, rows: QuerySet[WorkItem], limit: int = 500) -> d
     found = Case.objects.filter(pk__in=ids).select_related("path")
     clocks, differing = 0, []
     for case in found:
-        listed = compared(case)
+        listed = compared(viewer, case)
         clocks += sum(c.item.due_on is not None for c in listed)
         if not all(c.agrees for c in listed):
             differing.append(case.code)

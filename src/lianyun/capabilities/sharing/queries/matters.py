@@ -50,7 +50,7 @@ def departments(viewer: Actor) -> list[Party]:
     return list(Party.objects.filter(kind=Party.DEPARTMENT, active=True).order_by("pk"))
 
 
-def published_of(department: Party) -> list[Resource]:
+def published_of(viewer: Actor, department: Party) -> list[Resource]:
     """A department's published data, by code."""
     rows = Resource.objects.filter(owner=department, state=Resource.PUBLISHED)
     return list(rows.filter(kind__in=[Resource.DATASET, Resource.LIBRARY]).order_by("code"))

@@ -30,7 +30,10 @@ EVIDENCE = {
 def evidence_pairs(evidence: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Evidence as (name, value) for a page; lists are joined, an unknown key stands as it is."""
     out = []
-    for key, value in evidence.items():
+    order = list(EVIDENCE)
+    placed = sorted(evidence, key=lambda k: order.index(k) if k in EVIDENCE else len(order))
+    for key in placed:
+        value = evidence[key]
         text = "、".join(map(str, value)) if isinstance(value, list) else str(value)
         out.append((EVIDENCE.get(key, key), text))
     return out

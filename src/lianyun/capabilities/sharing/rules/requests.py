@@ -224,7 +224,8 @@ def renewal(terms: Mapping[str, Any], today: dt.date) -> Request:
     """A grant's terms as the beginning of a new request, a year long from the day it is filled in."""
     fields = tuple(terms.get("fields") or ())
     masks = terms.get("masks") or {}
-    operations = tuple(terms.get("operations") or BY_METHOD.get(terms.get("method", ""), ()))
+    named: Iterable[str] = terms.get("operations") or BY_METHOD.get(terms.get("method", ""), ())
+    operations = tuple(named)
     return Request(
         basis=terms.get("basis", ""),
         scene=terms.get("scene", ""),

@@ -74,7 +74,7 @@ def test_events_alone_make_the_same_clocks(installed: None, seed: int) -> None:
     chance = random.Random(seed)
     for path in ("share_request", "misuse", "dispute", "need", "stop", "disposal", "correction"):
         case = live(chance, path)
-        listed = queries.compared(case)
+        listed = queries.compared(SYSTEM, case)
         wrong = [(c.item.step, c.item.due_on, c.run) for c in listed if not c.agrees]
         assert not wrong, (path, seed, wrong)
         assert len(listed) == case.items.count()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
-from typing import Any, ClassVar
+from typing import Any
 
 from django import forms
 from django.utils import timezone
@@ -146,7 +146,7 @@ def request_of(use: dict[str, Any], part: dict[str, Any]) -> rules.Request:
 class RequestForm(PartForm, UseForm):
     """A request for one dataset: use and part on one form."""
 
-    field_order: ClassVar = ["basis", "scene", "purpose", "operations", "fields_", "plain"]
+    field_order = ("basis", "scene", "purpose", "operations", "fields_", "plain")
 
     def clean(self) -> dict[str, Any]:
         """Check the whole with the rules of sharing; every problem lands at its field."""

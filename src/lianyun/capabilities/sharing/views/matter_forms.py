@@ -153,9 +153,9 @@ def form_of(viewer: Any, case: Any, step: str, data: Any = None) -> Styled | Non
         case ("need", "accept"):
             return PromiseForm(data)
         case ("need", "compile"):
-            return EntryForm(data, resources=queries.published_of(case.department))
+            return EntryForm(data, resources=queries.published_of(viewer, case.department))
         case ("return_flow", "receive"):
-            return ArrivedForm(data, resources=queries.published_of(case.applicant))
+            return ArrivedForm(data, resources=queries.published_of(viewer, case.applicant))
         case ("dispute", "decide") | ("return_flow", "forward"):
             return DocumentForm(data)
     return None

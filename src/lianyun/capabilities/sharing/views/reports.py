@@ -58,8 +58,9 @@ def _standing(item: Any) -> str:
     return "overdue" if item.due_on < timezone.localdate() else "running"
 
 
-def _used(item: Any) -> int:
-    return next((c.used for c in queries.compared(item.case) if c.item.pk == item.pk), 0)
+def _used(viewer: Any, item: Any) -> int:
+    listed = queries.compared(viewer, item.case)
+    return next((c.used for c in listed if c.item.pk == item.pk), 0)
 
 
 @page(permission="sharing.read")
@@ -72,8 +73,15 @@ def clock_report(request: ActorRequest) -> HttpResponse:
     def extension(item: Any) -> str:
         key = (item.case_id, item.step)
         if key not in extended:
-            extended.update({key: [], **queries.extensions([item])})
+            extended.update({key: [], **queries.extensions(viewer, [item])})
         return "；".join(extended[key])
+
+    def moved(item: Any) -> str:
+        pauses = [f"中止 {text}" for text in queries.pauses_of(item)]
+        return "；".join([*pauses, *filter(None, [extension(item)])])
+
+    def days(item: Any) -> str:
+        return f"{item.declared.days} 个工作日" if item.declared.days else "与前一环节共用"
 
     table = Table(
         request,
@@ -84,21 +92,28 @@ def clock_report(request: ActorRequest) -> HttpResponse:
                 "办件与环节",
                 primary=True,
                 cell=lambda i: i.title,
-                sub=lambda i: f"{i.case.code} {PATH_TITLES.get(i.case.path.key, '')}",
+                sub=lambda i: f"{PATH_TITLES.get(i.case.path.key, '')} {i.case.code}",
                 link=lambda i: reverse("sharing:clock_case", args=[i.case.code]),
                 export=lambda i: f"{i.case.code} {i.title}",
             ),
             Column("department", "责任部门", cell=lambda i: str(i.department or "")),
-            Column("basis", "依据", phone=False),
             Column("opened_at", "起算", kind="date", phone=False),
             Column(
-                "days", "期限（工作日）", kind="number", cell=lambda i: i.declared.days or "同前"
+                "days",
+                "期限、中止和延长",
+                cell=days,
+                sub=lambda i: "；".join(filter(None, [i.basis, moved(i)])),
+                export=lambda i: "；".join(filter(None, [days(i), i.basis, moved(i)])),
             ),
-            Column("paused", "中止", cell=lambda i: "；".join(queries.pauses_of(i)), phone=False),
-            Column("extended", "延长或另定", cell=extension, phone=False),
             Column("due_on", "应办结", kind="date"),
             Column("done_at", "实际办结", kind="date"),
-            Column("used", "用时（工作日）", kind="number", cell=_used, phone=False),
+            Column(
+                "used",
+                "用时（工作日）",
+                kind="number",
+                cell=lambda i: _used(viewer, i),
+                phone=False,
+            ),
             Column(
                 "standing",
                 "结论",
@@ -120,7 +135,7 @@ def clock_report(request: ActorRequest) -> HttpResponse:
                 "department",
                 "责任部门",
                 "select",
-                choices=lambda: [(d.slug, d.name) for d in queries.departments(viewer)],
+                choices=lambda: [(d.slug or "", d.name) for d in queries.departments(viewer)],
                 lookup="department__slug",
             ),
             Filter(
@@ -167,7 +182,7 @@ def clock_case(request: ActorRequest, code: str) -> HttpResponse:
             "case": found,
             "kind": PATH_TITLES.get(found.path.key, found.path.title),
             "basis": found.path.data.get("basis", ""),
-            "lines": queries.compared(found),
+            "lines": queries.compared(request.actor, found),
             "url": case_url(found),
             "timeline": queries.timeline(request.actor, found),
         },
