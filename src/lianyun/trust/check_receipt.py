@@ -21,6 +21,7 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any, Optional, Tuple  # noqa: UP035 - for old interpreters
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -123,9 +124,10 @@ G = (
     0xBC3736A2F4F6779C59BDCEE36B692153D0A9877CC62A474002DF32E52139F0A0,
 )
 SM2_ID = b"1234567812345678"
+Point = Optional[Tuple[int, int]]  # noqa: UP006, UP045 - for old interpreters
 
 
-def _add(one, two):
+def _add(one: Point, two: Point) -> Point:
     if one is None or two is None:
         return one or two
     if one[0] == two[0]:
@@ -138,8 +140,8 @@ def _add(one, two):
     return x, (slope * (one[0] - x) - one[1]) % P
 
 
-def _times(k, point):
-    out = None
+def _times(k: int, point: Point) -> Point:
+    out: Point = None
     while k:
         if k & 1:
             out = _add(out, point)
@@ -199,7 +201,12 @@ def good(algorithm: str, point: bytes, data: bytes, signature: bytes) -> bool:
 # ---- certificates, time stamp ----------------------------------------------------------------
 
 
-def chained(leaf, between, roots, at) -> bool:
+def chained(
+    leaf: x509.Certificate,
+    between: list[x509.Certificate],
+    roots: list[x509.Certificate],
+    at: dt.datetime,
+) -> bool:
     """Whether a certificate, valid then, leads to one of the roots, valid then."""
     current = leaf
     for _ in range(6):
@@ -224,12 +231,12 @@ def chained(leaf, between, roots, at) -> bool:
 SIGNED_DATA, TST_INFO = "2a864886f70d010702", "2a864886f70d0109100104"
 CONTENT_TYPE, MESSAGE_DIGEST = "2a864886f70d010903", "2a864886f70d010904"
 SIGNING_CERTIFICATE_2 = "2a864886f70d010910022f"
-SHA2 = {
+SHA2: dict[str, Any] = {
     "608648016503040201": hashes.SHA256,
     "608648016503040202": hashes.SHA384,
     "608648016503040203": hashes.SHA512,
 }
-HOW = {
+HOW: dict[str, Any] = {
     "2a8648ce3d040302": hashes.SHA256,
     "2a8648ce3d040303": hashes.SHA384,
     "2a8648ce3d040304": hashes.SHA512,
@@ -299,8 +306,10 @@ def stamped_at(token: bytes, content: bytes, roots: list) -> dt.datetime:
     try:
         if isinstance(key, rsa.RSAPublicKey):
             key.verify(signature[1], over, padding.PKCS1v15(), hashed)
-        else:
+        elif isinstance(key, ec.EllipticCurvePublicKey):
             key.verify(signature[1], over, ec.ECDSA(hashed))
+        else:
+            raise Bad("时间戳的签名算法不受支持")
     except (InvalidSignature, TypeError) as wrong:
         raise Bad("时间戳的签名无效") from wrong
     text = time[1].decode()
@@ -318,7 +327,8 @@ def trusted(pem: str) -> tuple[bytes, x509.Certificate | None]:
     found = re.search(
         r"-----BEGIN (PUBLIC KEY|CERTIFICATE)-----([A-Za-z0-9+/=\s]+)-----END \1-----", pem
     )
-    need(found, "信任的密钥须为 PEM 格式的公钥或证书")
+    if found is None:
+        raise Bad("信任的密钥须为 PEM 格式的公钥或证书")
     data = base64.b64decode(found[2])
     if found[1] == "PUBLIC KEY":
         return data, None

@@ -96,7 +96,8 @@ def _append(calls: Sequence[rules.Row]) -> None:
         cursor.execute(_LAST)
         last = cursor.fetchone()
     calls = [rules.whole(call) for call in calls]
-    number, at, count, name, root, value = _next_link(*(last or (0, "")), calls)
+    link = _next_link(last[0] if last else 0, last[1] if last else "", calls)
+    number, at, count, name, root, value = link
     CallLink.objects.create(number=number, at=at, count=count, digest=name, root=root, hash=value)
     CallRecord.objects.bulk_create(
         CallRecord(**dict(zip(rules.COLUMNS, call, strict=True)), link=number) for call in calls
