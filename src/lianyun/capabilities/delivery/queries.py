@@ -46,7 +46,7 @@ def allows(grant: Grant, operation: str) -> bool:
     return (
         resource is not None
         and resource.kind in (Resource.DATASET, Resource.LIBRARY)
-        and operation in rules.operations_of(grant.terms)
+        and operation in services.operations_of(grant.terms)
     )
 
 

@@ -38,7 +38,6 @@ ATTEMPTS = 8
 DAYS_KEPT = 7
 """How long a finished file may be fetched."""
 
-_METHODS = {"服务接口": ("query",), "批量交换": ("feed",), "文件下载": ("file",)}
 _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,59}")
 
 
@@ -100,12 +99,6 @@ class Receipt:
 
     size: int = 0
     digest: str = ""
-
-
-def operations_of(terms: Mapping[str, Any]) -> tuple[str, ...]:
-    """What a grant allows; one without `operations` allows what its method says."""
-    told = terms.get("operations")
-    return tuple(told) if told else _METHODS.get(str(terms.get("method", "")), ())
 
 
 def pause(attempt: int) -> dt.timedelta:
