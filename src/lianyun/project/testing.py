@@ -25,8 +25,7 @@ import psycopg
 import pytest
 
 from lianyun.project import postgres
-from lianyun.project.mariadb import MariaDB as MariaDB
-from lianyun.project.mariadb import mariadb as mariadb
+from lianyun.project.mariadb import MariaDB, mariadb
 
 if TYPE_CHECKING:
     from pytest_django.plugin import DjangoDbBlocker
@@ -221,6 +220,15 @@ def run_jobs(db: None) -> Callable[[], int]:
                 app.tasks[job.task_name].func(**job.args)
 
     return run
+
+
+@pytest.fixture(scope="module")
+def mariadb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
+    """A MariaDB for a module's tests; those are left out where mariadb-server is not installed."""
+    if not shutil.which("mariadbd"):
+        pytest.skip("没有安装 mariadb-server")
+    with mariadb(tmp_path_factory.mktemp("mariadb")) as server:
+        yield server
 
 
 def fits(tab: Any) -> bool:

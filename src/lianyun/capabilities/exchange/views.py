@@ -319,7 +319,7 @@ class NoteForm(Styled):
 
 def _shown(request: ActorRequest, found: Any) -> dict[str, object]:
     evidence = found.evidence
-    labels = [f"{h} 时" for h in range(rules.HOURS)]
+    labels = [f"{h}:00" for h in range(rules.HOURS)]
     grant = found.grant
     facts: list[tuple[str, object]] = [
         ("日期", found.day),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import socket
 import threading
 import time
@@ -18,7 +17,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lianyun.lake import federate
 from lianyun.lake.federate import (
     BadValue,
     Breaker,
@@ -29,11 +27,9 @@ from lianyun.lake.federate import (
     Question,
     Source,
     SourceDown,
+    drivers,
     statement,
 )
-from lianyun.project import testing
-
-pytestmark = pytest.mark.skipif(not shutil.which("mariadbd"), reason="没有安装 mariadb-server")
 
 PEOPLE = 5_000
 
@@ -118,26 +114,25 @@ def postgres(empty_database: Callable[[], str]) -> Iterator[tuple[Place, str, Re
 
 
 @pytest.fixture(scope="module")
-def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, Path]]:
+def mariadb(mariadb_server: Any) -> tuple[Place, Path]:
     """A department's MariaDB and its general log."""
-    with testing.mariadb(tmp_path_factory.mktemp("mariadb")) as server:
-        con = server.connect()
-        with con.cursor() as cursor:
-            cursor.execute("CREATE DATABASE rs CHARACTER SET utf8mb4")
-            cursor.execute("CREATE USER reader@localhost IDENTIFIED BY 'S3cret word'")
-            cursor.execute("GRANT SELECT, DELETE ON rs.* TO reader@localhost")
-            cursor.execute(
-                "CREATE TABLE rs.insured (person varchar(18), unit varchar(50), months int,"
-                " since date, KEY by_person (person))"
-            )
-            cursor.executemany(
-                "INSERT INTO rs.insured VALUES (%s, %s, %s, '2020-02-03')",
-                [(number(i), f"单位{i % 7}", i) for i in range(1, PEOPLE + 1, 2)],
-            )
-        con.commit()
-        con.close()
-        url = f"mysql://reader:S3cret%20word@localhost/rs?unix_socket={server.path}"
-        yield Place("rs", "市人社局参保库", url, seconds=2), server.log
+    con = mariadb_server.connect()
+    with con.cursor() as cursor:
+        cursor.execute("CREATE DATABASE rs CHARACTER SET utf8mb4")
+        cursor.execute("CREATE USER reader@localhost IDENTIFIED BY 'S3cret word'")
+        cursor.execute("GRANT SELECT, DELETE ON rs.* TO reader@localhost")
+        cursor.execute(
+            "CREATE TABLE rs.insured (person varchar(18), unit varchar(50), months int,"
+            " since date, KEY by_person (person))"
+        )
+        cursor.executemany(
+            "INSERT INTO rs.insured VALUES (%s, %s, %s, '2020-02-03')",
+            [(number(i), f"单位{i % 7}", i) for i in range(1, PEOPLE + 1, 2)],
+        )
+    con.commit()
+    con.close()
+    url = f"mysql://reader:S3cret%20word@localhost/rs?unix_socket={mariadb_server.path}"
+    return Place("rs", "市人社局参保库", url, seconds=2), mariadb_server.log
 
 
 @pytest.fixture
@@ -205,9 +200,9 @@ def test_nothing_can_be_written(
 ) -> None:
     source = federation.source(postgres[0])
     until = time.monotonic() + 5
-    with pytest.raises(federate._Refused, match="25006"):
+    with pytest.raises(drivers.Refused, match="25006"):
         source._ask("DELETE FROM people", (), until)
-    with pytest.raises(federate._Refused, match="1792"):
+    with pytest.raises(drivers.Refused, match="1792"):
         federation.source(mariadb[0])._ask("DELETE FROM insured", (), until)
 
 
@@ -268,7 +263,7 @@ def test_the_server_breaks_off_what_takes_too_long(
             time.sleep(0.02)
         assert still == 0
     quick = replace(mariadb[0], seconds=0.4)
-    with pytest.raises(federate._Slow):
+    with pytest.raises(drivers.Slow):
         federation.source(quick)._ask("SELECT sleep(5) FROM insured", (), time.monotonic() + 5)
 
 
@@ -343,7 +338,7 @@ def test_few_connections_and_a_short_queue(
     source = Source(place)
     assert source.answer(by_id(place, number(1)))
     together, most, guard = [0], [0], threading.Lock()
-    real = federate._Postgres.run
+    real = drivers.Postgres.run
 
     def counted(self: Any, sql: str, values: Any) -> Any:
         with guard:
@@ -356,7 +351,7 @@ def test_few_connections_and_a_short_queue(
             with guard:
                 together[0] -= 1
 
-    monkeypatch.setattr(federate._Postgres, "run", counted)
+    monkeypatch.setattr(drivers.Postgres, "run", counted)
     told: list[str] = []
 
     def ask() -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +28,8 @@ from lianyun.kernel import grant as grants
 from lianyun.kernel import install
 from lianyun.kernel.access import SYSTEM, Actor, Denied, Membership, UserError, actor_of
 from lianyun.kernel.models import Event, Grant, Party, Resource
-from lianyun.project import testing
 
-pytestmark = [
-    pytest.mark.django_db(transaction=True),
-    pytest.mark.skipif(not shutil.which("mariadbd"), reason="没有安装 mariadb-server"),
-]
+pytestmark = pytest.mark.django_db(transaction=True)
 A, B = "320703199003070016", "320703198811110034"
 Officer = Callable[..., Actor]
 
@@ -70,24 +65,25 @@ def officer(city: None) -> Officer:
 
 
 @pytest.fixture(scope="module")
-def mariadb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[testing.MariaDB]:
-    with testing.mariadb(tmp_path_factory.mktemp("mariadb")) as server:
-        con = server.connect()
-        with con.cursor() as cursor:
-            cursor.execute("CREATE DATABASE rs CHARACTER SET utf8mb4")
-            cursor.execute(
-                "CREATE TABLE rs.insured (公民身份号码 varchar(18) PRIMARY KEY, 姓名 varchar(50),"
-                " 单位名称 varchar(100), 手机号码 varchar(20))"
-            )
-            cursor.execute(
-                "INSERT INTO rs.insured VALUES (%s, '张三丰', '港口集团', '13812345678')", [A]
-            )
-        con.commit()
-        yield server
+def mariadb(mariadb_server: Any) -> Any:
+    """The social insurance's MariaDB with one insured person."""
+    con = mariadb_server.connect()
+    with con.cursor() as cursor:
+        cursor.execute("CREATE DATABASE rs CHARACTER SET utf8mb4")
+        cursor.execute(
+            "CREATE TABLE rs.insured (公民身份号码 varchar(18) PRIMARY KEY, 姓名 varchar(50),"
+            " 单位名称 varchar(100), 手机号码 varchar(20))"
+        )
+        cursor.execute(
+            "INSERT INTO rs.insured VALUES (%s, '张三丰', '港口集团', '13812345678')", [A]
+        )
+    con.commit()
+    con.close()
+    return mariadb_server
 
 
 @pytest.fixture
-def sources(city: None, empty_database: Callable[[], str], mariadb: testing.MariaDB) -> str:
+def sources(city: None, empty_database: Callable[[], str], mariadb: Any) -> str:
     """The police's PostgreSQL and the social insurance's MariaDB, registered as sources."""
     url = empty_database()
     with psycopg.connect(url, autocommit=True) as con:
