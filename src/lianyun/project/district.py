@@ -292,14 +292,16 @@ def _say(told: dict[str, Any], address: str, as_json: bool) -> None:
         cli.say_json(told)
         return
     up, back = told["upload"], told["return"]
-    cli.say(f"区级节点 {NAME}（{CODE}）：{address}　（建立用时 {told['seconds']} 秒）")
+    # Cookies know no ports: by another name both nodes can be open in one browser.
+    shown = address.replace("127.0.0.1", "localhost")
+    cli.say(f"区级节点 {NAME}（{CODE}）：{shown}　（建立用时 {told['seconds']} 秒）")
     cli.say(f"  目录上报 {told['entries']} 条，冲突待处理 {told['conflicts']} 条")
     cli.say(
         f"  上传 {up['landed']} 行 = 接收 {up['accepted']} 行 + 拒收 {up['rejected']} 行（他区记录）"
     )
     cli.say(f"  申请 {told['exchange']} 已办结，回流 {back['landed']} 行，只含本区记录")
-    for account, title in told["accounts"].items():
-        cli.say(f"  {account}　{title}")
+    cli.say("  申请与上传：rs.zhuanyuan，审定：rs.fuzeren，节点管理：xitong（市、区两级同名账号）")
+    cli.say(f"  区级密码　{told['accounts']['密码']}")
 
 
 if __name__ == "__main__":
