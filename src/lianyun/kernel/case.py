@@ -407,7 +407,8 @@ def replay(case: Case) -> list[tuple[Event, list[str]]]:
     """
     spec, parts = spec_of(case.path.bpmn, case.path.key)
     workflow = BpmnWorkflow(spec, parts, script_engine=ClosedEngine(case.data))
-    steps, seen = case.path.steps, set()
+    steps = case.path.steps
+    seen: set[str] = set()
     out: list[tuple[Event, list[str]]] = []
     for event in Event.objects.filter(case_id_ref=case.pk, kind__startswith="case.").order_by("id"):
         if event.subject != case.ref:

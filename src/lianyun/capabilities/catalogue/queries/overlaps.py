@@ -10,8 +10,10 @@ from lianyun.kernel.models import Resource
 
 from ..models import Item
 
-COMMON = 60
-"""An item that more datasets than this hold (an identity number, a date) suggests no overlap."""
+COMMON = 12
+"""An item that more datasets than this hold (an identity number, a date) is no sign of overlap."""
+MOST = 500
+"""Pairs that are told: who has decided about these finds the next ones."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +32,11 @@ class Pair:
 
 
 def overlaps(viewer: Actor, least: float = 0.6, fewest: int = 4) -> list[Pair]:
-    """Pairs of different owners' datasets: at least `fewest` items and `least` of all are the same.
+    """Pairs of different owners' datasets that hold mostly the same items, the clearest first.
 
-    Items are the same by their data element, else by their title. A pair is found through items
-    that few datasets hold; then all items count. Of two datasets the smaller part is named first.
+    Items are the same by their data element, else by their title. At least `fewest` of the shared
+    ones must be items that few datasets hold, and at least `least` of all items of the smaller
+    dataset, which is named first, must stand in the other.
     """
     rows = Item.objects.filter(resource__kind=Resource.DATASET).exclude(
         resource__state=Resource.WITHDRAWN
@@ -55,14 +58,15 @@ def overlaps(viewer: Actor, least: float = 0.6, fewest: int = 4) -> list[Pair]:
                 near.update((one, two) for two in found[at + 1 :] if owner[one] != owner[two])
     out = []
     for one, two in near:
-        same = [title for word, title in held[one].items() if word in held[two]]
-        if len(same) < fewest:
+        words = [word for word in held[one] if word in held[two]]
+        if sum(len(where[word]) <= COMMON for word in words) < fewest:
             continue
+        same = [held[one][word] for word in words]
         small, large = sorted((one, two), key=lambda pk: (len(held[pk]), -pk))
         total = len(held[small])
         if len(same) >= least * total:
             out.append(Pair(small, large, tuple(same), total))
-    return sorted(out, key=lambda p: (-p.part, -len(p.shared), p.resource, p.other))
+    return sorted(out, key=lambda p: (-p.part, -len(p.shared), p.resource, p.other))[:MOST]
 
 
-__all__ = ["COMMON", "Pair", "overlaps"]
+__all__ = ["COMMON", "MOST", "Pair", "overlaps"]

@@ -49,6 +49,7 @@ from .limits import (
     narrowed_to,
     pauses_of,
     runs,
+    used_days,
 )
 from .matters import (
     about_grant,
@@ -143,6 +144,7 @@ __all__ = [
     "told_of",
     "under_request",
     "use_records",
+    "used_days",
     "waiting_answer",
     "yearly",
 ]

@@ -99,6 +99,18 @@ def pauses_of(item: WorkItem) -> list[str]:
     ]
 
 
+def used_days(viewer: Actor, item: WorkItem) -> int:
+    """Working days that a step has used so far, without those in which its case stood still."""
+    run = rules.Run(
+        item.step,
+        timezone.localtime(item.opened_at).date(),
+        item.due_on,
+        timezone.localtime(item.done_at).date() if item.done_at else None,
+        [(p.since, p.until, p.article) for p in item.case.pauses.all()],
+    )
+    return run.used(timezone.localdate(), _between)
+
+
 def runs(case: Case) -> list[rules.Run]:
     """The clocks of a case from its events alone."""
     events = []

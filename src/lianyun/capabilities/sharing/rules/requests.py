@@ -224,8 +224,8 @@ def renewal(terms: Mapping[str, Any], today: dt.date) -> Request:
     """A grant's terms as the beginning of a new request, a year long from the day it is filled in."""
     fields = tuple(terms.get("fields") or ())
     masks = terms.get("masks") or {}
-    named: Iterable[str] = terms.get("operations") or BY_METHOD.get(terms.get("method", ""), ())
-    operations = tuple(named)
+    named = terms.get("operations") or BY_METHOD.get(str(terms.get("method")), ())
+    operations = tuple(str(name) for name in named)
     return Request(
         basis=terms.get("basis", ""),
         scene=terms.get("scene", ""),

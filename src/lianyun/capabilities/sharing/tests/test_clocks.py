@@ -78,6 +78,7 @@ def test_events_alone_make_the_same_clocks(installed: None, seed: int) -> None:
         wrong = [(c.item.step, c.item.due_on, c.run) for c in listed if not c.agrees]
         assert not wrong, (path, seed, wrong)
         assert len(listed) == case.items.count()
+        assert [queries.used_days(SYSTEM, c.item) for c in listed] == [c.used for c in listed]
 
 
 def test_a_changed_day_is_found(installed: None) -> None:

@@ -58,11 +58,6 @@ def _standing(item: Any) -> str:
     return "overdue" if item.due_on < timezone.localdate() else "running"
 
 
-def _used(viewer: Any, item: Any) -> int:
-    listed = queries.compared(viewer, item.case)
-    return next((c.used for c in listed if c.item.pk == item.pk), 0)
-
-
 @page(permission="sharing.read")
 def clock_report(request: ActorRequest) -> HttpResponse:
     """Every case with each clock: begun, stood still by which article, due, done, in working days."""
@@ -111,7 +106,7 @@ def clock_report(request: ActorRequest) -> HttpResponse:
                 "used",
                 "用时（工作日）",
                 kind="number",
-                cell=lambda i: _used(viewer, i),
+                cell=lambda i: queries.used_days(viewer, i),
                 phone=False,
             ),
             Column(
