@@ -64,7 +64,7 @@ def adopt_entry(
         }
         for i in content["items"]
     ]
-    full = {
+    full: dict[str, Any] = {
         **{k: content.get(k) or "" for k in ("code", "name", "title", "summary", "format")},
         "class": category,
         "provider": owner.slug,
