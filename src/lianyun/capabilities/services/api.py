@@ -12,6 +12,7 @@ from .actions import (
     collect_secret,
     design_service,
     issue_client,
+    issue_trial,
     open_federated,
     open_service,
     rotate_secret,
@@ -42,6 +43,11 @@ def services_of(viewer: Actor, source: Resource) -> list[Service]:
     return list(Service.objects.filter(source=source).select_related("resource"))
 
 
+def groups_of(fields: Iterable[Field]) -> list[str]:
+    """The fields that may divide people into groups: no number, name or address of theirs."""
+    return [f.name for f in fields if rules.groupable(f)]
+
+
 __all__ = [
     "OPERATIONS",
     "Client",
@@ -52,7 +58,9 @@ __all__ = [
     "collect_secret",
     "design_service",
     "fields",
+    "groups_of",
     "issue_client",
+    "issue_trial",
     "key_of",
     "masks",
     "open_federated",
