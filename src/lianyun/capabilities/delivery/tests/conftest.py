@@ -33,7 +33,7 @@ from lianyun.kernel.models import Grant, Membership, Party, Resource
 from lianyun.lake.check import ItemCheck
 from lianyun.lake.land import from_rows
 from lianyun.lake.merge import DatasetSpec, Outcome, load
-from lianyun.project import postgres
+from lianyun.project import testing
 
 ITEMS = [
     {
@@ -244,7 +244,7 @@ def mariadb(mariadb_server: int, monkeypatch: pytest.MonkeyPatch) -> Database:
 def postgres_server() -> Iterator[int]:
     """The port of a PostgreSQL that asks for passwords, with an account `writer`."""
     home = Path(tempfile.mkdtemp(prefix="lianyun-receiver-"))
-    port, folder = free_port(), postgres.binaries()
+    port, folder = free_port(), testing.postgres.binaries()
     as_user: dict[str, Any] = {}
     if os.getuid() == 0:
         as_user = {"user": "nobody", "group": "nogroup", "extra_groups": []}

@@ -1,4 +1,4 @@
-"""Masks in SQL are the kernel's masks, on every input."""
+"""Masks: in SQL are the kernel's masks, on every input."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KINDS: dict[str, st.SearchStrategy[Any]] = {
     "DOUBLE": st.floats(allow_nan=False, allow_infinity=False, width=64),
     "BOOLEAN": st.booleans(),
     "DATE": st.dates(min_value=dt.date(1000, 1, 1)),
-    "TIMESTAMP": st.datetimes(min_value=dt.datetime(1000, 1, 1)),
+    "TIMESTAMP": st.datetimes(min_value=dt.datetime(1000, 1, 1)),  # noqa: DTZ001 - no zone
     "DECIMAL(18,2)": st.decimals(min_value=Decimal("-1e15"), max_value=Decimal("1e15"), places=2),
 }
 
