@@ -224,8 +224,8 @@ def renewal(terms: Mapping[str, Any], today: dt.date) -> Request:
     """A grant's terms as the beginning of a new request, a year long from the day it is filled in."""
     fields = tuple(terms.get("fields") or ())
     masks = terms.get("masks") or {}
-    named = terms.get("operations") or BY_METHOD.get(str(terms.get("method")), ())
-    operations = tuple(str(name) for name in named)
+    named: list[str] = list(terms.get("operations") or ())
+    operations = tuple(named) or BY_METHOD.get(str(terms.get("method")), ())
     return Request(
         basis=terms.get("basis", ""),
         scene=terms.get("scene", ""),

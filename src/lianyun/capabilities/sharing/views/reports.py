@@ -10,6 +10,7 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
+from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
 from lianyun.ui import charts
@@ -216,7 +217,13 @@ def yearly(request: ActorRequest) -> HttpResponse:
         request,
         rows,
         columns=[
-            Column("department", "部门", primary=True, cell=lambda y: str(y.department)),
+            Column(
+                "department",
+                "部门",
+                primary=True,
+                cell=lambda y: format_html('<span class="nowrap">{}</span>', y.department),
+                export=lambda y: str(y.department),
+            ),
             *(column(w) for w in ("provided", "received", "asked", "asked_of")),
             *(column(w) for w in ("answered", "on_time")),
             Column(
