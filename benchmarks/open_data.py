@@ -184,17 +184,16 @@ def main() -> int:
             django.setup()
             from django.db import connection, connections
 
+            from lianyun.capabilities.catalogue import api as catalogue
             from lianyun.kernel import install
             from lianyun.kernel.access import SYSTEM
-            from lianyun.kernel.models import Party, Resource
+            from lianyun.kernel.models import Resource
             from lianyun.project import schema
 
             schema.bring_up_to_date(connection)
             install.install(by=SYSTEM)
-            owner = Party.objects.get(kind="department", slug="jt")
-            resource = Resource.objects.create(
-                code="bench", name="bench_stops", kind="dataset", title="公交站点", owner=owner
-            )
+            catalogue.sync_declared(by=SYSTEM)
+            resource = Resource.objects.select_related("owner").get(name="jt_stops")
             small = _size(max(arguments.rows // 4, 100), arguments.rounds, resource, home)
             large = _size(arguments.rows, arguments.rounds, resource, home)
             connections.close_all()

@@ -621,6 +621,7 @@ def open_datasets(tell: Tell) -> dict[str, Any]:
         except UserError as error:
             refused.append((entry.name, str(error)))
             continue
+        assert opening.case is not None
         for who in (actors[f"{slug}.fuzeren"], bureau):
             item = opening.case.items.get(done_at=None)
             open_data.do_step(item=item, outcome="agree", by=who)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 from lianyun.lake import deidentify as d
 from lianyun.lake import release as r
 from lianyun.lake.shelves import Lake, LakeError
-from lianyun.project.testing import LakePlace
+
+if TYPE_CHECKING:
+    from lianyun.project.testing import LakePlace
 
 TODAY = dt.date(2026, 11, 22)
 T = d.Treatment

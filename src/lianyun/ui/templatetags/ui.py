@@ -165,6 +165,14 @@ def _entry(entry: Any) -> dict[str, Any]:
 
 
 PAST = {
+    "proposed": "已提出",
+    "held": "暂缓发布",
+    "sheet_made": "表格文件已生成",
+    "raised": "已收到",
+    "rated": "已评分",
+    "given": "已申领",
+    "counted": "使用次数已统计",
+    "unchanged": "没有变化",
     "reopened": "证据有变，重新待立案",
     "scheduled": "已按周期排队",
     "planned": "周期已设置",
@@ -244,6 +252,9 @@ PAST = {
     "repeated": "重复提交未再受理",
 }
 NOUNS = {
+    "opening": "开放数据集",
+    "voice": "公众意见",
+    "open_key": "接口密钥",
     "comparison": "数据比对",
     "finding": "比对发现",
     "resource": "目录",
