@@ -390,7 +390,7 @@ def stale_downloads(now: dt.datetime) -> list[Download]:
 # ---- pull ----------------------------------------------------------------------------------
 
 
-def caller(header: str, address: str) -> services.Client | None:
+def caller(viewer: Actor, header: str, address: str) -> services.Client | None:
     """Whose credential an `Authorization` header carries, if it is good and may come from there."""
     scheme, _, token = header.partition(" ")
     number, _, secret = token.strip().partition(".")

@@ -227,7 +227,8 @@ class MariaDB:
         if taken.deletes:
             cursor.execute(f"CREATE TEMPORARY TABLE `_gone` ({body}, PRIMARY KEY ({primary}))")
             size += self._load(cursor, taken, taken.gone, "`_gone`", keys, still)
-            cursor.execute(f"DELETE t FROM {place} t JOIN `_gone` x ON {on}")
+            leaving = f"DELETE t FROM {place} t JOIN `_gone` x ON {on}"
+            cursor.execute(leaving)
         if taken.upserts:
             size += self._load(cursor, taken, taken.ordered, place, taken.columns, still)
         if taken.full and not fresh:
@@ -236,9 +237,8 @@ class MariaDB:
             sql = f"SELECT {listed} FROM ({taken.ordered})"
             size += self._load(cursor, taken, sql, "`_stay`", keys, still)
             first = _name(keys[0].name)
-            cursor.execute(
-                f"DELETE t FROM {place} t LEFT JOIN `_stay` x ON {on} WHERE x.{first} IS NULL"
-            )
+            leaving = f"DELETE t FROM {place} t LEFT JOIN `_stay` x ON {on} WHERE x.{first} IS NULL"
+            cursor.execute(leaving)
         return size
 
     def _load(

@@ -23,7 +23,9 @@ def _refused(status: int, message: str) -> JsonResponse:
 @public
 def feed(request: ActorRequest) -> HttpResponse:
     """`GET /api/feed/?cursor=&limit=` with `Authorization: Bearer`; the cursor is in X-Next-Cursor."""
-    client = queries.caller(request.headers.get("Authorization", ""), request.META["REMOTE_ADDR"])
+    client = queries.caller(
+        request.actor, request.headers.get("Authorization", ""), request.META["REMOTE_ADDR"]
+    )
     if client is None:
         answer = _refused(401, "凭证无效，或不允许从该网段调用")
         answer["WWW-Authenticate"] = "Bearer"
