@@ -220,7 +220,7 @@ def main() -> int:
     print(
         json.dumps(
             {
-                "rows": arguments.rows,
+                "size": arguments.rows,
                 "ratio": round(ratio, 3),
                 **{k: round(v, 2) for k, v in large.items()},
             }
