@@ -14,16 +14,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -156,41 +152,10 @@ def lake(kind: str, url: str, folder: str, dsn: str) -> dict[str, Any]:
     }
 
 
-@contextmanager
-def mariadb(folder: Path) -> Iterator[Path]:
-    """A MariaDB of the benchmark's own; yields its socket."""
-    file = folder / "m.sock"
-    user = ["--user=root"] if os.getuid() == 0 else []
-    subprocess.run(
-        ["mariadb-install-db", "--no-defaults", f"--datadir={folder}/mariadb", *user,
-         "--auth-root-authentication-method=normal", "--skip-test-db"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    running = subprocess.Popen(
-        ["mariadbd", "--no-defaults", f"--datadir={folder}/mariadb", f"--socket={file}", *user,
-         "--skip-networking", f"--pid-file={folder}/pid", "--innodb-buffer-pool-size=256M",
-         "--innodb-flush-log-at-trx-commit=0"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        for _ in range(300):
-            with socket.socket(socket.AF_UNIX) as probe:
-                try:
-                    probe.connect(str(file))
-                    break
-                except OSError:
-                    time.sleep(0.1)
-        yield file
-    finally:
-        running.terminate()
-        running.wait(60)
-
-
-def fill(server: Any, socket_file: Path | None, rows: int, wide: int, folder: Path) -> None:
+def fill(server: Any, maria: Any, rows: int, wide: int, folder: Path) -> None:
     """The register (and the wide table) written into the departments' databases."""
     import duckdb
     import psycopg
-    import pymysql
 
     listed = ", ".join(f"{n} {t}" for n, t in COLUMNS)
     duck = duckdb.connect(config={"threads": 2})
@@ -203,10 +168,8 @@ def fill(server: Any, socket_file: Path | None, rows: int, wide: int, folder: Pa
             with csv.open("rb") as file, pg.cursor().copy(b"COPY register FROM STDIN CSV") as copy:
                 while block := file.read(1 << 20):
                     copy.write(block)
-            if socket_file is not None:
-                with pymysql.connect(
-                    unix_socket=str(socket_file), user="root", local_infile=True, charset="utf8mb4"
-                ) as con:
+            if maria is not None:
+                with maria.connect(local_infile=True) as con:
                     cursor = con.cursor()
                     cursor.execute("CREATE DATABASE IF NOT EXISTS bench CHARACTER SET utf8mb4")
                     told = listed.replace("timestamp", "datetime")
@@ -283,6 +246,7 @@ def main() -> int:
     import psycopg
 
     from lianyun.project import postgres
+    from lianyun.project.mariadb import mariadb
 
     results: list[dict[str, Any]] = []
     good = True
@@ -291,8 +255,11 @@ def main() -> int:
         with psycopg.connect(server.url("postgres"), autocommit=True) as con:
             con.execute("CREATE DATABASE department")
         python = dlt_python(folder)
-        with mariadb(folder) as socket_file:
-            fill(server, socket_file, args.rows, args.wide, folder)
+        (folder / "mariadb").mkdir()
+        quick = ("--general-log=0", "--innodb-buffer-pool-size=256M")
+        with mariadb(folder / "mariadb", *quick) as maria:
+            socket_file = maria.path
+            fill(server, maria, args.rows, args.wide, folder)
             kinds = {
                 "postgres": (server.url("department"), server.url("department")),
                 "mariadb": (

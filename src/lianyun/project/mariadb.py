@@ -23,14 +23,17 @@ class MariaDB:
     port: int
     log: Path
 
-    def connect(self) -> Any:
+    def connect(self, **more: Any) -> Any:
         """A connection as root, which must be committed."""
-        return pymysql.connect(unix_socket=str(self.path), user="root", charset="utf8mb4")
+        return pymysql.connect(unix_socket=str(self.path), user="root", charset="utf8mb4", **more)
 
 
 @contextlib.contextmanager
-def mariadb(home: Path) -> Iterator[MariaDB]:
-    """A MariaDB server (apt: mariadb-server) with its data in `home`, on loopback, for a while."""
+def mariadb(home: Path, *options: str) -> Iterator[MariaDB]:
+    """A MariaDB server (apt: mariadb-server) with its data in `home`, on loopback, for a while.
+
+    `options` of the server stand after the ones set here and so win.
+    """
     path = Path("/tmp") / f"lianyun-mariadb-{os.getpid()}-{home.stat().st_ino}.sock"
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -52,6 +55,7 @@ def mariadb(home: Path) -> Iterator[MariaDB]:
             *("--bind-address=127.0.0.1", f"--pid-file={home}/pid"),
             *("--innodb-buffer-pool-size=32M", "--general-log=1"),
             f"--general-log-file={made.log}",
+            *options,
         ],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

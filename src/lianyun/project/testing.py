@@ -30,6 +30,8 @@ from lianyun.project.mariadb import MariaDB, mariadb
 if TYPE_CHECKING:
     from pytest_django.plugin import DjangoDbBlocker
 
+    from lianyun.kernel.access import Actor
+
 _ROOT = "LIANYUN_TEST_ROOT"
 _SERVER = "LIANYUN_TEST_SERVER"
 TEMPLATE = "lianyun_template"
@@ -190,6 +192,33 @@ def fresh_lake(settings: Any, lake_place: LakePlace) -> LakePlace:
     settings.LAKE = str(lake_place.folder)
     settings.LAKE_CATALOGUE_URL = lake_place.catalogue_url
     return lake_place
+
+
+@pytest.fixture
+def city(db: None) -> None:
+    """All packs installed, their datasets catalogued."""
+    from lianyun.capabilities.catalogue import api as catalogue
+    from lianyun.kernel import install
+    from lianyun.kernel.access import SYSTEM
+
+    install.install(by=SYSTEM)
+    catalogue.sync_declared(by=SYSTEM)
+
+
+@pytest.fixture
+def officer(city: None) -> Callable[..., Actor]:
+    """Makes an officer of a department, named by its slug, with roles."""
+    from lianyun.kernel.access import Membership, actor_of
+    from lianyun.kernel.models import Party
+
+    def make(slug: str, *roles: str, name: str = "") -> Actor:
+        department = Party.objects.get(kind="department", slug=slug)
+        person = Party.objects.create(kind="person", name=name or f"{department.short}干部")
+        for role in roles:
+            Membership.objects.create(party=person, department=department, role=role)
+        return actor_of(person)
+
+    return make
 
 
 @pytest.fixture

@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from lianyun.capabilities.catalogue import api as catalogue
 from lianyun.capabilities.collection import api as collection
-from lianyun.kernel import install
-from lianyun.kernel.access import SYSTEM, Actor, Membership, actor_of
-from lianyun.kernel.models import Party, Resource
+from lianyun.kernel.models import Resource
 from lianyun.lake.land import from_rows
 from lianyun.lake.merge import load
 
 DEAD = "320703194003070013"
 LIVING = "320703195011110032"
 SLIP = "320703194502010015"
-
-
-@pytest.fixture
-def city(db: None) -> None:
-    """All packs installed and datasets catalogued."""
-    install.install(by=SYSTEM)
-    catalogue.sync_declared(by=SYSTEM)
-
-
-@pytest.fixture
-def officer(city: None) -> Callable[..., Actor]:
-    """An officer of a department with roles."""
-
-    def make(slug: str, *roles: str) -> Actor:
-        department = Party.objects.get(kind="department", slug=slug)
-        person = Party.objects.create(kind="person", name=f"{department.short}干部")
-        for role in roles:
-            Membership.objects.create(party=person, department=department, role=role)
-        return actor_of(person)
-
-    return make
 
 
 def put(dataset: str, batch: str, *rows: dict[str, Any]) -> None:

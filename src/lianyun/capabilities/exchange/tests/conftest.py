@@ -11,32 +11,9 @@ import pytest
 from django.utils import timezone
 
 from lianyun.capabilities.audit.models import CallRecord
-from lianyun.capabilities.catalogue import api as catalogue
 from lianyun.kernel import grant as grants
-from lianyun.kernel import install
-from lianyun.kernel.access import SYSTEM, Actor, Membership, actor_of
+from lianyun.kernel.access import SYSTEM
 from lianyun.kernel.models import Grant, Party, Resource
-
-
-@pytest.fixture
-def city(db: None) -> None:
-    """All packs installed, their datasets catalogued."""
-    install.install(by=SYSTEM)
-    catalogue.sync_declared(by=SYSTEM)
-
-
-@pytest.fixture
-def officer(city: None) -> Callable[..., Actor]:
-    """An officer of a department with roles."""
-
-    def make(slug: str, *roles: str) -> Actor:
-        department = Party.objects.get(kind="department", slug=slug)
-        person = Party.objects.create(kind="person", name=f"{department.short}干部")
-        for role in roles:
-            Membership.objects.create(party=person, department=department, role=role)
-        return actor_of(person)
-
-    return make
 
 
 @pytest.fixture

@@ -4,42 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import random
-from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from lianyun.capabilities.catalogue import api as catalogue
 from lianyun.capabilities.linkage import adapters
-from lianyun.kernel import install
-from lianyun.kernel.access import SYSTEM, Actor, Membership, actor_of
 from lianyun.kernel.element import citizen_check_digit
-from lianyun.kernel.models import Party
 
 NAME = "hardship_residents"
 SURNAMES, GIVEN = "王李张刘陈杨赵黄周吴徐孙", "伟芳娜敏静丽强磊军洋勇艳杰娟涛明超秀霞平"
-
-
-@pytest.fixture
-def city(db: None) -> None:
-    """All packs installed, datasets catalogued."""
-    install.install(by=SYSTEM)
-    catalogue.sync_declared(by=SYSTEM)
-
-
-@pytest.fixture
-def officer(city: None) -> Callable[..., Actor]:
-    """An officer of a department with roles."""
-
-    def make(slug: str, *roles: str) -> Actor:
-        department = Party.objects.get(kind="department", slug=slug)
-        person = Party.objects.create(kind="person", name=f"{department.short}干部")
-        for role in roles:
-            Membership.objects.create(party=person, department=department, role=role)
-        return actor_of(person)
-
-    return make
 
 
 def number(born: dt.date, serial: int) -> str:

@@ -10,8 +10,8 @@ import pytest
 from lianyun.capabilities.catalogue import api as catalogue
 from lianyun.capabilities.services import adapters
 from lianyun.kernel import install
-from lianyun.kernel.access import SYSTEM, Actor, Membership, actor_of
-from lianyun.kernel.models import Party, Resource
+from lianyun.kernel.access import SYSTEM
+from lianyun.kernel.models import Resource
 from lianyun.lake.check import ItemCheck
 from lianyun.lake.land import from_rows
 from lianyun.lake.merge import DatasetSpec, Outcome, load
@@ -24,20 +24,6 @@ def city(transactional_db: None) -> None:
     """All packs installed, their datasets catalogued."""
     install.install(by=SYSTEM)
     catalogue.sync_declared(by=SYSTEM)
-
-
-@pytest.fixture
-def officer(city: None) -> Callable[..., Actor]:
-    """An officer of a department with roles."""
-
-    def make(slug: str, *roles: str) -> Actor:
-        department = Party.objects.get(kind="department", slug=slug)
-        person = Party.objects.create(kind="person", name=f"{department.short}干部")
-        for role in roles:
-            Membership.objects.create(party=person, department=department, role=role)
-        return actor_of(person)
-
-    return make
 
 
 def people(first: int, last: int, town: str = "") -> list[tuple[str, str, str, str]]:

@@ -534,3 +534,47 @@ def test_bad_json_is_no_error_of_ours(source: Resource) -> None:
         return codes
 
     assert asyncio.run(main()) == [400, 400, 400, 415]
+
+
+# ---- ways around a grant ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("limit", ["0000019999", "000100000", "0101", "１０", "1e9"])
+def test_a_page_is_never_longer_than_allowed(source: Resource, limit: str) -> None:
+    service(source, "query")
+    _, token = granted(source)
+
+    async def work(call: Call) -> httpx.Response:
+        return await call(f"people?town=A&limit={limit}")
+
+    assert run(work, token).status_code == 400
+
+
+def test_a_range_does_not_tell_what_is_masked_or_not_given(source: Resource) -> None:
+    service(source, "query")
+    _, token = granted(source, fields=["citizen_number", "born"], masks={"born": "all"})
+
+    async def work(call: Call) -> list[int]:
+        urls = ("born.from=1962-01-01", "income.from=1200", "town=A&born.to=1970-01-01", "town=A")
+        return [(await call(f"people?{url}")).status_code for url in urls]
+
+    assert run(work, token) == [400, 400, 400, 200]
+
+
+def test_another_spelling_of_a_key_gives_no_further_tries(source: Resource) -> None:
+    made = service(source, "verify")
+    made.lookups = [["town", "born"]]
+    made.save()
+    _, token = granted(source)
+
+    async def work(call: Call) -> list[int]:
+        spelled = ("1960-03-01", "19600301", "1960-3-1", "Mar 1 1960", "1960-060", "1960-03-01 ")
+        keys = ({"town": "B", "born": s} for s in spelled)
+        return [
+            (await call("people:verify", verify(k, name="不是"))).status_code
+            for k in keys
+            for _ in range(2)
+        ]
+
+    codes = run(work, token)
+    assert codes.count(200) == 3, "so many tries as the service says, however the key is spelled"
