@@ -179,27 +179,54 @@ def _checked(recipe: Recipe, have: Mapping[str, str]) -> None:
         raise LakeError(f"数据项不能取名“{COUNT}”")
 
 
-def _take(con: duckdb.DuckDBPyConnection, table: str, recipe: Recipe) -> dict[str, str]:
-    """Copies the columns that matter into a temporary table `taken`; returns their types."""
-    place, have = _source(con, table)
-    _checked(recipe, have)
-    names = [t.name for t in recipe.treatments if t.how != DROP or t.role != PLAIN]
+def _where(recipe: Recipe) -> str:
     conditions = [
         f"CAST({quote(c)} AS VARCHAR) IN ({', '.join(literal(v) for v in values) or 'NULL'})"
         for c, values in recipe.scope.items()
     ]
-    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    return f" WHERE {' AND '.join(conditions)}" if conditions else ""
+
+
+def _take(
+    con: duckdb.DuckDBPyConnection, table: str, recipe: Recipe, *, measured: bool = False
+) -> dict[str, str]:
+    """Copies the columns that matter into a temporary table `taken`; returns their types.
+
+    With `measured` these are only the ones that the measure looks at.
+    """
+    place, have = _source(con, table)
+    _checked(recipe, have)
+    names = [
+        t.name
+        for t in recipe.treatments
+        if t.role != PLAIN or (t.how != DROP and (recipe.form == COUNTS or not measured))
+    ]
     con.execute("DROP TABLE IF EXISTS temp.taken")
     con.execute(
-        f"CREATE TEMP TABLE taken AS SELECT {', '.join(map(quote, names))} FROM {place}{where}"
+        f"CREATE TEMP TABLE taken AS SELECT {', '.join(map(quote, names))} "
+        f"FROM {place}{_where(recipe)}"
     )
     return {n: have[n] for n in names}
 
 
+def _ungrouped(recipe: Recipe) -> bool:
+    """Whether all rows are one group, of which only the size matters."""
+    return not recipe.quasi and all(t.role == PLAIN for t in recipe.treatments)
+
+
+def _one_group(rows: int) -> Risk:
+    """The measure of rows that are not grouped."""
+    sizes = tuple(rows if low <= rows and (not high or rows <= high) else 0 for low, high in BINS)
+    some, alone = int(rows > 0), int(rows == 1)
+    return Risk(rows, rows, 0, some, alone, rows, some, alone, some, rows, 0, sizes, sizes)
+
+
 def _coarse(recipe: Recipe, kinds: Mapping[str, str], today: dt.date) -> str:
-    """SQL of the taken rows with the recipe's columns."""
+    """SQL of the taken rows with the recipe's columns, as far as they were taken."""
     listed = ", ".join(
-        f"{expression(t, kinds[t.name], today)} AS {quote(t.name)}" for t in recipe.kept
+        f"{expression(t, kinds[t.name], today)} AS {quote(t.name)}"
+        for t in recipe.kept
+        if t.name in kinds
     )
     return f"SELECT {listed} FROM temp.taken"
 
@@ -258,15 +285,25 @@ def _before(con: duckdb.DuckDBPyConnection, recipe: Recipe) -> tuple[Any, ...]:
     return row
 
 
+def _held_back(con: duckdb.DuckDBPyConnection, recipe: Recipe, coarse: str) -> float:
+    """Which part of the rows a recipe would hold back, and nothing more."""
+    row = con.execute(
+        f"SELECT coalesce(sum(n) FILTER (NOT ({_good(recipe)})) / sum(n), 0) "
+        f"FROM ({_groups(recipe, coarse)})"
+    ).fetchone()
+    return float(row[0]) if row else 0.0
+
+
 def _measured(
-    con: duckdb.DuckDBPyConnection, recipe: Recipe, coarse: str, before: tuple[Any, ...]
+    con: duckdb.DuckDBPyConnection, recipe: Recipe, groups_of: str, before: tuple[Any, ...]
 ) -> Risk:
+    """The whole measure; `groups_of` is SQL of the groups, or a table that holds them."""
     good = _good(recipe)
     row = con.execute(
         "SELECT coalesce(sum(n), 0), count(*), count(*) FILTER (n = 1), "
         f"coalesce(sum(n) FILTER ({good}), 0), count(*) FILTER ({good}), "
         f"coalesce(min(n) FILTER ({good}), 0), coalesce(min(d) FILTER ({good}), 0), "
-        f"{_bins('a', good)} FROM ({_groups(recipe, coarse)}) WHERE n > 0"
+        f"{_bins('a', good)} FROM ({groups_of}) WHERE n > 0"
     ).fetchone()
     assert row is not None
     rows, groups, uniques, out, after, smallest, diverse, *bins = (int(v) for v in row)
@@ -290,8 +327,16 @@ def _measured(
 def measure(lake: Lake, table: str, recipe: Recipe, today: dt.date) -> Risk:
     """How far the rows of a lake table could be traced, before and with a recipe; writes nothing."""
     with lake.connect(read_only=True) as con:
-        kinds = _take(con, table, recipe)
-        return _measured(con, recipe, _coarse(recipe, kinds, today), _before(con, recipe))
+        if _ungrouped(recipe):
+            place, have = _source(con, table)
+            _checked(recipe, have)
+            for t in recipe.kept:
+                expression(t, have[t.name], today)
+            row = con.execute(f"SELECT count(*) FROM {place}{_where(recipe)}").fetchone()
+            return _one_group(int(row[0]) if row else 0)
+        kinds = _take(con, table, recipe, measured=True)
+        groups = _groups(recipe, _coarse(recipe, kinds, today))
+        return _measured(con, recipe, groups, _before(con, recipe))
 
 
 def soften(
@@ -311,21 +356,22 @@ def soften(
     """
     left = {name: list(steps) for name, steps in ladders.items()}
     with lake.connect(read_only=True) as con:
-        kinds = _take(con, table, recipe)
+        kinds = _take(con, table, recipe, measured=True)
         before = _before(con, recipe)
+
+        def done() -> tuple[Recipe, Risk]:
+            return recipe, _measured(con, recipe, _groups(recipe, coarse), before)
+
         while True:
             coarse = _coarse(recipe, kinds, today)
-            risk = _measured(con, recipe, coarse, before)
-            if risk.share_suppressed <= limit:
-                return recipe, risk
+            if _held_back(con, recipe, coarse) <= limit:
+                return done()
             candidates = [t for t in recipe.quasi if left.get(t.name)]
             alike = [t for t in recipe.kept if t.role == SENSITIVE and left.get(t.name)]
-            if alike and recipe.l > 1:
-                groups = _measured(con, replace(recipe, l=1), coarse, before)
-                if groups.share_suppressed <= limit:
-                    candidates = alike[:1]
+            if alike and recipe.l > 1 and _held_back(con, replace(recipe, l=1), coarse) <= limit:
+                candidates = alike[:1]
             if not candidates:
-                return recipe, risk
+                return done()
             if len(candidates) == 1:
                 chosen = candidates[0].name
             else:
@@ -338,7 +384,7 @@ def soften(
                 chosen = max(zip(counts, candidates, strict=True), key=lambda e: e[0])[1].name
             step = left[chosen].pop(0)
             if step.how == DROP and len(recipe.kept) == 1:
-                return recipe, risk
+                return done()
             recipe = replace(
                 recipe,
                 treatments=tuple(step if t.name == chosen else t for t in recipe.treatments),
@@ -355,11 +401,22 @@ def prepare(
     and the same cell never gets a second throw. Raises LakeError where the rows that came out do not
     hold what the recipe promises.
     """
+    con.execute("DROP TABLE IF EXISTS temp.outgoing")
+    if _ungrouped(recipe):
+        place, have = _source(con, table)
+        _checked(recipe, have)
+        listed = ", ".join(
+            f"{expression(t, have[t.name], today)} AS {quote(t.name)}" for t in recipe.kept
+        )
+        con.execute(f"CREATE TEMP TABLE outgoing AS SELECT {listed} FROM {place}{_where(recipe)}")
+        row = con.execute("SELECT count(*) FROM temp.outgoing").fetchone()
+        return _one_group(int(row[0]) if row else 0)
     kinds = _take(con, table, recipe)
     coarse = _coarse(recipe, kinds, today)
-    risk = _measured(con, recipe, coarse, _before(con, recipe))
+    con.execute("DROP TABLE IF EXISTS temp.grouped")
+    con.execute(f"CREATE TEMP TABLE grouped AS {_groups(recipe, coarse)}")
+    risk = _measured(con, recipe, "SELECT * FROM temp.grouped", _before(con, recipe))
     good, names = _good(recipe), [quote(t.name) for t in recipe.kept]
-    con.execute("DROP TABLE IF EXISTS temp.outgoing")
     if recipe.form == COUNTS:
         listed = ", ".join(names)
         count = "n"
@@ -370,7 +427,7 @@ def prepare(
             count = f"n - n % {recipe.k} + ({up})"
         query = (
             f"SELECT {listed}, CAST({count} AS BIGINT) AS {quote(COUNT)} "
-            f"FROM ({_groups(recipe, coarse)}) WHERE {good} AND {count} > 0"
+            f"FROM temp.grouped WHERE {good} AND {count} > 0"
         )
     elif recipe.quasi:
         quasi = ", ".join(quote(t.name) for t in recipe.quasi)
@@ -379,7 +436,7 @@ def prepare(
         )
         query = (
             f"SELECT {', '.join('r.' + n for n in names)} FROM ({coarse}) r JOIN "
-            f"(SELECT {quasi} FROM ({_groups(recipe, coarse)}) WHERE {good}) g ON {on}"
+            f"(SELECT {quasi} FROM temp.grouped WHERE {good}) g ON {on}"
         )
     else:
         query = coarse

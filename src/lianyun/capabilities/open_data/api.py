@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .actions import add_sheet, answer, do_step, propose, rate, refresh, speak
 from .models import Opening, Voice
-from .queries.desk import in_counts, proposal, work_item
+from .queries.desk import in_counts, proposal, start, work_item
 from .queries.site import home, opening, search
 
 __all__ = [
@@ -22,5 +22,6 @@ __all__ = [
     "refresh",
     "search",
     "speak",
+    "start",
     "work_item",
 ]

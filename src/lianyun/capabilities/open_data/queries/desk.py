@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,6 +24,14 @@ from .site import settings, theme_of
 PATHS = ("opening", *sorted(set(rules.PATHS.values())))
 
 
+def _once(resource: Resource, what: str, ask: Callable[[Resource], Any]) -> Any:
+    """What the catalogue says of a dataset, asked once for one resource in hand."""
+    known: dict[str, Any] = resource.__dict__.setdefault("_open_data", {})
+    if what not in known:
+        known[what] = ask(resource)
+    return known[what]
+
+
 def items(viewer: Actor, resource: Resource) -> list[rules.Item]:
     """A dataset's items as far as opening depends on them."""
     return [
@@ -39,14 +47,14 @@ def items(viewer: Actor, resource: Resource) -> list[rules.Item]:
             i.spec.personal,
             i.spec.sensitive,
         )
-        for i in catalogue.items_of(resource)
+        for i in _once(resource, "items", catalogue.items_of)
     ]
 
 
 def definitions(viewer: Actor, resource: Resource) -> dict[str, str]:
     """What each item means and in which unit, as far as the catalogue says."""
     out = {}
-    for item in catalogue.items_of(resource):
+    for item in _once(resource, "items", catalogue.items_of):
         unit = f"单位：{item.spec.unit}" if item.spec.unit else ""
         out[item.name] = "；".join(t for t in (item.note or item.spec.definition, unit) if t)
     return out
@@ -127,7 +135,7 @@ def judged(
     declared = items(viewer, resource)
     known = {i.name: i for i in declared}
     steps = [rules.Step(t.name, t.how, t.role, t.width) for t in recipe.treatments]
-    spec = catalogue.dataset_spec(resource)
+    spec = _once(resource, "spec", catalogue.dataset_spec)
     return rules.judge(
         level=resource.level,
         share_type=int(spec["share"]["type"] or 0),
@@ -183,7 +191,7 @@ def start(viewer: Actor, resource: Resource) -> deidentify.Recipe:
 
 def cycle_of(viewer: Actor, resource: Resource) -> str:
     """The update cycle that the catalogue promises."""
-    return str(catalogue.dataset_spec(resource)["cycle"])
+    return str(_once(resource, "spec", catalogue.dataset_spec)["cycle"])
 
 
 def stored_findings(viewer: Actor, found: Opening) -> list[rules.Finding]:
