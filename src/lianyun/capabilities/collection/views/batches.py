@@ -169,12 +169,11 @@ def progress(request: ActorRequest, code: str) -> HttpResponse:
     return answer
 
 
-@page(permission="collection.read")
-def changes(request: ActorRequest, code: str) -> HttpResponse:
-    """What a batch changed, row by row, masked: the values before and after."""
-    found = queries.batch(code, request.actor)
-    rows, total = queries.changed(found, request.actor)
-    table = Table(
+def changed_table(
+    request: ActorRequest, rows: list[queries.Changed], caption: str, empty: Empty
+) -> Table:
+    """Changed rows in words, to be narrowed to one kind of change."""
+    return Table(
         request,
         rows,
         columns=[
@@ -191,8 +190,21 @@ def changes(request: ActorRequest, code: str) -> HttpResponse:
                 apply=lambda rs, v: [r for r in rs if r.op == v],
             )
         ],
-        caption="变化的行",
-        empty=Empty("没有变化", "这一批的每一行都与库中已有的相同。", icon="check"),
+        caption=caption,
+        empty=empty,
+    )
+
+
+@page(permission="collection.read")
+def changes(request: ActorRequest, code: str) -> HttpResponse:
+    """What a batch changed, row by row, masked: the values before and after."""
+    found = queries.batch(code, request.actor)
+    rows, total = queries.changed(found, request.actor)
+    table = changed_table(
+        request,
+        rows,
+        "变化的行",
+        Empty("没有变化", "这一批的每一行都与库中已有的相同。", icon="check"),
     )
     return table.respond(
         request,

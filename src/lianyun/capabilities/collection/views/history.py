@@ -11,9 +11,10 @@ from django.http import HttpResponse
 from lianyun.kernel.access import UserError
 from lianyun.ui import charts
 from lianyun.ui.pages import ActorRequest, page
-from lianyun.ui.tables import Column, Empty, Filter, Table
+from lianyun.ui.tables import Empty
 
-from .. import queries, rules
+from .. import queries
+from .batches import changed_table
 
 
 class HistoryForm(forms.Form):
@@ -75,24 +76,10 @@ def history(request: ActorRequest, name: str) -> HttpResponse:
             "行",
             first_column="批次",
         )
-    table = Table(
+    table = changed_table(
         request,
         rows,
-        columns=[
-            Column("op", "变化", cell=lambda r: rules.OPERATIONS[r.op], kind="badge"),
-            Column("key", "主键", primary=True),
-            Column("words", "内容"),
-        ],
-        filters=[
-            Filter(
-                "op",
-                "变化",
-                "select",
-                choices=list(rules.OPERATIONS.items()),
-                apply=lambda rs, v: [r for r in rs if r.op == v],
-            )
-        ],
-        caption="两个时点之间的差异",
-        empty=Empty("没有差异", "两个时点的数据完全相同；改过又改回来的不算差异。", icon="check"),
+        "两个时点之间的差异",
+        Empty("没有差异", "两个时点的数据完全相同；改过又改回来的不算差异。", icon="check"),
     )
     return table.respond(request, "collection/history.html", told)
