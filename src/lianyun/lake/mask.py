@@ -31,30 +31,31 @@ def masked(column: str, mask: str, kind: str = "VARCHAR") -> str:
     if mask == "none":
         return column
     text = as_text(column, kind)
-    # `concat` makes one string where `||` makes two, and the usual lengths need no `repeat`
+    # the usual length is asked first, so that most rows meet one test (a NULL has no length and
+    # falls through); `concat` makes one string where `||` makes two
     ends = f"concat(left({text}, 3), {{}}, right({text}, 4))"
-    stars = f"repeat('*', length({text}) - 7)"
+    size, first = f"length({text})", f"left({text}, 1)"
+    shorter = ""
     match mask:
         case "citizen_number":
-            shown = (
-                f"CASE WHEN length({text}) = 18 THEN {ends.format(ELEVEN)} "
-                f"WHEN length({text}) > 7 THEN {ends.format(stars)} "
-                f"ELSE {HIDDEN} END"
-            )
+            usual = f"WHEN {size} = 18 THEN {ends.format(ELEVEN)} "
+            stars = f"repeat('*', {size} - 7)"
+            shorter = f"WHEN {size} > 7 THEN {ends.format(stars)} "
+            rest = HIDDEN
         case "name":
-            shown = (
-                f"CASE WHEN length({text}) = 3 THEN concat(left({text}, 1), '**') "
-                f"WHEN length({text}) < 3 THEN concat(left({text}, 1), '*') "
-                f"ELSE concat(left({text}, 1), repeat('*', length({text}) - 1)) END"
-            )
+            usual = f"WHEN {size} = 3 THEN concat({first}, '**') "
+            shorter = f"WHEN {size} < 3 THEN concat({first}, '*') "
+            rest = f"concat({first}, repeat('*', {size} - 1))"
         case "phone":
-            shown = f"CASE WHEN length({text}) > 7 THEN {ends.format(HIDDEN)} ELSE {HIDDEN} END"
+            usual, rest = f"WHEN {size} > 7 THEN {ends.format(HIDDEN)} ", HIDDEN
         case "account":
-            shown = f"concat(repeat('*', greatest(length({text}) - 4, 4)), right({text}, 4))"
+            usual = f"WHEN {size} > 8 THEN concat(repeat('*', {size} - 4), right({text}, 4)) "
+            rest = f"concat('****', right({text}, 4))"
         case "address":
-            shown = f"CASE WHEN length({text}) > 6 THEN concat(left({text}, 6), '****') ELSE {HIDDEN} END"
+            usual, rest = f"WHEN {size} > 6 THEN concat(left({text}, 6), {HIDDEN}) ", HIDDEN
         case _:
-            shown = HIDDEN
+            usual, rest = "", HIDDEN
     if kind != "VARCHAR":  # a value that is not text is never empty
-        return f"CASE WHEN {column} IS NOT NULL THEN {shown} END"
-    return f"CASE WHEN {column} IS NULL THEN NULL WHEN {column} = '' THEN '' ELSE {shown} END"
+        return f"CASE WHEN {column} IS NULL THEN NULL {usual}{shorter}ELSE {rest} END"
+    empty = f"WHEN {column} IS NULL THEN NULL WHEN {column} = '' THEN '' "
+    return f"CASE {usual}{empty}{shorter}ELSE {rest} END"

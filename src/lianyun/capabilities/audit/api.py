@@ -17,6 +17,7 @@ from .actions import (
     record_reading,
     rotate_key,
     seal_calls,
+    sort_people,
 )
 from .adapters import decrypt, encrypt, hash_key, keyed_hash
 from .queries import (
@@ -74,6 +75,7 @@ __all__ = [
     "salted",
     "seal_calls",
     "signing_keys",
+    "sort_people",
     "standing",
     "tallies",
     "verify",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lianyun.capabilities.audit import api as audit
 from lianyun.kernel.access import SYSTEM
 
 from . import actions
@@ -9,7 +10,8 @@ from . import actions
 
 def carry(code: str) -> None:
     """Bring a receiver up to date; a failure is noted and tried again after its pause."""
-    actions.carry(code=code, by=SYSTEM)
+    if actions.carry(code=code, by=SYSTEM):
+        audit.sort_people()
 
 
 def due() -> None:
@@ -20,6 +22,7 @@ def due() -> None:
 def make_file(code: str) -> None:
     """Make a file that was asked for."""
     actions.make_file(code=code, by=SYSTEM)
+    audit.sort_people()
 
 
 def sweep() -> None:

@@ -7,6 +7,7 @@ from .records import (
     people_in,
     record_exchange,
     record_reading,
+    sort_people,
 )
 from .seals import SealFailed, anchor, seal_calls
 
@@ -21,4 +22,5 @@ __all__ = [
     "record_reading",
     "rotate_key",
     "seal_calls",
+    "sort_people",
 ]

@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 CHAIN_LOCK = 0x6C79_0003
 PEOPLE = 2_000
 """Most people that one record of a reading names; a larger reading makes several."""
+WAITING = "64MB"
+"""So much of the index of people may wait for `sort_people`, instead of under the chain's lock."""
+_COPY = "COPY audit_callrecord ({}) FROM STDIN".format(
+    ", ".join(f'"{column}"' for column in (*rules.COLUMNS, "link"))
+)
 _NEW_LINK = (
     "INSERT INTO audit_calllink (number, at, count, digest, root, hash)"
     " VALUES ($1, $2, $3, $4, $5, $6)"
@@ -99,16 +104,41 @@ def _append(calls: Sequence[rules.Row]) -> None:
     link = _next_link(last[0] if last else 0, last[1] if last else "", calls)
     number, at, count, name, root, value = link
     CallLink.objects.create(number=number, at=at, count=count, digest=name, root=root, hash=value)
-    CallRecord.objects.bulk_create(
-        CallRecord(**dict(zip(rules.COLUMNS, call, strict=True)), link=number) for call in calls
-    )
+    if len(calls) == 1:
+        CallRecord.objects.create(**dict(zip(rules.COLUMNS, calls[0], strict=True)), link=number)
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT set_config('gin_pending_list_limit', %s, true)", [WAITING])
+        with cursor.copy(_COPY) as copy:
+            for call in calls:
+                row = dict(zip(rules.COLUMNS, call, strict=True))
+                if row["others"]:  # hex digits: the array's text needs no quotes
+                    row["others"] = f"{{{','.join(row['others'])}}}"
+                copy.write_row((*row.values(), number))
+
+
+def sort_people() -> None:
+    """Put in order what large exchanges have left waiting in the index of people.
+
+    Records are found without it too; it only takes the work out of the exchange. For jobs, once
+    their exchange is over.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT gin_clean_pending_list('call_others')")
+
+
+def _hashes(people: Iterable[str]) -> list[str]:
+    """Keyed hashes of people, each once; of many in their own order, which the index takes quickest."""
+    key = adapters.hash_key()
+    found = list(dict.fromkeys(rules.keyed_hash(key, p) for p in people if p))
+    return sorted(found) if len(found) > PEOPLE else found
 
 
 def _record(
     by: Actor, people: Iterable[str], filled: dict[str, Any], request: bytes, response: bytes
 ) -> list[str]:
     """Append one exchange, in several records where it names more people than one record holds."""
-    hashes = list(dict.fromkeys(adapters.keyed_hash(p) for p in people if p)) or [""]
+    hashes = _hashes(people) or [""]
     calls: list[rules.Row] = []
     for part in (hashes[at : at + PEOPLE] for at in range(0, len(hashes), PEOPLE)):
         uid = rules.new_uid(secrets.token_hex(8))
@@ -228,4 +258,11 @@ def link_person(*, party: Party, citizen_number: str, by: Actor) -> None:
     record("person.linked", party, by=by)
 
 
-__all__ = ["append_calls", "link_person", "people_in", "record_exchange", "record_reading"]
+__all__ = [
+    "append_calls",
+    "link_person",
+    "people_in",
+    "record_exchange",
+    "record_reading",
+    "sort_people",
+]
