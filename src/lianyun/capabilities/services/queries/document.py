@@ -146,16 +146,16 @@ def value_schema(field: rules.Field | None, *, key: bool = False) -> dict[str, A
 def _as_text(field: rules.Field | None) -> dict[str, Any]:
     """The schema of a value that stands as text in a request's body."""
     schema = value_schema(field)
-    patterns = {"integer": "^[0-9]{1,9}$", "boolean": "^(?:true|false)$"}
+    patterns = {"integer": "^(?:0|[1-9][0-9]{0,8})$", "boolean": "^(?:true|false)$"}
     if schema["type"] in patterns:
         title = {"title": field.title} if field else {}
         return {**title, "type": "string", "pattern": patterns[str(schema["type"])]}
     return schema
 
 
-def _ways(service: Service, names: dict[str, rules.Field]) -> list[dict[str, Any]]:
-    """Each way to ask a query service, as an object of parameters."""
-    ranges = [c for c in service.design.get("ranges", ()) if c in names]
+def _ways(service: Service, names: dict[str, rules.Field], clear: set[str]) -> list[dict[str, Any]]:
+    """Each way to ask a query service, as an object of parameters; ranges of `clear` fields alone."""
+    ranges = [c for c in service.design.get("ranges", ()) if c in names and c in clear]
     bounds: dict[str, Any] = {}
     for c in ranges:
         for end, word in (("from", "起"), ("to", "止")):
@@ -250,7 +250,7 @@ def _query(
     }
     content = {"schema": answer, "example": example_of(service.source.name, shown, masks)}
     names = {f.name: f for f in columns}
-    ways = _ways(service, names)
+    ways = _ways(service, names, {f.name for f in shown if masks.get(f.name, "none") == "none"})
     parameters: list[dict[str, Any]] = [
         {
             "name": "conditions",

@@ -148,9 +148,7 @@ def asked_rows(
     """What a query means: a look-up, bounds on ordered columns, or both, and which page; raises BadCall."""
     left = dict(params)
     limit = left.pop("limit", "")
-    if limit and (
-        not limit.isascii() or not limit.isdecimal() or not 1 <= int(limit[:6]) <= MAXIMUM_ROWS
-    ):
+    if limit and not (re.fullmatch(r"[0-9]{1,3}", limit) and 1 <= int(limit) <= MAXIMUM_ROWS):
         raise BadCall(f"limit 应为 1 至 {MAXIMUM_ROWS} 的整数")
     cursor = left.pop("cursor", "")
     bounds: dict[str, tuple[str | None, str | None]] = {}

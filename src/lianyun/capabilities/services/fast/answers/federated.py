@@ -135,9 +135,7 @@ class Federated:
         self.lookups = [
             way for way in grounds.lookups if all(self.where.get(c, (1, ""))[0] == 0 for c in way)
         ]
-        self.ranges = [
-            c for c in grounds.design.get("ranges", ()) if self.where.get(c, (1, ""))[0] == 0
-        ]
+        self.ranges = [c for c in grounds.ranges(self.where) if self.where[c][0] == 0]
         self.citizens = [
             n
             for n, spec in columns.items()

@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from ...rules import BadCall
+
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")
+_WRITTEN = {
+    "smallint": _INTEGER,
+    "integer": _INTEGER,
+    "bigint": _INTEGER,
+    "numeric": re.compile(r"0|-?(?:[1-9][0-9]{0,37}|0(?=\.))(?:\.[0-9]{0,37}[1-9])?"),
+    "date": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}"),
+    "timestamp": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}"),
+    "boolean": re.compile(r"true|false"),
+}
+"""How a look-up's value is written, by the beginning of the column's type."""
 
 _COLUMNS = """
 SELECT attname, format_type(atttypid, NULL) AS type FROM pg_attribute
@@ -60,6 +75,30 @@ class Grounds:
         return tuple(
             f for f in self.terms.get("fields", ()) if f in self.columns and f in self.types
         )
+
+    def ranges(self, there: Container[str]) -> list[str]:
+        """The ranges that the grant allows: of columns it gives in clear, and that are `there`.
+
+        A range over what is masked or not given would tell it by halving.
+        """
+        masks = self.terms.get("masks") or {}
+        given = set(self.terms.get("fields", ()))
+        return [
+            c
+            for c in self.design.get("ranges", ())
+            if c in there and c in given and masks.get(c, "none") == "none"
+        ]
+
+    def written(self, column: str, value: str) -> None:
+        """Hold a value against the one way to write it; raises BadCall.
+
+        PostgreSQL reads many spellings of a number or a day as the same. Whoever counts what is
+        said of one key (tries of a verification, readings of a person) must see one spelling.
+        """
+        kind = self.types[column]
+        for begins, form in _WRITTEN.items():
+            if kind.startswith(begins) and not form.fullmatch(value):
+                raise BadCall("查询参数的值不合要求")
 
     def known_lookups(self) -> list[list[str]]:
         """The look-ups whose columns the table has."""

@@ -41,7 +41,7 @@ class Rows:
         self.names = grounds.fields
         self.masks = tuple((n, masks[n]) for n in self.names if masks.get(n, "none") != "none")
         self.lookups = grounds.known_lookups()
-        self.ranges = [c for c in grounds.design.get("ranges", ()) if c in grounds.types]
+        self.ranges = grounds.ranges(grounds.types)
         self.may_query = "query" in grounds.operations
         self.may_range = "range" in grounds.operations
         tests, self.scope_values = grounds.scope(2)

@@ -78,6 +78,8 @@ class Verification:
             raise Refused(415, "bad_request", "请求体应为 application/json")
         key, values = _parts(call.body)
         which, keys = rules.chosen_lookup(self.lookups, None, key)
+        for column, value in zip(self.lookups[which], keys, strict=True):
+            self.grounds.written(column, value)
         call.key_hash = hash_with_key(plane.key, keys[0] if len(keys) == 1 else "\x1f".join(keys))
         if strange := [v for v in values if v not in self.values]:
             raise rules.BadCall(f"不能核验 {'、'.join(strange)}")
