@@ -19,6 +19,7 @@ from django.utils.safestring import SafeString, mark_safe
 from lianyun.kernel.clock import CalendarMissing, remaining
 
 from .. import forms as ui_forms
+from ..events import EVENTS
 
 register = template.Library()
 
@@ -301,6 +302,8 @@ NOUNS = {
 @register.filter
 def event_title(kind: str) -> str:
     """The Chinese wording of an event kind (`batch.finished` → 批次已完成)."""
+    if kind in EVENTS:
+        return EVENTS[kind]
     noun, _, past = kind.partition(".")
     return f"{NOUNS.get(noun, noun)}{PAST.get(past, past)}"
 
