@@ -110,7 +110,9 @@ def desk(request: ActorRequest) -> HttpResponse:
                 sub=lambda i: i.case.title,
             ),
             Column("applicant", "申请部门", cell=lambda i: str(i.case.applicant)),
-            Column("provider", "提供部门", cell=lambda i: str(i.case.department), phone=False),
+            Column(
+                "provider", "提供部门", cell=lambda i: str(i.case.department or "—"), phone=False
+            ),
             Column("basis", "依据", phone=False),
             Column("due_on", "时限", kind="lamp"),
             Column("opened_at", "到达时间", kind="stamp", phone=False),

@@ -261,7 +261,10 @@ def yearly(request: ActorRequest) -> HttpResponse:
         "sharing/yearly.html",
         {
             "year": year,
-            "years": [(f"{y} 年", f"?year={y}") for y in range(now, now - 3, -1)],
+            "years": [
+                (f"{y} 年", request.path if y == now else f"{request.path}?year={y}")
+                for y in range(now, now - 3, -1)
+            ],
             "definitions": list(queries.FIGURES.values()),
             "figure": figure,
             "kept": queries.retention(viewer, timezone.localdate()),
@@ -335,7 +338,7 @@ def ranking(request: ActorRequest) -> HttpResponse:
             ),
             Column(
                 "punctuality",
-                "及时率",
+                "及时率（%）",
                 kind="number",
                 sort=True,
                 cell=lambda r: "—" if r.punctuality is None else f"{r.punctuality * 100:.1f}%",
@@ -360,7 +363,7 @@ def ranking(request: ActorRequest) -> HttpResponse:
     figure = (
         charts.one(
             "bars",
-            "及时率",
+            "及时率（%）",
             [(r.name, round((r.punctuality or 0) * 100, 1)) for r in shown],
             "%",
             target=100,
@@ -370,7 +373,12 @@ def ranking(request: ActorRequest) -> HttpResponse:
     )
     used = sorted((r for r in rows if r.users), key=lambda r: -(r.reuse or 0))[:12]
     reuse = (
-        charts.one("bars", "复用度", [(r.name, round(r.reuse or 0, 1)) for r in used], "个部门")
+        charts.one(
+            "bars",
+            "复用度（使用部门数）",
+            [(r.name, round(r.reuse or 0, 1)) for r in used],
+            "个部门",
+        )
         if used
         else None
     )
