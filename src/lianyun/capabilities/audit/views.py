@@ -55,7 +55,6 @@ def ledger(request: ActorRequest) -> HttpResponse:
                 "事件",
                 primary=True,
                 cell=lambda e: event_title(e.kind),
-                sub=lambda e: e.kind,
             ),
             Column(
                 "subject",
@@ -231,7 +230,9 @@ def proof(request: ActorRequest) -> HttpResponse:
         {
             "proof": found,
             "standing": queries.standing(viewer),
-            "keys": queries.signing_keys(viewer),
+            "keys": [
+                (k, TITLES.get(k.algorithm, k.algorithm)) for k in queries.signing_keys(viewer)
+            ],
             "minutes": settings.PROOF_GRACE_MINUTES,
             "outside": settings.TIME_STAMP_URL,
         },

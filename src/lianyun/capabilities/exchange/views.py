@@ -29,7 +29,11 @@ TONES = {"待核实": "red", "已立案": "amber", "核实无异常": "green"}
 
 def _period(request: ActorRequest) -> int:
     wanted = request.GET.get("days", "")
-    return int(wanted) if wanted.isdigit() and int(wanted) in rules.PERIODS else 7
+    return (
+        int(wanted)
+        if wanted.isdecimal() and len(wanted) < 4 and int(wanted) in rules.PERIODS
+        else 7
+    )
 
 
 def _address(name: str, **values: object) -> str:
@@ -116,7 +120,7 @@ def flows(request: ActorRequest) -> HttpResponse:
         request,
         every,
         columns=[
-            Column("title", "数据", primary=True, sub=lambda f: f.resource),
+            Column("title", "数据", primary=True),
             Column("giver", "提供部门"),
             Column("taker", "使用部门"),
             Column(
