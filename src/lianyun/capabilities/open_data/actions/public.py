@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
 
 from lianyun.capabilities.quality import api as quality
@@ -43,24 +43,29 @@ def spend(*, what: str, who: str, limit: int, opening: Opening | None = None) ->
     seconds = rules.WINDOWS[what]
     now = timezone.now()
     slot = rules.window(now, seconds)
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL synchronous_commit TO off")
+    column, other = ("downloads", "calls") if what == "download" else ("calls", "downloads")
+    used = f"""
+        , used AS (
+            INSERT INTO open_data_use (opening_id, day, {column}, {other})
+            SELECT %s, %s, 1, 0 FROM counted WHERE times <= %s
+            ON CONFLICT (opening_id, day) DO UPDATE SET {column} = open_data_use.{column} + 1
+        )"""
+    values: list[Any] = [what, adapters.blurred(who), slot]
+    if opening is not None:
+        values += [opening.pk, timezone.localdate(), limit]
+    with connection.cursor() as cursor:  # one statement, one way to the server
         cursor.execute(
-            "INSERT INTO open_data_tally (what, who, slot, times) VALUES (%s, %s, %s, 1) "
-            "ON CONFLICT (what, who, slot) DO UPDATE SET times = open_data_tally.times + 1 "
-            "RETURNING times",
-            [what, adapters.blurred(who), slot],
+            f"""
+            WITH quick AS (SELECT set_config('synchronous_commit', 'off', true)),
+            counted AS (
+                INSERT INTO open_data_tally (what, who, slot, times) VALUES (%s, %s, %s, 1)
+                ON CONFLICT (what, who, slot) DO UPDATE SET times = open_data_tally.times + 1
+                RETURNING times
+            ){used if opening is not None else ""}
+            SELECT times FROM counted, quick""",
+            values,
         )
         times = int(cursor.fetchone()[0])
-        if opening is not None and times <= limit:
-            column = "downloads" if what == "download" else "calls"
-            other = "calls" if what == "download" else "downloads"
-            cursor.execute(
-                f"INSERT INTO open_data_use (opening_id, day, {column}, {other}) "
-                f"VALUES (%s, %s, 1, 0) ON CONFLICT (opening_id, day) "
-                f"DO UPDATE SET {column} = open_data_use.{column} + 1",
-                [opening.pk, timezone.localdate()],
-            )
     if times > limit:
         left = seconds - int(now.timestamp()) % seconds
         raise TooMany(f"访问过于频繁，请在 {_wait(left)}后再试", left)

@@ -10,10 +10,12 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from html import escape
 from typing import Any
 
 from django.db.models import Case, Count, F, QuerySet, Sum, When
 from django.utils import timezone
+from django.utils.safestring import SafeString, mark_safe
 
 from lianyun.capabilities.catalogue import api as catalogue
 from lianyun.capabilities.quality import api as quality
@@ -64,11 +66,21 @@ def theme_of(dataset: str) -> str:
     return str(settings()["other"]["key"])
 
 
-def public() -> QuerySet[Opening]:
-    """The openings that stand on the site: approved, not taken down, with a version."""
-    return Opening.objects.filter(stage=rules.OPEN, current__isnull=False).select_related(
+PAGE_ONLY = ("preview", "profile", "points", "risk")
+"""What of a version only the dataset's own page shows; long, so nobody else reads it."""
+
+
+def public(*, page: bool = False) -> QuerySet[Opening]:
+    """The openings that stand on the site: approved, not taken down, with a version.
+
+    `page` reads with it all that a dataset's own page shows.
+    """
+    rows = Opening.objects.filter(stage=rules.OPEN, current__isnull=False).select_related(
         "provider", "current"
     )
+    if page:
+        return rows.select_related("resource").defer("risk", "text", "current__risk")
+    return rows.defer("recipe", "risk", "text", *(f"current__{name}" for name in PAGE_ONLY))
 
 
 @dataclass(frozen=True)
@@ -151,9 +163,9 @@ def search(viewer: Actor, choice: Choice, size: int = SIZE) -> Found:
     )
 
 
-def opening(viewer: Actor, name: str) -> Opening:
+def opening(viewer: Actor, name: str, *, page: bool = False) -> Opening:
     """One opening of the site; raises UserError where there is none of that name."""
-    found = public().filter(name=name).first()
+    found = public(page=page).filter(name=name).first()
     if found is None:
         raise UserError("没有这个开放数据集，可能尚未开放或已经下架")
     return found
@@ -183,11 +195,8 @@ def home(viewer: Actor) -> Home:
             "recipe",
             "risk",
             "text",
-            "current__preview",
-            "current__profile",
             "current__columns",
-            "current__points",
-            "current__risk",
+            *(f"current__{name}" for name in PAGE_ONLY),
         )
     )
     by_department: dict[str, int] = {}
@@ -286,6 +295,16 @@ class Shown:
     use: charts.Chart
     rows_open: bool
 
+    @property
+    def dots(self) -> SafeString:
+        """The points as circles of an SVG; over a thousand, so they are not left to the template."""
+        return mark_safe(
+            "".join(
+                f'<circle cx="{p.x}" cy="{p.y}" r="3.6"><title>{escape(p.label)}</title></circle>'
+                for p in self.points
+            )
+        )
+
 
 def _labelled(column: Mapping[str, Any], value: Any) -> Any:
     codes = column.get("codes") or {}
@@ -294,7 +313,7 @@ def _labelled(column: Mapping[str, Any], value: Any) -> Any:
 
 def shown(viewer: Actor, name: str) -> Shown:
     """One dataset's page; raises UserError where the site has none of that name."""
-    found = opening(viewer, name)
+    found = opening(viewer, name, page=True)
     version = found.current
     assert version is not None
     rows = max(version.rows, 1)
@@ -340,7 +359,7 @@ def shown(viewer: Actor, name: str) -> Shown:
             for kind in release.FORMATS
             if kind in version.files
         ],
-        list(found.versions.defer("preview", "profile", "points", "columns")[:6]),
+        list(found.versions.defer(*PAGE_ONLY, "columns", "files")[:6]),
         found.stars,
         found.ratings.count(),
         list(found.voices.filter(kind=rules.APPLICATION, shown=True)[:3]),
