@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
-import hmac
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -388,26 +386,6 @@ def stale_downloads(now: dt.datetime) -> list[Download]:
 
 
 # ---- pull ----------------------------------------------------------------------------------
-
-
-def caller(viewer: Actor, header: str, address: str) -> services.Client | None:
-    """Whose credential an `Authorization` header carries, if it is good and may come from there."""
-    scheme, _, token = header.partition(" ")
-    number, _, secret = token.strip().partition(".")
-    if scheme.lower() != "bearer" or not secret:
-        return None
-    client = (
-        services.Client.objects.filter(client_id=number, closed_at=None)
-        .select_related("grant")
-        .first()
-    )
-    if client is None:
-        return None
-    given = hashlib.blake2b(secret.encode(), digest_size=32).hexdigest()
-    good = bool(client.secret_hash) and hmac.compare_digest(given, client.secret_hash)
-    if not good and client.former_until and timezone.now() < client.former_until:
-        good = hmac.compare_digest(given, client.former_hash)
-    return client if good and rules.from_network(address, client.grant.terms) else None
 
 
 def pull_of(client: services.Client) -> Subscription | None:

@@ -6,10 +6,10 @@ import datetime as dt
 import hashlib
 import hmac
 import ipaddress
+import posixpath
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 PULL, POSTGRESQL, MYSQL, FOLDER, SFTP, WEBHOOK = (
@@ -137,6 +137,12 @@ def split_location(location: str, *, vouched: bool = False) -> SplitResult:
     return parts
 
 
+def inside(one: str, other: str) -> bool:
+    """Whether two places of the outbox are the same, or one lies in the other."""
+    a, b = (tuple(p for p in posixpath.normpath(x).split("/") if p) for x in (one, other))
+    return a[: len(b)] == b or b[: len(a)] == a
+
+
 def socket_of(parts: SplitResult) -> str:
     """The folder of a local socket that a URL names, or nothing."""
     folder = dict(parse_qsl(parts.query)).get("host", "")
@@ -190,16 +196,6 @@ def listed(host: str, address: str, port: int, allowed: Sequence[str]) -> bool:
         except ValueError:
             continue
     return False
-
-
-def from_network(address: str, terms: Mapping[str, Any]) -> bool:
-    """Whether a grant lets a caller come from this address; one that names no networks does."""
-    networks = terms.get("networks") or ()
-    try:
-        ip = ipaddress.ip_address(address)
-        return not networks or any(ip in ipaddress.ip_network(n, strict=False) for n in networks)
-    except ValueError:
-        return not networks
 
 
 # ---- signing -------------------------------------------------------------------------------

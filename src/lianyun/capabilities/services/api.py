@@ -17,6 +17,7 @@ from .actions import (
     open_service,
     rotate_secret,
 )
+from .fast.callers import Refused, identify_caller, use_call
 from .models import Client, Service
 from .queries import fields, key_of, used_today
 from .rules import OPERATIONS, Design, Field, operations_of
@@ -53,12 +54,14 @@ __all__ = [
     "Client",
     "Design",
     "Field",
+    "Refused",
     "Service",
     "client_of",
     "collect_secret",
     "design_service",
     "fields",
     "groups_of",
+    "identify_caller",
     "issue_client",
     "issue_trial",
     "key_of",
@@ -69,5 +72,6 @@ __all__ = [
     "rotate_secret",
     "service_of",
     "services_of",
+    "use_call",
     "used_today",
 ]

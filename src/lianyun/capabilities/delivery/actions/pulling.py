@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -30,25 +31,36 @@ class Cursor:
     shape: str = ""
     offset: int = 0
 
-    @property
-    def text(self) -> str:
-        """The cursor as callers carry it; its inside is no promise."""
+    def text(self, key: str) -> str:
+        """The cursor as callers carry it, sealed with the subscription's own key.
+
+        Another one would ask for what the lake held before the right was given.
+        """
         told = json.dumps([self.since, self.upto, self.shape, self.offset], ensure_ascii=False)
-        return base64.urlsafe_b64encode(told.encode()).decode().rstrip("=")
+        raw = told.encode()
+        return base64.urlsafe_b64encode(_mark(key, raw) + raw).decode().rstrip("=")
 
     @classmethod
-    def of(cls, text: str) -> Cursor:
-        """The cursor again; raises UserError."""
+    def of(cls, text: str, key: str) -> Cursor:
+        """The cursor again; raises UserError where it is not one that this subscription was given."""
         if not text:
             return cls()
         try:
-            raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-            since, upto, shape, offset = json.loads(raw)
+            whole = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+            raw = whole[_MARK:]
+            if not hmac.compare_digest(whole[:_MARK], _mark(key, raw)):
+                raise ValueError
+            return cls(*json.loads(raw))
         except (ValueError, TypeError) as error:
             raise UserError("游标无效，请使用上一次返回的 X-Next-Cursor") from error
-        if not all(isinstance(x, str) for x in (since, upto, shape)) or not isinstance(offset, int):
-            raise UserError("游标无效，请使用上一次返回的 X-Next-Cursor")
-        return cls(since, upto, shape, max(offset, 0))
+
+
+_MARK = 16
+"""Bytes of the seal before a cursor's text."""
+
+
+def _mark(key: str, raw: bytes) -> bytes:
+    return hmac.digest(f"cursor:{key}".encode(), raw, "sha256")[:_MARK]
 
 
 @dataclass(frozen=True)
@@ -75,10 +87,12 @@ def pull(*, client: services.Client, cursor: str, limit: int) -> Page:
         raise UserError("该订阅已暂停")
     if not 1 <= limit <= rules.PAGE:
         raise UserError(f"limit 应在 1 至 {rules.PAGE} 之间")
-    at = Cursor.of(cursor)
+    salt = queries.salt_of(row)
+    at = Cursor.of(cursor, salt)
+    services.use_call(client)
     if at.since and not at.offset and not at.upto:
         _taken_up_to(row, at.since)
-    told = queries.portion_of(SYSTEM, row.grant, queries.salt_of(row))
+    told = queries.portion_of(SYSTEM, row.grant, salt)
     since = "" if row.anew and not at.offset else at.since
     try:
         with adapters.taking(told, since, at.upto, shape=at.shape) as taken:
@@ -87,7 +101,7 @@ def pull(*, client: services.Client, cursor: str, limit: int) -> Page:
                 return Page(b"", cursor, False, False, 0)
             if not taken.full and not taken.upserts and not taken.deletes:
                 up_to_date(row, taken.upto, taken.shape)
-                return Page(b"", Cursor(taken.upto, "", taken.shape).text, True, False, 0)
+                return Page(b"", Cursor(taken.upto, "", taken.shape).text(salt), True, False, 0)
             here = (taken.since, taken.upto, taken.shape)
             offset = at.offset if here == (at.since, at.upto, at.shape) else 0
             with transaction.atomic():
@@ -111,7 +125,7 @@ def pull(*, client: services.Client, cursor: str, limit: int) -> Page:
                 )
                 for r in rows
             )
-            return Page(body, nxt.text, not end, taken.full and offset == 0, len(rows))
+            return Page(body, nxt.text(salt), not end, taken.full and offset == 0, len(rows))
     except LakeError as error:
         raise UserError(str(error)) from error
 

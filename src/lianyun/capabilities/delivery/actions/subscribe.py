@@ -43,6 +43,15 @@ def _checked(
     return kept
 
 
+def _own_folder(grant: Grant, kind: str, location: str) -> None:
+    """Refuse a folder of the outbox that another department reads or writes; raises UserError."""
+    if kind != rules.FOLDER:
+        return
+    others = Subscription.objects.filter(kind=rules.FOLDER).exclude(grant__grantee=grant.grantee)
+    if any(rules.inside(location.strip(), x) for x in others.values_list("location", flat=True)):
+        raise UserError("该文件夹已由其他部门使用，请换一个")
+
+
 @action("delivery.use")
 def open_subscription(
     *,
@@ -65,6 +74,7 @@ def open_subscription(
     if vouched and not by.everything:
         raise Denied("只有平台运维可以登记名单外的地址")
     kept = _checked(kind, location, options or {}, vouched=vouched)
+    _own_folder(grant, kind, location)
     row = Subscription.objects.create(
         code=f"DY-{timezone.localdate():%Y%m%d}-{secrets.token_hex(4)}",
         grant=grant,
@@ -100,6 +110,7 @@ def change_subscription(
     """Change where and how; empty credentials stay as they are. Another place gets everything anew."""
     by.require("delivery.use", row.grant.grantee)
     kept = _checked(kind, location, options)
+    _own_folder(row.grant, kind, location)
     row = Subscription.objects.select_for_update(of=("self",)).get(pk=row.pk)
     moved = (row.kind, row.location, row.options.get("table")) != (
         kind,

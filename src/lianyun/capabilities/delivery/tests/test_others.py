@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import hashlib
 import io
 import json
 import os
+import secrets
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,11 +24,13 @@ from lianyun.capabilities.delivery import actions, queries, rules
 from lianyun.capabilities.delivery.adapters import files
 from lianyun.capabilities.delivery.models import Delivery, Download, Subscription
 from lianyun.capabilities.services import api as services
+from lianyun.capabilities.services.actions import register_key
 from lianyun.kernel import grant as grants
 from lianyun.kernel.access import SYSTEM, Actor, UserError
-from lianyun.kernel.models import Grant
+from lianyun.kernel.models import Grant, Party, Resource
+from lianyun.trust import certificates, signatures
 
-from .conftest import Box, Fill, Hook, person
+from .conftest import Box, Fill, Hook, officer, person
 from .test_databases import carry, number
 
 Make = Callable[..., Grant]
@@ -256,6 +261,27 @@ def test_a_webhook_that_refuses_is_a_dead_letter_at_once(
     assert "不跟随" in row.error
 
 
+def test_a_department_writes_into_no_folder_of_another(
+    fill: Fill, grant: Make, receiver: Actor, people: Resource, outbox: Path
+) -> None:
+    fill("b1", [person(1)])
+    actions.open_subscription(grant=grant(), kind="folder", location="gjj/in", by=receiver)
+    actions.open_subscription(grant=grant(), kind="folder", location="gjj/in", by=receiver)
+    other = grants.issue(
+        kind="data",
+        to=Party.objects.get(slug="rs"),
+        grantor=people.owner,
+        resource=people,
+        terms=grant().terms,
+        by=SYSTEM,
+    )
+    stranger = officer("rs", "data_officer")
+    for place in ("gjj/in", "gjj", "gjj/in/x", "./gjj//in", "rs/../gjj/in"):
+        with pytest.raises(UserError, match="其他部门"):
+            actions.open_subscription(grant=other, kind="folder", location=place, by=stranger)
+    actions.open_subscription(grant=other, kind="folder", location="rs", by=stranger)
+
+
 @pytest.mark.parametrize(
     "host",
     ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "10.1.2.3", "192.168.0.9",
@@ -354,6 +380,72 @@ def test_a_receiver_pulls_with_its_credential_and_a_cursor(
     assert ask(cursor).status_code == 403
 
 
+def test_the_feed_asks_for_all_that_the_grant_asks_for(
+    fill: Fill, grant: Make, receiver: Actor, run_jobs: Callable[[], int], client: Browser
+) -> None:
+    fill("b1", [person(n) for n in range(3)])
+    given = grant(signature="required", networks=["10.1.2.0/24"])
+    run_jobs()
+    credential = services.client_of(receiver, given)
+    assert credential is not None
+    token = services.collect_secret(client=credential, by=receiver)
+    key = signatures.new_key(signatures.ECDSA)
+    register_key(client=credential, use="signature", pem=key.public.pem, by=receiver)
+
+    def ask(address: str = "10.1.2.3", **headers: str) -> Any:
+        return client.get(
+            "/api/feed/",
+            headers={"Authorization": f"Bearer {token}", **headers},
+            REMOTE_ADDR=address,
+        )
+
+    def signed() -> dict[str, str]:
+        told = (
+            f'("@method" "@path" "@query");created={int(time.time())};'
+            f'nonce="{secrets.token_hex(12)}";keyid="{key.public.kid}"'
+        )
+        base = f'"@method": GET\n"@path": /api/feed/\n"@query": ?\n"@signature-params": {told}'
+        made = base64.b64encode(key.sign_raw(base.encode())).decode()
+        return {"Signature-Input": f"s={told}", "Signature": f"s=:{made}:"}
+
+    assert ask().status_code == 401
+    once = signed()
+    assert ask("10.9.9.9", **once).status_code == 403
+    assert ask(**once).status_code == 200
+    assert ask(**once).status_code == 401, "a signature is good once"
+    pem = certificates.new_root("部门")[1]
+    register_key(client=credential, use="certificate", pem=pem, by=receiver)
+    assert ask(**signed()).status_code == 401, "a bound credential needs its certificate"
+
+
+def test_a_cursor_is_not_made_by_its_holder_and_pulls_are_counted(
+    fill: Fill, grant: Make, receiver: Actor, run_jobs: Callable[[], int], client: Browser
+) -> None:
+    fill("b1", [person(n) for n in range(3)])
+    fill("b2", [person(1)])
+    given = grant(calls_per_day=3)
+    run_jobs()
+    credential = services.client_of(receiver, given)
+    assert credential is not None
+    token = services.collect_secret(client=credential, by=receiver)
+
+    def ask(cursor: str = "", limit: str = "10") -> Any:
+        return client.get(
+            "/api/feed/",
+            {"cursor": cursor, "limit": limit},
+            headers={"Authorization": f"Bearer {token}"},
+        )
+
+    before = base64.urlsafe_b64encode(json.dumps(["", "b1", "", 0]).encode()).decode().rstrip("=")
+    answer = ask()
+    assert answer["X-Rows"] == "1"
+    for forged in (before, answer["X-Next-Cursor"][:-4] + "AAAA", f"{'A' * 22}{before}"):
+        assert ask(forged).status_code == 400, "the rows from before the grant are not given"
+    assert [ask(limit=n).status_code for n in ("²", "9" * 5000, "-1")] == [400] * 3
+    assert ask(answer["X-Next-Cursor"]).status_code == 200
+    assert [ask().status_code for _ in range(2)] == [200, 429]
+
+
 # ---- files ---------------------------------------------------------------------------------
 
 
@@ -377,6 +469,7 @@ def test_a_grant_for_files_gives_a_masked_scoped_file(
     if form == "csv":
         told = rows_of(path.read_bytes())
         assert list(told[0]) == ["公民身份号码", "姓名", "金额", "出生日期"]
+        assert sorted(r["姓名"] for r in told) == ["'=1+1", "张1"]
         assert {r["公民身份号码"] for r in told} == {"329***********0001", "329***********0002"}
     elif form == "xlsx":
         sheet = openpyxl.load_workbook(path).active

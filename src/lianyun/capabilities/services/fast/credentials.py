@@ -61,7 +61,7 @@ async def identify(plane: Plane, call: Call) -> Right:
     token: rules.AccessToken | None = None
     secret = ""
     try:
-        headers = _headers(call.headers)
+        headers = once_each(call.headers)
         call.source = guards.source_of(peer, headers.get("x-forwarded-for", ""))
         if "authorization" not in headers:
             raise Refused(
@@ -133,7 +133,7 @@ def _said(headers: Mapping[str, str], name: str, title: str) -> str:
         raise Refused(400, "bad_request", str(wrong)) from wrong
 
 
-def _headers(headers: Iterable[Header]) -> dict[str, str]:
+def once_each(headers: Iterable[Header]) -> dict[str, str]:
     """The headers by name; a second one of those that decide is refused, whatever it says."""
     out: dict[str, str] = {}
     for name, value in headers:
@@ -219,7 +219,7 @@ async def give_token(plane: Plane, call: Call) -> Reply:
     peer = call.source
     client_id = ""
     try:
-        headers = _headers(call.headers)
+        headers = once_each(call.headers)
         call.source = guards.source_of(peer, headers.get("x-forwarded-for", ""))
         form = _form(call, headers)
         client_id, secret = _client(form, headers)
@@ -259,4 +259,12 @@ async def give_token(plane: Plane, call: Call) -> Reply:
     )
 
 
-__all__ = ["TOKEN_PATH", "OAuthRefused", "give_token", "good_secret", "identify", "token_key"]
+__all__ = [
+    "TOKEN_PATH",
+    "OAuthRefused",
+    "give_token",
+    "good_secret",
+    "identify",
+    "once_each",
+    "token_key",
+]

@@ -130,10 +130,11 @@ def check_body(call: Call, headers: Mapping[str, str]) -> None:
         raise _bad("Content-Digest 须用 sha-256 或 sm3")
 
 
-async def check(
-    plane: Plane, call: Call, headers: Mapping[str, str], client: int, keys: Mapping[str, PublicKey]
-) -> None:
-    """Verify a call's signature by one of the client's keys, and use its nonce up; raises Refused."""
+def verified(call: Call, headers: Mapping[str, str], keys: Mapping[str, PublicKey]) -> str:
+    """Verify a call's signature by one of the client's keys; raises Refused.
+
+    Returns what is to be kept of its nonce: only the first that keeps it is answered.
+    """
     if "signature" not in headers:
         raise _bad("缺少请求头 Signature")
     said = parsed(headers["signature-input"], headers["signature"])
@@ -158,9 +159,21 @@ async def check(
     if not key.verify_raw(base(said, call, headers), said.signature):
         raise _bad("签名与请求内容不符")
     # Kept as a digest: its length is known, whatever was sent.
-    kept = hashlib.sha256(said.nonce.encode()).hexdigest()
+    return hashlib.sha256(said.nonce.encode()).hexdigest()
+
+
+def used() -> Refused:
+    """The refusal of a signature that was accepted before."""
+    return _bad("该签名已经用过")
+
+
+async def check(
+    plane: Plane, call: Call, headers: Mapping[str, str], client: int, keys: Mapping[str, PublicKey]
+) -> None:
+    """Verify a call's signature by one of the client's keys, and use its nonce up; raises Refused."""
+    kept = verified(call, headers, keys)
     if not await plane.ask(_USE_NONCE, (client, kept)):
-        raise _bad("该签名已经用过")
+        raise used()
 
 
-__all__ = ["WINDOW_SECONDS", "Said", "base", "check", "check_body", "parsed"]
+__all__ = ["WINDOW_SECONDS", "Said", "base", "check", "check_body", "parsed", "used", "verified"]
