@@ -16,6 +16,7 @@ from lianyun.kernel.access import SYSTEM, Actor, UserError
 from lianyun.kernel.action import action
 from lianyun.kernel.event import record
 from lianyun.kernel.models import Grant
+from lianyun.lake.portion import Given
 from lianyun.lake.shelves import LakeError, quote
 
 from .. import adapters, queries, rules
@@ -98,11 +99,13 @@ def _make(row: Download, path: Path, aside: Path, by: Actor) -> None:
         if len(set(names)) < len(names):
             names = [c.name for c in columns]
         heads = names if row.format != "parquet" else [c.name for c in columns]
+        csv = row.format == "csv"
         listed = ", ".join(
-            f"{quote(c.name)} AS {quote(n)}" for c, n in zip(columns, heads, strict=True)
+            f"{_plain(c) if csv else quote(c.name)} AS {quote(n)}"
+            for c, n in zip(columns, heads, strict=True)
         )
         sql = f"SELECT {listed} FROM ({taken.rows})"
-        if row.format == "csv":
+        if csv:
             done = adapters.write_csv(taken, sql, aside, still)
         elif row.format == "parquet":
             done = adapters.write_parquet(taken, sql, aside, still)
@@ -136,6 +139,16 @@ def _make(row: Download, path: Path, aside: Path, by: Actor) -> None:
         )
         aside.replace(path)
         _finish(row=row, position=taken.upto, rows=taken.upserts, done=done, by=by)
+
+
+def _plain(column: Given) -> str:
+    """SQL of a value that no spreadsheet takes for a formula: these files are opened with one."""
+    name = quote(column.name)
+    if column.kind != "VARCHAR":
+        return name
+    return (
+        f"CASE WHEN left({name}, 1) IN ('=', '+', '-', '@') THEN chr(39) || {name} ELSE {name} END"
+    )
 
 
 def _tell(row: Download, progress: float) -> None:

@@ -88,7 +88,7 @@ def write_xlsx(
     """A statement's rows as one worksheet, text that looks like a formula kept as text."""
     book = openpyxl.Workbook(write_only=True)
     sheet = book.create_sheet("数据")
-    sheet.append(titles)
+    sheet.append([_cell(t) for t in titles])
     done = 0
     for batch in taken.batches(sql, 5_000):
         still()

@@ -84,7 +84,9 @@ class Webhook:
     ) -> None:
         moment = int(time.time())
         try:
-            answer = client.post(
+            # The answer's body is nobody's business here, and may be as long as its sender likes.
+            with client.stream(
+                "POST",
                 url,
                 content=body,
                 headers={
@@ -95,7 +97,8 @@ class Webhook:
                     **headers,
                 },
                 extensions=extensions,
-            )
+            ) as answer:
+                pass
         except httpx.TimeoutException as error:
             raise ReceiverError("对方没有在时限内答复，将自动重试", away=True) from error
         except httpx.HTTPError as error:
