@@ -53,6 +53,21 @@ def test_an_exchange_is_recorded_whole() -> None:
     assert api.verify().ok
 
 
+def test_an_exchange_of_many_people_names_each_once() -> None:
+    numbers = [f"{n:018d}" for n in range(2 * records.PEOPLE + 5)]
+    exchange(people=[*numbers, *numbers[:9]], purpose="一\t行\\N", rows=len(numbers))
+    calls = list(CallRecord.objects.all())
+    named = [h for c in calls for h in (c.key_hash, *(c.others or ()))]
+    assert (len(calls), len(named)) == (3, len(numbers))
+    assert set(named) == {api.keyed_hash(n) for n in numbers}
+    assert {c.purpose for c in calls} == {"一\t行\\N"}
+    assert api.verify().ok
+    last = api.keyed_hash(max(numbers, key=api.keyed_hash))
+    for _ in range(2):
+        assert CallRecord.objects.filter(others__contains=[last]).count() == 1
+        api.sort_people()
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
