@@ -208,6 +208,26 @@ def test_odd_requests_are_refused_in_words(client: Client, stops_open: Opening, 
     assert answer.json()["error"]["message"]
 
 
+def test_hostile_texts_are_refused_in_words(client: Client, stops_open: Opening) -> None:
+    store = "/open/api/3/action/datastore_search"
+    many = {"resource_id": "jt_stops", "filters": {"stop_code": ["x"] * 201}}
+    bodies = (
+        "[" * 200_000,
+        '{"resource_id": "\\ud800"}',
+        '{"resource_id": "\\u0000"}',
+        json.dumps(many),
+    )
+    for body in bodies:
+        answer = client.post(store, body, content_type="application/json")
+        assert answer.status_code == 409, body[:40]
+    body = json.dumps({"resource_id": "jt_stops", "q": "x" * 300_000})
+    assert client.post(store, body, content_type="application/json").status_code == 413
+    zero = "%00"
+    assert client.get(f"/open/api/datasets?q={zero}&department={zero}").status_code == 400
+    assert client.get(f"/open/api/datasets/jt_stops/rows?stop_code={zero}").status_code == 400
+    assert client.get(f"/open/datasets/?department=a{zero}&theme={zero}").status_code == 200
+
+
 def test_a_modest_rate_without_a_key_and_more_with_one(
     client: Client, stops_open: Opening, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,6 +78,8 @@ def _interface(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponseB
             response["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
             return response
         try:
+            if any("\x00" in v for values in request.GET.lists() for v in values[1]):
+                raise UserError("参数含有不允许的字符")
             return view(request, *args, **kwargs)
         except actions.TooMany as error:
             response = _json({"error": str(error)}, 429)
@@ -405,13 +407,15 @@ def _datastore(data: Data, request: HttpRequest) -> Any:
     if isinstance(filters, str):
         try:
             filters = json.loads(filters)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Refused("filters 应为 JSON 对象", 409, "Validation Error") from error
     if not isinstance(filters, dict):
         raise Refused("filters 应为 JSON 对象", 409, "Validation Error")
     asked = tuple(
         (str(k), "in" if isinstance(v, list) else "eq", v) for k, v in list(filters.items())[:20]
     )
+    if any(isinstance(v, list) and len(v) > MOST_VALUES for _, _, v in asked):
+        raise Refused(f"一个字段最多比较 {MOST_VALUES} 个值", 409, "Validation Error")
     order = []
     for part in filter(None, (p.strip() for p in str(data.get("sort") or "").split(","))):
         match = re.fullmatch(r"\"?(\w+)\"?(?:\s+(asc|desc))?", part, re.IGNORECASE)
@@ -484,18 +488,28 @@ ACTIONS: dict[str, Callable[[Data, HttpRequest], Any]] = {
 }
 
 
+MOST_BODY = 256 * 1024
+MOST_VALUES = 200
+"""Bytes of a question in a POST; values that one column may be compared with."""
+
+
 def _ckan_data(request: HttpRequest) -> Data:
     if request.method != "POST":
         return request.GET.dict()
-    if "json" in (request.content_type or ""):
-        try:
-            data = json.loads(request.body or b"{}")
-        except ValueError as error:
-            raise Refused("请求内容不是 JSON", 409, "Validation Error") from error
-        if not isinstance(data, dict):
-            raise Refused("请求内容应为 JSON 对象", 409, "Validation Error")
-        return data
-    return request.POST.dict()
+    if "json" not in (request.content_type or ""):
+        return request.POST.dict()
+    body = request.body
+    if len(body) > MOST_BODY:
+        raise Refused("请求内容过大", 413, "Validation Error")
+    try:
+        data = json.loads(body or b"{}")
+        # Half of a surrogate pair is no text, and PostgreSQL keeps no zero character.
+        odd = b"\\u0000" in json.dumps(data, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise Refused("请求内容不是 JSON", 409, "Validation Error") from error
+    if odd or not isinstance(data, dict):
+        raise Refused("请求内容应为 JSON 对象", 409, "Validation Error")
+    return data
 
 
 @_interface

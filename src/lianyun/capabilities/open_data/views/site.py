@@ -37,12 +37,15 @@ def home(request: HttpRequest) -> HttpResponse:
 @public
 def datasets(request: HttpRequest) -> HttpResponse:
     """All opened datasets, searched and narrowed."""
-    get = request.GET.get
+
+    def get(name: str, default: str = "") -> str:
+        return request.GET.get(name, default).replace("\x00", "")
+
     choice = site.Choice(
-        get("q", "").replace("\x00", "").strip()[:100],
-        get("department", "")[:60],
-        get("theme", "")[:40],
-        get("kind", "")[:20],
+        get("q").strip()[:100],
+        get("department")[:60],
+        get("theme")[:40],
+        get("kind")[:20],
         get("sort", "new"),
         _page_number(request),
     )
