@@ -52,7 +52,7 @@ def let_in(method: str, path: str, headers: Mapping[str, str], body: bytes) -> K
         raise Refused(401, "unknown_node")
     if _header(headers, "peer") != node.code:
         raise Refused(421, "wrong_node")
-    if not (stamp.isdigit() and len(stamp) <= 15 and len(nonce) == 32):
+    if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= 15 and len(nonce) == 32):
         raise Refused(400, "malformed")
     kid = _header(headers, "key")
     public = next((k["public"] for k in link.keys if k["kid"] == kid), None)
