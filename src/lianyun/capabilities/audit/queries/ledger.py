@@ -101,11 +101,11 @@ def call_figures(viewer: Actor, hours: int = 24) -> dict[str, Any]:
 
 def names(viewer: Actor) -> tuple[dict[int, str], dict[str, str]]:
     """What departments (by id) and resources (by name) are called, for lists of calls."""
-    departments = Party.objects.filter(kind=Party.DEPARTMENT).values_list("pk", "name")
+    departments = {p.pk: str(p) for p in Party.objects.filter(kind=Party.DEPARTMENT)}
     resources = Resource.objects.filter(
         name__in=CallRecord.objects.order_by().values("resource").distinct()
     ).values_list("name", "title")
-    return dict(departments), dict(resources)
+    return departments, dict(resources)
 
 
 def departments(viewer: Actor) -> list[tuple[int, str]]:
