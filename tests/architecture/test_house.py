@@ -196,6 +196,8 @@ def test_rows_are_written_in_actions_only() -> None:
             parts = file.relative_to(folder).parts
             if folder == CAPABILITIES and len(parts) > 1 and _is_room(parts[1], "actions"):
                 continue
+            if place(file) == "project/testing.py":  # the test bench makes its own officers
+                continue
             faults += [f"{place(file)} line {n}: {what}" for n, what in _writes(file)]
     check(faults, "writes")
 
