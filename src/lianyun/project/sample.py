@@ -27,7 +27,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from lianyun.project import postgres, sample_exchange, sample_lives, sample_services
+from lianyun.project import (
+    postgres,
+    sample_delivery,
+    sample_exchange,
+    sample_lives,
+    sample_services,
+)
 
 DATABASE = "lianyun_departments"
 MARK = "city.json"
@@ -765,6 +771,8 @@ def build(people: int, seed: int, quiet: bool) -> Outcome:
             outcome.steps["lives"] = sample_lives.live_on(home, granted, officer, tell)
         with stage.step("exchange", "数据交换") as tell:
             outcome.steps["exchange"] = sample_exchange.use_each_other(home, officer, tell)
+        with stage.step("delivery", "批量交换"):
+            outcome.steps["delivery"] = sample_delivery.bring(officer)
         with stage.step("analysis", "自助分析") as tell:
             outcome.steps["analysis"] = ask_questions(tell)
         with stage.step("audit", "台账校验"):
@@ -833,6 +841,8 @@ def summary(outcome: Outcome) -> Table:
         table.add_row(
             "数据交换", f"{passed['calls']} 次调用，疑似超范围使用 {passed['suspicions']} 项"
         )
+    if "delivery" in steps:
+        table.add_row("批量交换", f"{steps['delivery']['rows']:,} 行已送入使用部门的数据库")
     if "analysis" in steps:  # a city built before there was any
         table.add_row("自助分析", f"{steps['analysis']['questions']} 个共享的查询")
     if "open_data" in steps:

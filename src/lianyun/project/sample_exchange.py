@@ -113,9 +113,26 @@ def _granted(
     officer: Callable[[str], Any],
 ) -> str:
     """A request walked to its grant; the token that its system collects."""
+    from lianyun.capabilities.services import api as services
+
+    grant = walk(asker, name, fields, why, way, officer)
+    by = officer(f"{asker}.zhuanyuan")
+    client = services.client_of(by, grant)
+    assert client is not None
+    return services.collect_secret(client=client, by=by)
+
+
+def walk(
+    asker: str,
+    name: str,
+    fields: Sequence[str],
+    why: str,
+    way: str,
+    officer: Callable[[str], Any],
+) -> Any:
+    """A request that its departments' officers walk to its grant."""
     from django.utils import timezone
 
-    from lianyun.capabilities.services import api as services
     from lianyun.capabilities.sharing import api as sharing
     from lianyun.kernel.models import Grant, Resource
 
@@ -144,10 +161,7 @@ def _granted(
     ):
         item = case.items.get(step__startswith=step, done_at=None)
         sharing.do_step(item=item, outcome=outcome, by=officer(who))
-    by = officer(f"{asker}.zhuanyuan")
-    client = services.client_of(by, Grant.objects.get(case=case))
-    assert client is not None
-    return services.collect_secret(client=client, by=by)
+    return Grant.objects.get(case=case)
 
 
 def _people(count: int) -> list[str]:
