@@ -15,7 +15,7 @@ WORKERS ?= 2
 TESTS ?=
 ONLY ?=
 
-.PHONY: help setup setup-dev setup-spark demo up test check format bench new baseline locks
+.PHONY: help setup setup-dev setup-spark demo up test test-slow check format bench new baseline locks
 
 help: ## 列出各项命令
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
@@ -38,6 +38,10 @@ up: setup ## 启动联云(数据库、网站、后台任务)
 test: ## 运行全部测试(TESTS=路径 只运行一部分)
 	@$(BOOTSTRAP) --dev --spark --system
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
+
+test-slow: ## 运行耗时较长的测试(全部 Spark、级联两节点全程、Febrl 2 和 3)
+	@$(BOOTSTRAP) --dev --spark --system
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m slow
 
 check: setup-dev ## 格式、静态检查、类型、导入契约、架构测试、行业包、迁移
 	@$(BIN)/python -m lianyun.project.check

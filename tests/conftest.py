@@ -49,9 +49,12 @@ def site(city_database: None) -> Iterator[str]:
     server.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """A headless browser for the session; tests that need it are left out where there is none."""
+    """A headless browser for a module's tests; they are left out where there is none.
+
+    Not for the session: Playwright's loop would stand in the way of other files' own loops.
+    """
     if CHROMIUM is None or not frontend.installed():
         pytest.skip("chromium 或前端库未安装，浏览器测试被跳过")
     from playwright.sync_api import sync_playwright
@@ -71,6 +74,7 @@ def chromium() -> Iterator[Any]:
         )
         yield browser
         browser.close()
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
 @pytest.fixture

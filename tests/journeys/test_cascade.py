@@ -87,6 +87,7 @@ def identify(tab: Any, side: Side, code: str, name: str, level: str) -> None:
     tab.wait_for_selector(f"text=本节点：{name}")
 
 
+@pytest.mark.slow  # what the two nodes do to each other is tried in the capability's own tests
 def test_two_operators_and_their_departments(
     tab: Any, pair: Pair, look: Callable[[Any, str], None]
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
 import subprocess
 import time
@@ -13,6 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pymysql
+
+
+def program(name: str) -> str | None:
+    """Where a server program is; ordinary users' paths leave out the folders that hold it."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin:/sbin")
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ def mariadb(home: Path, *options: str) -> Iterator[MariaDB]:
     common = ["--no-defaults", f"--datadir={home}/data", *user]
     subprocess.run(
         [
-            *("mariadb-install-db", *common),
+            *(str(program("mariadb-install-db")), *common),
             *("--auth-root-authentication-method=normal", "--skip-test-db"),
         ],
         check=True,
@@ -51,7 +57,7 @@ def mariadb(home: Path, *options: str) -> Iterator[MariaDB]:
     made = MariaDB(path, port, home / "general.log")
     running = subprocess.Popen(
         [
-            *("mariadbd", *common, f"--socket={path}", f"--port={port}"),
+            *(str(program("mariadbd")), *common, f"--socket={path}", f"--port={port}"),
             *("--bind-address=127.0.0.1", f"--pid-file={home}/pid"),
             *("--innodb-buffer-pool-size=32M", "--general-log=1"),
             f"--general-log-file={made.log}",

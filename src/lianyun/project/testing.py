@@ -25,7 +25,7 @@ import psycopg
 import pytest
 
 from lianyun.project import postgres
-from lianyun.project.mariadb import MariaDB, mariadb
+from lianyun.project.mariadb import MariaDB, mariadb, program
 
 if TYPE_CHECKING:
     from pytest_django.plugin import DjangoDbBlocker
@@ -254,7 +254,7 @@ def run_jobs(db: None) -> Callable[[], int]:
 @pytest.fixture(scope="module")
 def mariadb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
     """A MariaDB for a module's tests; those are left out where mariadb-server is not installed."""
-    if not shutil.which("mariadbd"):
+    if program("mariadbd") is None:
         pytest.skip("没有安装 mariadb-server")
     with mariadb(tmp_path_factory.mktemp("mariadb")) as server:
         yield server

@@ -85,7 +85,10 @@ def f1(lake: Lake, ids: list[str]) -> float:
     return 2 * right / (pairs + truth)
 
 
-@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize(
+    "number",
+    [1, pytest.param(2, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.slow)],
+)
 def test_febrl(lake: Lake, tmp_path: Path, number: int) -> None:
     ids = load_febrl(lake, number, tmp_path)
     made = match.run(lake, febrl_spec(), f"run{number}")

@@ -153,7 +153,7 @@ def _files(lake: Lake) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("kind", ["standalone", "sail"])
+@pytest.mark.parametrize("kind", [pytest.param("standalone", marks=pytest.mark.slow), "sail"])
 def test_a_table_with_a_history_is_read_as_it_stands(
     lake: Lake, kind: str, request: pytest.FixtureRequest
 ) -> None:
@@ -165,7 +165,7 @@ def test_a_table_with_a_history_is_read_as_it_stands(
         assert _files(lake) == before
 
 
-@pytest.mark.parametrize("kind", ["standalone", "sail"])
+@pytest.mark.parametrize("kind", [pytest.param("standalone", marks=pytest.mark.slow), "sail"])
 def test_results_enter_the_lake_without_a_copy(
     lake: Lake, kind: str, request: pytest.FixtureRequest
 ) -> None:
@@ -565,7 +565,7 @@ def _compared(lake: Lake) -> list[Any]:
     return out
 
 
-@pytest.mark.parametrize("kind", ["standalone", "sail"])
+@pytest.mark.parametrize("kind", [pytest.param("standalone", marks=pytest.mark.slow), "sail"])
 def test_golden_records_and_comparisons_are_the_same(
     lake_pair: tuple[Lake, Lake],
     rows: Callable[..., Source],
@@ -587,6 +587,7 @@ def test_golden_records_and_comparisons_are_the_same(
     assert not [f for f in _files(lake_pair[1]) if f.startswith("_spark")]
 
 
+@pytest.mark.slow
 def test_linkage_gives_the_same_pairs(
     lake_pair: tuple[Lake, Lake],
     rows: Callable[..., Source],

@@ -162,18 +162,18 @@ def free_port() -> int:
 @pytest.fixture(scope="session")
 def mariadb_server() -> Iterator[int]:
     """The port of a MariaDB of the run's own, with an account `writer` on the database `hz`."""
-    if not shutil.which("mariadbd"):
+    if not testing.program("mariadbd"):
         pytest.skip("没有安装 mariadb-server")
     home = Path(tempfile.mkdtemp(prefix="lianyun-mariadb-"))
     socket_file, port = f"/tmp/lianyun-delivery-{os.getpid()}.sock", free_port()
     user = ["--user=root"] if os.getuid() == 0 else []
     subprocess.run(
-        ["mariadb-install-db", "--no-defaults", f"--datadir={home}/data", *user,
+        [str(testing.program("mariadb-install-db")), "--no-defaults", f"--datadir={home}/data", *user,
          "--auth-root-authentication-method=normal", "--skip-test-db"],
         check=True, capture_output=True,
     )  # fmt: skip
     running = subprocess.Popen(
-        ["mariadbd", "--no-defaults", f"--datadir={home}/data", f"--socket={socket_file}", *user,
+        [str(testing.program("mariadbd")), "--no-defaults", f"--datadir={home}/data", f"--socket={socket_file}", *user,
          f"--port={port}", "--bind-address=127.0.0.1", f"--pid-file={home}/pid",
          "--innodb-buffer-pool-size=64M"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
