@@ -22,10 +22,13 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[3]
 VENV = Path(os.environ.get("LIANYUN_VENV") or ROOT / ".venv")
 SYSTEM = {
-    # what the browser and database tests need: program → Debian package
+    # what the browser, database and seal tests need: program → Debian package
     "chromium": "chromium",
     "mariadbd": "mariadb-server",
     "java": "openjdk-17-jre-headless",
+    # who judges our seals: a PDF reader of others, a hardware store in software
+    "pdfsig": "poppler-utils",
+    "softhsm2-util": "softhsm2",
 }
 FONT = ("/usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc", "fonts-noto-cjk")
 
