@@ -5,10 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import hmac
-import ipaddress
 import posixpath
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
@@ -147,55 +146,6 @@ def socket_of(parts: SplitResult) -> str:
     """The folder of a local socket that a URL names, or nothing."""
     folder = dict(parse_qsl(parts.query)).get("host", "")
     return folder if folder.startswith("/") else ""
-
-
-def address_problem(address: str) -> str:
-    """Why nothing may be sent to this IP address unless the operator allows it, or nothing.
-
-    Only addresses of the public network pass: loopback, private, link-local, shared (RFC 6598),
-    multicast and reserved ones are refused, also where they hide in an IPv6 address.
-    """
-    try:
-        ip = ipaddress.ip_address(address.split("%")[0])
-    except ValueError:
-        return f"“{address}”不是有效的 IP 地址"
-    for inner in ("ipv4_mapped", "sixtofour"):
-        hidden = getattr(ip, inner, None)
-        if hidden is not None:
-            ip = hidden
-    teredo = getattr(ip, "teredo", None)
-    if teredo is not None:
-        ip = teredo[1]
-    if ip.is_loopback:
-        return "不允许访问本机地址"
-    if ip.is_link_local:
-        return "不允许访问链路本地或云主机元数据地址"
-    if ip.is_multicast or ip.is_unspecified or ip.is_reserved:
-        return "不允许访问组播、保留或未指定地址"
-    if not ip.is_global:
-        return "不允许访问内网地址，除非平台运营把它加入 LIANYUN_RECEIVER_HOSTS"
-    return ""
-
-
-def listed(host: str, address: str, port: int, allowed: Sequence[str]) -> bool:
-    """Whether the operator's list names the host, its address or the network it lies in.
-
-    Entries: `host`, `host:port`, `10.1.0.0/16`, `10.1.0.0/16:3306`, `*.lyg.gov.cn`.
-    """
-    for entry in allowed:
-        name, _, wanted = entry.lower().strip().rpartition(":")
-        if not name or not wanted.isdigit() or name.count(":") > 1:
-            name, wanted = entry.lower().strip(), ""
-        if wanted and int(wanted) != port:
-            continue
-        if name == host.lower() or (name.startswith("*.") and host.lower().endswith(name[1:])):
-            return True
-        try:
-            if ipaddress.ip_address(address) in ipaddress.ip_network(name, strict=False):
-                return True
-        except ValueError:
-            continue
-    return False
 
 
 # ---- signing -------------------------------------------------------------------------------
