@@ -17,8 +17,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+ADMINISTRATORS = ("system_admin", "security_admin", "audit_admin")
+"""三员分立 (GB/T 22239-2019, level 3): nobody holds two of these roles; the database refuses it."""
+
+
 class Denied(Exception):
-    """The actor may not do this; the message says which permission is missing, in Chinese."""
+    """The actor may not do this; the message says which permission is missing, in Chinese.
+
+    `way` is (title, address) of the page on which the actor can do something about it.
+    """
+
+    way: tuple[str, str] | None = None
 
 
 class UserError(Exception):
@@ -65,7 +74,12 @@ class Membership(models.Model):
     class Meta:
         verbose_name = verbose_name_plural = "任职"
         constraints = [
-            models.UniqueConstraint(fields=["party", "department", "role"], name="membership_once")
+            models.UniqueConstraint(fields=["party", "department", "role"], name="membership_once"),
+            models.UniqueConstraint(
+                fields=["party"],
+                condition=models.Q(role__in=ADMINISTRATORS),
+                name="one_administrator_of_three",
+            ),
         ]
 
     def __str__(self) -> str:

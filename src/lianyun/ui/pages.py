@@ -81,12 +81,16 @@ def safe_next(request: HttpRequest, default: str = "/workbench/") -> str:
     return default
 
 
-def refusal(request: HttpRequest, status: int, message: str) -> HttpResponse:
-    """The answer to a request that cannot be met: page, toast (htmx) or JSON, as was asked for."""
+def refusal(
+    request: HttpRequest, status: int, message: str, way: tuple[str, str] | None = None
+) -> HttpResponse:
+    """The answer to a request that cannot be met: page, toast (htmx) or JSON, as was asked for.
+
+    `way` (title, address) leads to where the person can do something about it.
+    """
     if "application/json" in request.headers.get("Accept", ""):
-        return JsonResponse(
-            {"error": message}, status=status, json_dumps_params={"ensure_ascii": False}
-        )
+        told = {"error": message, **({"way": way[1]} if way else {})}
+        return JsonResponse(told, status=status, json_dumps_params={"ensure_ascii": False})
     if getattr(request, "htmx", False):
         response = render(
             request, "ui/_toast.html", {"level": "error", "text": message}, status=status
@@ -94,14 +98,14 @@ def refusal(request: HttpRequest, status: int, message: str) -> HttpResponse:
         response["HX-Retarget"] = "#toasts"
         response["HX-Reswap"] = "beforeend"
         return response
-    return render(request, f"{status}.html", {"message": message}, status=status)
+    return render(request, f"{status}.html", {"message": message, "way": way}, status=status)
 
 
 def _guarded(run: Callable[[], Any], request: ActorRequest) -> HttpResponseBase:
     try:
         return run()
     except Denied as refused:
-        return refusal(request, 403, str(refused))
+        return refusal(request, 403, str(refused), refused.way)
     except UserError as mistake:
         return refusal(request, 400, str(mistake))
 

@@ -1,6 +1,125 @@
 """Api: what sibling capabilities and the sample city may use of identity."""
 
-from .actions import create_account, create_personal_account, disable_account
-from .queries import accounts
+from __future__ import annotations
 
-__all__ = ["accounts", "create_account", "create_personal_account", "disable_account"]
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from lianyun.kernel.access import SYSTEM, Actor, Denied
+from lianyun.kernel.element import citizen_number_ok, credit_code_ok
+from lianyun.kernel.party import Party
+
+from . import rules
+from .actions import (
+    create_account,
+    create_personal_account,
+    disable_account,
+    find_entity,
+    find_person,
+)
+from .adapters import number_hash
+from .models import Account, Agency
+from .queries import accounts, agencies, may_act, party_by_hash
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+REGISTER, SELF, ELEMENTS, PERSON, CERTIFICATE = (
+    rules.REGISTER,
+    rules.SELF,
+    rules.ELEMENTS,
+    rules.PERSON,
+    rules.CERTIFICATE,
+)
+LEVELS = rules.LEVELS
+SCOPES = rules.SCOPES
+
+
+class LevelNeeded(Denied):
+    """The person is not known surely enough; `way` leads to the page that says how to become so."""
+
+    def __init__(self, wanted: int, held: int, back: str = "") -> None:
+        super().__init__(
+            f"办理这一项需要“{LEVELS[wanted]}”，您目前是“{LEVELS[held] if held else '未实名'}”"
+        )
+        self.wanted = wanted
+        query = {"need": str(wanted), **({"next": back} if back else {})}
+        self.way = ("去提升实名等级", f"/my/identity/?{urlencode(query)}")
+
+
+def account_of(who: Any) -> Account | None:
+    """The identity behind an actor, a user or a party; None for visitors and for whom none is kept."""
+    if isinstance(who, Actor):
+        party = who.party
+    elif isinstance(who, Party):
+        party = who
+    else:
+        party = getattr(who, "party", None)
+    if party is None:
+        return None
+    try:
+        return party.identity
+    except Account.DoesNotExist:
+        return None
+
+
+def level_of(who: Any) -> int:
+    """How surely an actor, user or party is known: a key of LEVELS, 0 for nobody."""
+    account = account_of(who)
+    return account.level if account else 0
+
+
+def require_level(who: HttpRequest | Actor, level: int) -> Account:
+    """The identity of who asks, if it reaches `level`; raises LevelNeeded (a 403 page with the way).
+
+    Given a request, the way leads back to the page that asked.
+    """
+    actor = who if isinstance(who, Actor) else who.actor  # type: ignore[attr-defined]
+    back = "" if isinstance(who, Actor) or who.method != "GET" else who.get_full_path()
+    account = account_of(actor)
+    if account is None or not rules.reaches(account.level, level):
+        raise LevelNeeded(level, account.level if account else 0, back)
+    return account
+
+
+def party_of_number(number: str, *, name: str = "", by: Actor = SYSTEM) -> Party:
+    """The person who holds a citizen number, entered (level 0, `name`) where there is none yet.
+
+    The number is kept encrypted and as its keyed hash. UserError for a malformed number.
+    """
+    plain = number.strip().upper()
+    found = party_by_hash(number_hash(plain)) if citizen_number_ok(plain) else None
+    return found or find_person(plain, name=name, by=by)
+
+
+def party_of_credit_code(code: str, *, name: str = "", by: Actor = SYSTEM) -> Party:
+    """The legal entity of a credit code, entered where there is none yet; UserError if malformed."""
+    plain = code.strip().upper()
+    known = credit_code_ok(plain) and Party.objects.filter(code=plain).first()
+    return known or find_entity(plain, name=name, by=by)
+
+
+__all__ = [
+    "CERTIFICATE",
+    "ELEMENTS",
+    "LEVELS",
+    "PERSON",
+    "REGISTER",
+    "SCOPES",
+    "SELF",
+    "Account",
+    "Agency",
+    "LevelNeeded",
+    "account_of",
+    "accounts",
+    "agencies",
+    "create_account",
+    "create_personal_account",
+    "disable_account",
+    "level_of",
+    "may_act",
+    "number_hash",
+    "party_of_credit_code",
+    "party_of_number",
+    "require_level",
+]

@@ -1,6 +1,8 @@
-"""Account: how a person enters; what the person may do stands in the kernel's access."""
+"""Account: how a person enters and how surely we know who it is; what he may do stands in access."""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.db import models
@@ -12,7 +14,7 @@ from . import rules
 
 
 class User(AbstractBaseUser):
-    """One account, of one person at most."""
+    """One login, of one person at most."""
 
     username = models.CharField("账号", max_length=60, unique=True)
     party = models.OneToOneField(
@@ -54,6 +56,162 @@ class User(AbstractBaseUser):
         return "locked" if self.locked else "active"
 
 
+class Account(models.Model):
+    """Who a person is to the city: the citizen number, encrypted and hashed, and how it was proven.
+
+    `number_*` is proven (or comes from a department's register) and belongs to one account only;
+    `claim_*` is what the person says of himself, and two people may say the same. The row exists
+    without a login (`party.account`) for holders whom only a register knows: level 0.
+    """
+
+    LEVELS: ClassVar = list(rules.LEVELS.items())
+    WAYS: ClassVar = list(rules.WAYS.items())
+
+    party = models.OneToOneField(
+        Party, models.PROTECT, related_name="identity", verbose_name="主体"
+    )
+    level = models.PositiveSmallIntegerField("实名等级", choices=LEVELS, default=0)
+    way = models.CharField("核验方式", max_length=20, choices=WAYS, blank=True, default="")
+    simulated = models.BooleanField("模拟核验", default=False)
+    proved_at = models.DateTimeField("核验时间", null=True)
+    number_sealed = models.TextField("证件号码（密文）", blank=True, default="")
+    number_hash = models.CharField("证件号码（键控摘要）", max_length=32, null=True, unique=True)
+    claim_sealed = models.TextField("自行申报的号码（密文）", blank=True, default="")
+    claim_hash = models.CharField(
+        "自行申报的号码（键控摘要）", max_length=32, null=True, db_index=True
+    )
+    phone_sealed = models.TextField("手机号码（密文）", blank=True, default="")
+    phone_hash = models.CharField("手机号码（键控摘要）", max_length=32, null=True, unique=True)
+    erase_on = models.DateField("注销生效日期", null=True)
+    merged_into = models.ForeignKey(
+        "self", models.PROTECT, null=True, related_name="merged", verbose_name="并入"
+    )
+    created_at = models.DateTimeField("建立时间", default=timezone.now)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "身份"
+
+    def __str__(self) -> str:
+        return f"{self.party} {self.get_level_display()}"
+
+    @property
+    def ref(self) -> str:
+        """Portable pointer."""
+        return f"identity:{self.party_id}"
+
+
+class FormerNumber(models.Model):
+    """A number that a person had before it was changed; it still finds the person."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="former_numbers")
+    number_hash = models.CharField("原号码（键控摘要）", max_length=32, unique=True)
+    number_sealed = models.TextField("原号码（密文）")
+    basis = models.CharField("变更依据", max_length=200)
+    changed_at = models.DateTimeField("变更时间", default=timezone.now)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "原号码"
+
+    def __str__(self) -> str:
+        return f"{self.account_id} {self.changed_at:%Y-%m-%d}"
+
+
+class Agency(models.Model):
+    """A person acts for another: a firm's representative or agent, a child's guardian."""
+
+    KINDS: ClassVar = list(rules.AGENCIES.items())
+
+    kind = models.CharField("关系", max_length=20, choices=KINDS)
+    principal = models.ForeignKey(
+        Party, models.PROTECT, related_name="agents", verbose_name="被代理人"
+    )
+    agent = models.ForeignKey(
+        Party, models.PROTECT, null=True, related_name="agencies", verbose_name="代理人"
+    )
+    invited_hash = models.CharField("受邀人号码（键控摘要）", max_length=32, blank=True, default="")
+    invited_mask = models.CharField("受邀人（脱敏）", max_length=60, blank=True, default="")
+    scope = models.JSONField("代理事项", default=list)
+    since = models.DateField("开始")
+    until = models.DateField("结束", null=True)
+    made_at = models.DateTimeField("建立时间", default=timezone.now)
+    accepted_at = models.DateTimeField("接受时间", null=True)
+    ended_at = models.DateTimeField("终止时间", null=True)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "代理关系"
+        ordering = ["-id"]
+        indexes = [models.Index(fields=["invited_hash"])]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "principal", "agent"],
+                condition=models.Q(ended_at=None) & ~models.Q(kind=rules.AGENT),
+                name="agency_once",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.agent_id} → {self.principal} {self.get_kind_display()}"
+
+    @property
+    def ref(self) -> str:
+        """Portable pointer."""
+        return f"agency:{self.pk}"
+
+    @property
+    def standing(self) -> str:
+        """waiting | ended | expired | future | active, for the badge."""
+        return rules.agency_standing(
+            self.accepted_at is not None,
+            self.ended_at is not None,
+            self.since,
+            self.until,
+            timezone.localdate(),
+        )
+
+    @property
+    def scope_titles(self) -> str:
+        """The scope in words."""
+        return rules.scope_titles(self.scope)
+
+
+class Factor(models.Model):
+    """A second factor of a login: an authenticator's secret or a security key's public key."""
+
+    KINDS: ClassVar = list(rules.FACTORS.items())
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="factors", verbose_name="账号")
+    kind = models.CharField("类别", max_length=10, choices=KINDS)
+    title = models.CharField("名称", max_length=60)
+    secret = models.TextField("密钥（密文）或公钥")
+    credential = models.CharField("凭证标识", max_length=400, null=True, unique=True)
+    counter = models.BigIntegerField("已用计数", default=0)
+    confirmed_at = models.DateTimeField("启用时间", null=True)
+    used_at = models.DateTimeField("最近使用", null=True)
+    made_at = models.DateTimeField("登记时间", default=timezone.now)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "第二因素"
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.user} {self.title}"
+
+
+class RecoveryCode(models.Model):
+    """One of the codes for the day on which no second factor is at hand; good once."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="recovery_codes")
+    digest = models.CharField("摘要", max_length=64)
+    used_at = models.DateTimeField("使用时间", null=True)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "恢复码"
+        constraints = [models.UniqueConstraint(fields=["user", "digest"], name="recovery_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} {'已用' if self.used_at else '未用'}"
+
+
 class Seat(models.Model):
     """One open login of an account: which session, from where, with what."""
 
@@ -74,3 +232,119 @@ class Seat(models.Model):
     def ref(self) -> str:
         """Portable pointer."""
         return f"seat:{self.pk}"
+
+
+class Device(models.Model):
+    """A browser from which an account has entered; known by a random cookie, kept as its digest."""
+
+    user = models.ForeignKey(User, models.CASCADE, related_name="devices", verbose_name="账号")
+    digest = models.CharField("标识摘要", max_length=64)
+    name = models.CharField("设备", max_length=80)
+    address = models.GenericIPAddressField("首次登录地址", null=True)
+    first_at = models.DateTimeField("首次登录", default=timezone.now)
+    last_at = models.DateTimeField("最近登录", default=timezone.now)
+    told_at = models.DateTimeField("本人确认", null=True)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "登录设备"
+        ordering = ["-last_at"]
+        constraints = [models.UniqueConstraint(fields=["user", "digest"], name="device_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user} {self.name}"
+
+
+class Cover(models.Model):
+    """Leave cover (代理): the posts of one officer that another fills for some days."""
+
+    absent = models.ForeignKey(Party, models.PROTECT, related_name="covered_by")
+    deputy = models.ForeignKey(Party, models.PROTECT, related_name="covers")
+    department = models.ForeignKey(Party, models.PROTECT, related_name="+")
+    roles = models.JSONField("代理的角色")
+    since = models.DateField("开始")
+    until = models.DateField("结束")
+    reason = models.CharField("事由", max_length=100)
+    made_at = models.DateTimeField("建立时间", default=timezone.now)
+    ended_at = models.DateTimeField("提前结束", null=True)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "代理安排"
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.deputy} 代 {self.absent}"
+
+    @property
+    def standing(self) -> str:
+        """future | active | ended, for the badge."""
+        today = timezone.localdate()
+        if self.ended_at is not None or today > self.until:
+            return "ended"
+        return "future" if today < self.since else "active"
+
+
+class TextCode(models.Model):
+    """A code sent to a telephone, good for minutes and few tries."""
+
+    phone_hash = models.CharField("手机号码（键控摘要）", max_length=32, db_index=True)
+    use = models.CharField("用途", max_length=20)
+    digest = models.CharField("摘要", max_length=64)
+    tries = models.PositiveSmallIntegerField("已试次数", default=0)
+    made_at = models.DateTimeField("发送时间", default=timezone.now)
+    used_at = models.DateTimeField("使用时间", null=True)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "短信验证码"
+
+    def __str__(self) -> str:
+        return f"{self.use} {self.made_at:%Y-%m-%d %H:%M}"
+
+
+class Visit(models.Model):
+    """A person comes to a counter to be proven: the code on his phone that the officer types."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="visits")
+    code = models.CharField("到窗码", max_length=8)
+    made_at = models.DateTimeField("生成时间", default=timezone.now)
+    closed_at = models.DateTimeField("办结时间", null=True)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "窗口核验"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["code"], condition=models.Q(closed_at=None), name="visit_code_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class Tries(models.Model):
+    """How often something limited was tried in a window of time; the key is a digest."""
+
+    key = models.CharField("对象摘要", max_length=64)
+    window = models.DateTimeField("时段")
+    count = models.PositiveIntegerField("次数", default=0)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "限次计数"
+        constraints = [models.UniqueConstraint(fields=["key", "window"], name="tries_once")]
+
+    def __str__(self) -> str:
+        return f"{self.window:%Y-%m-%d %H:%M} {self.count}"
+
+
+class Policy(models.Model):
+    """Which of the declared access policies (packs/core/access.yaml) was chosen, when and by whom."""
+
+    name = models.CharField("策略", max_length=40)
+    chosen_at = models.DateTimeField("选定时间", default=timezone.now)
+    chosen_by = models.CharField("选定人", max_length=120)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "登录策略"
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return self.name

@@ -15,7 +15,8 @@ from lianyun.kernel.access import Denied, Membership, roles
 from lianyun.kernel.event import Event, timeline
 from lianyun.kernel.party import Party
 
-from .models import Seat, User
+from . import rules
+from .models import Account, Agency, FormerNumber, Seat, User
 
 if TYPE_CHECKING:
     from lianyun.kernel.access import Actor
@@ -121,3 +122,34 @@ def failures_by_day(viewer: Actor, days: int = 14) -> list[tuple[dt.date, int]]:
         .annotate(models.Count("id"))
     )
     return [(d, counted.get(d, 0)) for d in (begin + dt.timedelta(days=i) for i in range(days))]
+
+
+def party_by_hash(digest: str) -> Party | None:
+    """Who holds (or once held) the number with this keyed hash; for actions of this capability."""
+    account = Account.objects.filter(number_hash=digest).select_related("party").first()
+    if account is None:
+        former = (
+            FormerNumber.objects.filter(number_hash=digest).select_related("account__party").first()
+        )
+        account = former.account if former else None
+    return account.party if account else None
+
+
+def agencies(viewer: Party) -> list[Agency]:
+    """For whom the viewer (a person) may act today, newest first; each with scope and end."""
+    today = timezone.localdate()
+    rows = (
+        Agency.objects.filter(agent=viewer, ended_at=None, since__lte=today)
+        .exclude(accepted_at=None)
+        .filter(models.Q(until=None) | models.Q(until__gte=today))
+        .select_related("principal")
+    )
+    return list(rows)
+
+
+def may_act(viewer: Party, principal: Party, scope: str) -> bool:
+    """Whether the viewer may do this (a key of rules.SCOPES) for the principal today."""
+    return any(
+        a.principal_id == principal.pk and rules.covers_scope(a.kind, a.scope, scope)
+        for a in agencies(viewer)
+    )

@@ -21,7 +21,13 @@ REFUSED = "账号或密码不正确，或账号暂不可用。连续输错 5 次
 """The one answer to every failed login: it does not tell whether the account exists."""
 
 EXCLUSIVE = frozenset({"system_admin", "security_admin", "audit_admin"})
-"""三员分立: one person holds at most one of these."""
+"""三员分立: one person holds at most one of these; the database holds it too (kernel.access)."""
+
+ABSOLUTE = dt.timedelta(hours=8)
+"""No session lives longer, however busy."""
+
+SECOND_MINUTES = 5
+"""So long after the password may the second factor follow."""
 
 
 def after_failure(
@@ -107,3 +113,33 @@ def device_name(agent: str) -> str:
     browser = next((name for sign, name in browsers if sign in agent), "浏览器")
     system = next((name for sign, name in systems if sign in agent), "未知系统")
     return f"{browser} · {system}"
+
+
+def is_over(began: float | None, now: float) -> bool:
+    """Whether a session (begun at this epoch second) is older than any may be."""
+    return began is not None and now - began > ABSOLUTE.total_seconds()
+
+
+__all__ = [
+    "ABSOLUTE",
+    "EXCLUSIVE",
+    "FAILURES",
+    "IDLE",
+    "LOCK",
+    "MINIMUM",
+    "PASSWORD_LIFE",
+    "REFUSED",
+    "REMEMBERED",
+    "SEATS",
+    "SECOND_MINUTES",
+    "after_failure",
+    "device_name",
+    "is_idle",
+    "is_locked",
+    "is_over",
+    "password_expired",
+    "password_problems",
+    "role_conflict",
+    "surplus",
+    "username_problem",
+]
