@@ -6,18 +6,19 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from . import der
-from .signatures import ECDSA, PrivateKey, PublicKey, new_key
+from .signatures import ECDSA, SM2, BadKey, PrivateKey, PublicKey, new_key, public_key
 
 PEM = serialization.Encoding.PEM
 ROOT_YEARS = 20
 LEAF_YEARS = 5
 _ECDSA_SHA256 = "1.2.840.10045.4.3.2"
+_SM2_SM3 = "1.2.156.10197.1.501"
 _DEPTH = 6
 
 
@@ -32,7 +33,8 @@ def _name(common: str, organisation: str) -> x509.Name:
     )
 
 
-def _usage(*, sign: bool = False, certify: bool = False) -> x509.KeyUsage:
+def key_usage(*, sign: bool = False, certify: bool = False) -> x509.KeyUsage:
+    """What a key may do: sign documents, or sign certificates and lists."""
     return x509.KeyUsage(
         digital_signature=sign,
         content_commitment=sign,
@@ -70,7 +72,7 @@ def new_root(organisation: str) -> tuple[PrivateKey, str]:
     builder = (
         _begun(name, name, own.public_key(), ROOT_YEARS)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(_usage(certify=True), critical=True)
+        .add_extension(key_usage(certify=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(own.public_key()), critical=False)
     )
     made = builder.sign(own, hashes.SHA256())
@@ -91,7 +93,7 @@ def certify(
     builder = (
         _begun(_name(common, str(organisation)), above.subject, point, LEAF_YEARS)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(_usage(sign=True), critical=True)
+        .add_extension(key_usage(sign=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier(bytes.fromhex(public.kid)[:20]), critical=False)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(root.ec_key().public_key()),
@@ -136,12 +138,30 @@ def _may_certify(certificate: x509.Certificate) -> bool:
         return False
 
 
-def _issued(issuer: x509.Certificate, certificate: x509.Certificate) -> bool:
+def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether the issuer's key signed the certificate, and the names fit."""
+    if certificate.signature_algorithm_oid.dotted_string == _SM2_SM3:
+        # `cryptography` knows no SM2 signatures.
+        above = key_of(issuer)
+        return (
+            certificate.issuer == issuer.subject
+            and above is not None
+            and above.algorithm == SM2
+            and above.verify(certificate.tbs_certificate_bytes, certificate.signature)
+        )
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
+
+
+def key_of(certificate: x509.Certificate) -> PublicKey | None:
+    """The P-256 or SM2 key of a certificate; None for keys of other kinds."""
+    try:
+        return public_key(certificate.public_bytes(PEM).decode())
+    except BadKey:
+        return None
 
 
 def check_chain(
@@ -162,11 +182,22 @@ def check_chain(
         if current in roots:
             return
         above = [c for c in (*roots, *known) if c != current and _may_certify(c)]
-        issuer = next((c for c in above if _issued(c, current)), None)
+        issuer = next((c for c in above if is_issued_by(current, c)), None)
         if issuer is None:
             raise BadChain("证书不是由受信任的机构签发")
         current = issuer
     raise BadChain("证书链过长")
 
 
-__all__ = ["PEM", "BadChain", "certify", "check_chain", "load_all", "new_root", "thumbprint"]
+__all__ = [
+    "PEM",
+    "BadChain",
+    "certify",
+    "check_chain",
+    "is_issued_by",
+    "key_of",
+    "key_usage",
+    "load_all",
+    "new_root",
+    "thumbprint",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
 from dataclasses import dataclass
 
@@ -69,6 +70,13 @@ def generalized_time(at: dt.datetime) -> bytes:
     return tlv(GENERALIZED_TIME, f"{text}Z".encode())
 
 
+def pem(label: str, data: bytes) -> str:
+    """Bytes as PEM (RFC 7468)."""
+    text = base64.b64encode(data).decode()
+    lines = "\n".join(text[at : at + 64] for at in range(0, len(text), 64))
+    return f"-----BEGIN {label}-----\n{lines}\n-----END {label}-----\n"
+
+
 @dataclass(frozen=True)
 class Value:
     """One value read: its tag, its content, and all its bytes."""
@@ -83,7 +91,7 @@ class Value:
             raise BadDer("not constructed")
         out, rest = [], self.content
         while rest:
-            value, rest = _first(rest)
+            value, rest = first(rest)
             out.append(value)
         return out
 
@@ -133,7 +141,8 @@ class Value:
         return at + dt.timedelta(microseconds=int((fraction + "000000")[:6]))
 
 
-def _first(data: bytes) -> tuple[Value, bytes]:
+def first(data: bytes) -> tuple[Value, bytes]:
+    """The value at the beginning, and the bytes that follow it; raises BadDer."""
     if len(data) < 2 or data[0] & 0x1F == 0x1F:
         raise BadDer("cut short")
     size, at = data[1], 2
@@ -151,7 +160,7 @@ def _first(data: bytes) -> tuple[Value, bytes]:
 
 def read(data: bytes) -> Value:
     """The one value that these bytes are; raises BadDer, also where something follows it."""
-    value, rest = _first(data)
+    value, rest = first(data)
     if rest:
         raise BadDer("something follows")
     return value
@@ -170,10 +179,12 @@ __all__ = [
     "BadDer",
     "Value",
     "bits",
+    "first",
     "generalized_time",
     "integer",
     "octets",
     "oid",
+    "pem",
     "read",
     "sequence",
     "set_of",

@@ -11,6 +11,7 @@ import base64
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 import gmssl_pyx
 from cryptography import x509
@@ -33,12 +34,6 @@ _PEM = re.compile(r"-----BEGIN ([A-Z ]+)-----\s+([A-Za-z0-9+/=\s]+?)-----END \1-
 
 class BadKey(ValueError):
     """A key that cannot be used; the message says why, in Chinese."""
-
-
-def _pem(label: str, data: bytes) -> str:
-    text = base64.b64encode(data).decode()
-    lines = "\n".join(text[at : at + 64] for at in range(0, len(text), 64))
-    return f"-----BEGIN {label}-----\n{lines}\n-----END {label}-----\n"
 
 
 def _algorithm(value: der.Value) -> str:
@@ -68,7 +63,7 @@ class PublicKey:
     @property
     def pem(self) -> str:
         """SubjectPublicKeyInfo, PEM."""
-        return _pem("PUBLIC KEY", self.spki)
+        return der.pem("PUBLIC KEY", self.spki)
 
     @property
     def kid(self) -> str:
@@ -121,7 +116,7 @@ class PrivateKey:
             der.tlv(0xA1, der.bits(b"\x04" + self.public.point)),
         )
         kind = der.sequence(der.oid(_EC_KEY), der.oid(_OIDS[self.algorithm]))
-        return _pem("PRIVATE KEY", der.sequence(der.integer(0), kind, der.octets(inner)))
+        return der.pem("PRIVATE KEY", der.sequence(der.integer(0), kind, der.octets(inner)))
 
     def sign(self, data: bytes) -> bytes:
         """The signature over the data, DER."""
@@ -135,6 +130,11 @@ class PrivateKey:
 
     def ec_key(self) -> ec.EllipticCurvePrivateKey:
         """The same key for `cryptography` (ECDSA only)."""
+        return self._ec_key
+
+    @cached_property
+    def _ec_key(self) -> ec.EllipticCurvePrivateKey:
+        # Reading a key costs several times a signature.
         found = serialization.load_pem_private_key(self.pem.encode(), None)
         assert isinstance(found, ec.EllipticCurvePrivateKey)
         return found

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from . import der
-from .certificates import BadChain, check_chain
+from .certificates import BadChain, check_chain, load_all
 from .signatures import PrivateKey
 
 POLICY = "2.25.234717842165943927358246173045908365421"
@@ -85,11 +85,12 @@ def request(digest: bytes, nonce: int) -> bytes:
 class Authority:
     """A time-stamping authority on this machine's clock."""
 
-    def __init__(self, key: PrivateKey, certificate: str, root: str) -> None:
-        """`key` is ECDSA; `certificate` and `root` are PEM."""
+    def __init__(self, key: PrivateKey, certificate: str, root: str, between: str = "") -> None:
+        """`key` is ECDSA; `certificate` and `root` are PEM, `between` too: it goes into each token."""
         self.key = key
         self.certificate = x509.load_pem_x509_certificate(certificate.encode())
         self.root = x509.load_pem_x509_certificate(root.encode())
+        self.between = load_all(between) if between else []
 
     def stamp(self, digest: bytes, nonce: int | None = None) -> bytes:
         """A token for a SHA-256 digest, now; DER of the ContentInfo."""
@@ -104,6 +105,7 @@ class Authority:
             *([der.integer(nonce)] if nonce is not None else []),
         )
         whole = self.certificate.public_bytes(serialization.Encoding.DER)
+        held = [c.public_bytes(serialization.Encoding.DER) for c in self.between]
         attributes = b"".join(
             sorted(
                 [
@@ -134,7 +136,7 @@ class Authority:
             der.integer(3),
             der.set_of(sha256),
             der.sequence(der.oid(_TST_INFO), der.tlv(0xA0, der.octets(info))),
-            der.tlv(0xA0, whole),
+            der.tlv(0xA0, b"".join(sorted([whole, *held]))),
             der.set_of(signer),
         )
         return der.sequence(der.oid(_SIGNED_DATA), der.tlv(0xA0, signed))
@@ -241,14 +243,22 @@ def _opened(token: bytes) -> tuple[_Info, list[der.Value], list[x509.Certificate
     return info, signer, certificates
 
 
-def verify(token: bytes, digest: bytes, roots: Sequence[x509.Certificate]) -> Stamp:
-    """What a token says of a SHA-256 digest, if it holds and its signer leads to a root; raises BadToken."""
+def verify(
+    token: bytes,
+    digest: bytes,
+    roots: Sequence[x509.Certificate],
+    between: Sequence[x509.Certificate] = (),
+) -> Stamp:
+    """What a token says of a SHA-256 digest, if it holds and its signer leads to a root; raises BadToken.
+
+    `between`: issuers known beside those in the token.
+    """
     try:
         info, signer, certificates = _opened(token)
         if info.digest != digest:
             raise BadToken("时间戳对应的不是这份内容")
         found = _signed_by(info, signer, certificates)
-        check_chain(found, certificates, roots, info.at)
+        check_chain(found, [*certificates, *between], roots, info.at)
     except BadChain as wrong:
         raise BadToken(f"时间戳证书不可信：{wrong}") from wrong
     except BadToken:

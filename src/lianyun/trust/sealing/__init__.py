@@ -1,0 +1,21 @@
+"""Sealing: a PDF signed with a visible seal (PAdES B-LT), and what a sealed PDF proves.
+
+PAdES: ETSI EN 319 142-1. Everything needed later (certificates, status, lists) is written into the
+document before it is signed, so that one revision holds it all and no network is asked.
+"""
+
+from .check import Mark, NotPdf, Problem, Verdict, check_pdf
+from .sign import CannotSign, Evidence, SealImage, Signer, sign_pdf
+
+__all__ = [
+    "CannotSign",
+    "Evidence",
+    "Mark",
+    "NotPdf",
+    "Problem",
+    "SealImage",
+    "Signer",
+    "Verdict",
+    "check_pdf",
+    "sign_pdf",
+]
