@@ -272,7 +272,7 @@ def _meet(home: Path, environment: dict[str, str], address: str, city: str) -> d
     cascade.identify(code=CITY_CODE, name=CITY_NAME, level="city", address=city, by=by)
     link, invitation = cascade.invite(code=CODE, name=NAME, level="county", by=by)
     told = _inside(environment, "enrol", str(home), address, city, given=invitation)
-    cascade.confirm_link(link=link, by=by)
+    cascade.confirm_link(link=link, address=address, by=by)
     _wait(lambda: cascade.adopted(by, CODE), 120, "区级目录上报")
     told |= _inside(environment, "ask")
     _grant(told["exchange"])

@@ -55,7 +55,8 @@ class Link(models.Model):
     """The tie to one other node. `side` says what the other one is to us.
 
     The link counts: `sent` the newest message written for it, `acked` the newest it has taken,
-    `received` the newest taken from it. Personal data: none.
+    `received` the newest taken from it. Only `address` is ever called; what the other node says of
+    itself is `proposed` until an operator here confirms it. Personal data: none.
     """
 
     code = models.CharField("节点代码", max_length=6, unique=True)
@@ -63,6 +64,7 @@ class Link(models.Model):
     level = models.CharField("级别", max_length=20, choices=list(rules.LEVELS.items()))
     side = models.CharField("对方是", max_length=10, choices=list(rules.SIDES.items()))
     address = models.CharField("地址", max_length=300, blank=True, default="")
+    proposed = models.CharField("对方自称的地址", max_length=300, blank=True, default="")
     party = models.ForeignKey(Party, models.PROTECT, null=True, related_name="+")
     keys = models.JSONField("对方公钥", default=list)
     own_key = models.ForeignKey(Key, models.PROTECT, null=True, related_name="+")

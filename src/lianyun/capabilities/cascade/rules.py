@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 PROTOCOL = "lianyun-cascade-1"
 BASE = "/api/cascade/v1/"
@@ -135,10 +136,18 @@ def address_problem(address: str) -> str:
     """What is wrong with a node's address, in Chinese; empty for a good one."""
     if not address.startswith(("http://", "https://")):
         return "节点地址以 http:// 或 https:// 开头"
+    if len(address) > 300:
+        return "节点地址过长"
     rest = address.split("://", 1)[1]
     host = rest.split("/", 1)[0]
     if not host or "@" in host or "?" in rest or "#" in rest or any(c.isspace() for c in rest):
         return "节点地址只写主机、端口和路径，不含账号、参数和空格"
+    try:
+        parts = urlsplit(address)
+        if not parts.hostname or parts.port == 0:
+            return "节点地址中必须写明主机名"
+    except ValueError:
+        return "节点地址不完整，请写成 协议://主机:端口"
     return ""
 
 

@@ -23,6 +23,7 @@ from .nodes import (
     join,
     rotate_key,
     set_lease,
+    settle_address,
 )
 from .requests import ask_upper, do_step, on_case_event, on_grant_event, problems, withdraw_ask
 from .transfers import (
@@ -74,6 +75,7 @@ __all__ = [
     "send_due",
     "send_flow",
     "set_lease",
+    "settle_address",
     "signed_answer",
     "skip_message",
     "stop_flow",

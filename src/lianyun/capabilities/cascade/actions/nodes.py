@@ -186,7 +186,8 @@ def admit(body: bytes) -> tuple[int, dict[str, Any]]:
         key = current_key()
         assert key is not None
         link.keys = [{"kid": identity["kid"], "public": identity["public"]}]
-        link.address, link.own_key = identity["address"], key
+        # Where to call is for our own operator to say: until he does, only the other side calls.
+        link.address, link.proposed, link.own_key = "", identity["address"], key
         link.invitation, link.invited_until = "", None
         link.enrolled_at, link.enabled = timezone.now(), False
         link.reason = ""
@@ -266,17 +267,53 @@ def join(*, address: str, invitation: str, by: Actor) -> Link:
 
 
 @action("cascade.manage")
-def confirm_link(*, link: Link, by: Actor) -> None:
-    """The upper operator compared the fingerprints with the lower one: the link may work."""
+def confirm_link(*, link: Link, address: str = "", by: Actor) -> None:
+    """The upper operator compared the fingerprints with the lower one: the link may work.
+
+    `address` is the lower node's address as he saw it; without it (or where it has changed since)
+    this node calls nobody, and the conversation waits for the lower one.
+    """
     row = Link.objects.select_for_update().get(pk=link.pk)
     if row.enrolled_at is None:
         raise UserError("下级节点尚未用接入码接入")
     row.enabled, row.reason = True, ""
     row.failures, row.next_try_at = 0, None
+    if address and address == row.proposed:
+        row.address, row.proposed = address, ""
     row.save()
     link.enabled = True
-    record("link.confirmed", row, by=by, data={"fingerprint": row.keys[-1]["kid"]})
+    record(
+        "link.confirmed",
+        row,
+        by=by,
+        data={"fingerprint": row.keys[-1]["kid"], "address": row.address},
+    )
     wake("announce", row.code, link=row.code)
+
+
+@action("cascade.manage")
+def settle_address(*, link: Link, address: str, accept: bool, by: Actor) -> None:
+    """Say whether the address that the other node gives is to be called from now on.
+
+    `address` is what the operator saw: one that came after it is not taken for it.
+    """
+    row = Link.objects.select_for_update().get(pk=link.pk)
+    if not row.proposed or row.proposed != address:
+        raise UserError("对方的地址已经变化，请刷新页面后重新核对")
+    row.proposed = ""
+    if accept:
+        if wrong := rules.address_problem(address):
+            raise UserError(wrong)
+        row.address = address
+        row.failures, row.next_try_at, row.last_error = 0, None, ""
+        wake("converse", row.code, link=row.code)
+    row.save()
+    record(
+        "link.address_confirmed" if accept else "link.address_declined",
+        row,
+        by=by,
+        data={"address": address},
+    )
 
 
 @action("cascade.manage")
@@ -378,12 +415,20 @@ def drop_former_keys(link: Link, used: str) -> None:
 
 
 def take_change(link: Link, body: dict[str, Any]) -> None:
-    """The other node changed its name or address."""
+    """The other node changed its name or address; it is called there once our operator says so."""
     name, address = str(body.get("name") or ""), str(body.get("address") or "")
     if wrong := rules.address_problem(address):
         raise UserError(wrong)
     row = Link.objects.select_for_update().get(pk=link.pk)
     row.name = name[:100] or row.name
-    row.address = address[:300]
-    row.save(update_fields=["name", "address"])
+    new = address not in (row.address, row.proposed)
+    row.proposed = "" if address == row.address else address
+    row.save(update_fields=["name", "proposed"])
+    if new:
+        record(
+            "link.address_proposed",
+            row,
+            by=Actor(party=row.party, department=row.party),
+            data={"address": address},
+        )
     node_party(row)

@@ -164,6 +164,7 @@ class Side:
         self.environment = {
             **kept,
             "LIANYUN_TESTING": "1",
+            "LIANYUN_CASCADE_HOSTS": "127.0.0.1",
             "LIANYUN_HOME": str(self.home),
             "LIANYUN_LAKE": str(self.home / "lake"),
             "LIANYUN_DATABASE_URL": create_database(self.databases[0], installed_database()),

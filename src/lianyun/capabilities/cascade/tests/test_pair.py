@@ -74,7 +74,7 @@ def test_a_node_is_enrolled_by_a_one_time_code(pair: Pair) -> None:
         lower.do(join, [upper.wire.address, "2222-2222-2222-2222-2222"])
     assert "接入码不正确" in refused.value.text
     with pytest.raises(Trouble):
-        upper.do("actions.confirm_link(link=link(), by=SYSTEM)")
+        upper.do("actions.confirm_link(link=link(), address=given, by=SYSTEM)", lower.wire.address)
     lower.do(join, [upper.wire.address, code])
     # The code was good for one enrolment.
     with pytest.raises(Trouble):
@@ -85,8 +85,38 @@ def test_a_node_is_enrolled_by_a_one_time_code(pair: Pair) -> None:
     assert lower.do(f"answer = {mine}") == upper.do(f"answer = {theirs}")
     # Until the upper operator has compared them, nothing is taken.
     assert "核对指纹" in pair.talk()
-    upper.do("actions.confirm_link(link=link(), by=SYSTEM)")
+    upper.do("actions.confirm_link(link=link(), address=given, by=SYSTEM)", lower.wire.address)
     assert pair.talk() == ""
+
+
+def test_another_address_is_called_only_when_an_operator_says_so(pair: Pair) -> None:
+    upper, lower = pair.both()
+    here = lower.wire.address
+    post = """
+from lianyun.capabilities.cascade.actions.outbox import post
+post(link(), 'node.changed', 'node', {'name': '赣榆区', 'address': given})
+"""
+    seen = "answer = [link().address, link().proposed]"
+    settle = "actions.settle_address(link=link(), address=given[0], accept=given[1], by=SYSTEM)"
+    elsewhere = "http://10.0.0.1:5432"
+    lower.do(post, elsewhere)
+    assert pair.talk() == ""
+    assert upper.do(seen) == [here, elsewhere]
+    # What he saw is no longer what the other node says.
+    with pytest.raises(Trouble):
+        upper.do(settle, ["http://10.0.0.2:5432", True])
+    # Confirmed or not, what lies inside is called only where the list names it.
+    upper.do(settle, [elsewhere, True])
+    assert upper.do(seen) == [elsewhere, ""]
+    assert "不允许访问内网地址" in upper.do("answer = actions.converse('320707', force=True)")
+    lower.do(post, here)
+    assert pair.talk() == ""
+    upper.do(settle, [here, True])
+    assert upper.do("answer = actions.converse('320707', force=True)") == ""
+    lower.do(post, elsewhere)
+    assert pair.talk() == ""
+    upper.do(settle, [elsewhere, False])
+    assert upper.do(seen) == [here, ""]
 
 
 def test_only_a_node_below_may_be_invited(pair: Pair) -> None:
@@ -952,7 +982,7 @@ def test_a_node_enrolled_anew_begins_again(pair: Pair) -> None:
     lower.do(
         "actions.join(address=given[0], invitation=given[1], by=SYSTEM)", [upper.wire.address, code]
     )
-    upper.do("actions.confirm_link(link=link(), by=SYSTEM)")
+    upper.do("actions.confirm_link(link=link(), address=given, by=SYSTEM)", lower.wire.address)
     pair.settle()
     assert pair.talk() == ""
     assert upper.do("answer = queries.parked(SYSTEM, link())") == []

@@ -217,8 +217,16 @@ def change_link(request: ActorRequest, code: str, verb: str) -> HttpResponse:
     if not once(request):
         return redirect("cascade:link", code)
     if verb == "confirm":
-        actions.confirm_link(link=found, by=viewer)
+        actions.confirm_link(link=found, address=request.POST.get("address", ""), by=viewer)
         text = "指纹已核对，连接启用"
+    elif verb in ("address", "keep-address"):
+        actions.settle_address(
+            link=found,
+            address=request.POST.get("address", ""),
+            accept=verb == "address",
+            by=viewer,
+        )
+        text = "已采用对方的新地址" if verb == "address" else "未采用对方的新地址"
     elif verb == "disable":
         actions.disable_link(link=found, reason=request.POST.get("reason", ""), by=viewer)
         text = "连接已停用"
