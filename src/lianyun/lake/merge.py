@@ -185,6 +185,7 @@ def load(
     *,
     allow_shrink: bool = False,
     corrects: str | None = None,
+    gone: pa.Table | None = None,
     wait: float = 3600.0,
 ) -> Outcome:
     """Loads one batch into a dataset and returns its outcome.
@@ -192,19 +193,25 @@ def load(
     `full`: the source is everything, rows gone from it are deleted (guarded by `allow_shrink`).
     `incremental`: rows are inserted or updated by key. `append`: every row is inserted. A batch
     that already committed is not run again: its outcome is returned with `repeated` set.
-    `corrects` names the batch whose rejected rows (by line) these rows replace. `wait` is how many
+    `corrects` names the batch whose rejected rows (by line) these rows replace. `gone` (only
+    incremental) are the keys, in columns of the key's names, of rows that the source has no more:
+    they are deleted in the same transaction, unless the source gives them again. `wait` is how many
     seconds to wait for another writer of the same dataset. `progress` is called from this thread.
     Raises LoadRefused and its children when nothing was stored.
     """
     if mode not in MODES:
         raise LakeError(f"装载方式“{mode}”不认识，应为 full、incremental 或 append")
+    if gone is not None and (
+        mode != "incremental" or sorted(gone.column_names) != sorted(spec.key)
+    ):
+        raise LakeError("只有按主键增量装载才能同时删除行，且须给出全部主键")
     if not re.fullmatch(r"[\w.:/+\-]{1,200}", batch):
         raise LakeError(f"批次号“{batch}”不合规")
     tell = progress or (lambda fraction, message: None)
     begun = time.monotonic()
 
     def work(con: duckdb.DuckDBPyConnection) -> str:
-        job = _Load(lake, con, spec, source, mode, batch, tell, allow_shrink, corrects)
+        job = _Load(lake, con, spec, source, mode, batch, tell, allow_shrink, corrects, gone)
         outcome = replace(job.run(), seconds=round(time.monotonic() - begun, 3))
         tell(0.95, "提交")
         return json.dumps(outcome.as_dict(), ensure_ascii=False)
@@ -244,10 +251,11 @@ class _Load:
         tell: Progress,
         allow_shrink: bool,
         corrects: str | None,
+        gone: pa.Table | None = None,
     ) -> None:
         self.lake, self.con, self.spec, self.source, self.mode = lake, con, spec, source, mode
         self.batch, self.tell = batch, tell
-        self.allow_shrink, self.corrects = allow_shrink, corrects
+        self.allow_shrink, self.corrects, self.gone = allow_shrink, corrects, gone
         self.raw = f"lake.raw.{quote(spec.name)}"
         self.trusted = f"lake.trusted.{quote(spec.name)}"
         self.refused = f"lake.rejects.{quote(spec.name)}"
@@ -636,6 +644,8 @@ class _Load:
                 f"WHERE NOT EXISTS (SELECT 1 FROM stage s WHERE {joined})"
             )
             gone = int(self.one("SELECT count(*) FROM gone")[0])
+        if self.gone is not None and self.gone.num_rows:
+            gone = self.find_gone(held, joined)
         if self.mode == "full" and before and not self.allow_shrink:
             if self.good == 0:
                 raise ShrinkRefused(
@@ -682,6 +692,24 @@ class _Load:
             "unchanged": self.good - inserted - updated,
             "deleted": gone,
         }
+
+    def find_gone(self, held: str, joined: str) -> int:
+        """Finds the rows that the source says are gone, in a temporary table; returns how many."""
+        kinds = table_columns(self.con, "trusted", self.spec.name)
+        keys = self.spec.key
+        typed = ", ".join(
+            f"TRY_CAST({quote(k)} AS {kinds[k]}) AS _k{i}" for i, k in enumerate(keys)
+        )
+        same = " AND ".join(f"g._k{i} = t._k{i}" for i in range(len(keys)))
+        self.con.register("leaving", self.gone)
+        self.con.execute(
+            "CREATE OR REPLACE TEMP TABLE gone AS SELECT t._rid FROM "
+            f"(SELECT rowid AS _rid, {held} FROM {self.trusted}) t "
+            f"SEMI JOIN (SELECT {typed} FROM leaving) g ON {same} "
+            f"WHERE NOT EXISTS (SELECT 1 FROM stage s WHERE {joined})"
+        )
+        self.con.unregister("leaving")
+        return int(self.one("SELECT count(*) FROM gone")[0])
 
     # ------------------------------------------------------------ refusing
 

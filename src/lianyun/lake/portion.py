@@ -31,8 +31,9 @@ _PLAIN = ("VARCHAR", "BIGINT", "INTEGER", "DOUBLE", "DATE", "TIMESTAMP", "BOOLEA
 class Portion:
     """What a receiver may have. `people` are columns that hold persons' numbers, for the record.
 
-    `scope` narrows the rows: each column's value must be among those listed (as text). `secret`
-    makes opaque keys of different receivers different, so that nobody can join them.
+    `scope` narrows the rows: each column's value must be among those listed (as text); `within`
+    likewise, to values that begin so (an area's digits). `secret` makes opaque keys of different
+    receivers different, so that nobody can join them.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Portion:
     library: str = ""
     """The key column of a library; empty for a dataset."""
     secret: str = ""
+    within: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ledger(self) -> str:
@@ -132,6 +134,7 @@ class Taken:
             [[c.name, c.kind, c.key] for c in self.columns],
             sorted(self.portion.masks.items()),
             sorted((k, sorted(v)) for k, v in self.portion.scope.items()),
+            *([sorted(self.portion.within.items())] if self.portion.within else []),
         ]
         return hashlib.sha256(json.dumps(told, ensure_ascii=False).encode()).hexdigest()[:16]
 
@@ -145,6 +148,11 @@ class Taken:
                 return "FALSE"
             listed = ", ".join(literal(str(v)) for v in values)
             parts.append(f"CAST({row}.{quote(column)} AS VARCHAR) IN ({listed})")
+        for column, prefix in self.portion.within.items():
+            if column not in self.held or not prefix:
+                return "FALSE"
+            there = f"CAST({row}.{quote(column)} AS VARCHAR)"
+            parts.append(f"coalesce(starts_with({there}, {literal(prefix)}), FALSE)")
         return " AND ".join(parts) or "TRUE"
 
     def _value(self, row: str, column: Given) -> str:

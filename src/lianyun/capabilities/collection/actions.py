@@ -36,6 +36,8 @@ from . import adapters, queries, rules
 from .models import Correction, Source, Use
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from lianyun.kernel.access import Actor
 
 log = logging.getLogger("lianyun.collection")
@@ -329,10 +331,12 @@ def carry(
     allow_shrink: bool = False,
     corrects: str | None = None,
     dated: Callable[[], str | None] = lambda: None,
+    gone: Callable[[], pa.Table | None] = lambda: None,
 ) -> Batch:
     """Load a begun batch to its end, in this process; safe to call again after a crash.
 
-    If the lake has committed the batch before, only its verdict is recorded. Whatever goes wrong
+    If the lake has committed the batch before, only its verdict is recorded. `gone` reads the keys
+    of rows that the source has no more (see lake.merge.load). Whatever goes wrong
     closes the batch as failed with a message for an officer. Returns the batch as it then stands.
     """
     with adapters.alive(batch.pk) as mine:
@@ -355,6 +359,7 @@ def carry(
                     progress=_progress(batch),
                     allow_shrink=allow_shrink,
                     corrects=corrects,
+                    gone=gone(),
                 )
             close(batch=batch, outcome=done, by=by, supplied=dated())
             _note_watermark(batch, done.watermark)

@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from lianyun.lake import merge, tend
@@ -88,6 +89,37 @@ def test_a_dataset_lives_through_its_batches(lake: Lake, people: DatasetSpec, ro
     (update,) = merge.changes(lake, "people", "b2").to_pylist()
     assert (str(update["before"]["amount"]), str(update["after"]["amount"])) == ("2000.00", "3.00")
     assert [o.batch for o in merge.batches(lake, "people")] == ["b1", "b2", "b3"]
+
+
+def test_what_the_source_has_no_more_goes_in_the_same_batch(
+    lake: Lake, people: DatasetSpec, rows: Rows
+) -> None:
+    dora = "440882199102104195"
+
+    def gone(*keys: str) -> pa.Table:
+        return pa.table({"id": list(keys)})
+
+    first = rows((ANNA, "安", "1", ""), (BORIS, "伯", "2", ""))
+    load(lake, people, first, "incremental", "b1", gone=gone(dora))
+    done = load(
+        lake,
+        people,
+        rows((ANNA, "安", "3", ""), (dora, "嘉", "4", "")),
+        "incremental",
+        "b2",
+        # What comes again in the same breath stays; what was never there is no matter.
+        gone=gone(BORIS, dora, "nobody"),
+    )
+    assert (done.landed, done.inserted, done.updated, done.deleted) == (2, 1, 1, 1)
+    assert set(table(lake)) == {ANNA, dora}
+    ops = merge.changes(lake, "people", "b2").column("op").to_pylist()
+    assert sorted(ops) == ["delete", "insert", "update"]
+    only = load(lake, people, rows(), "incremental", "b3", gone=gone(ANNA))
+    assert (only.landed, only.deleted) == (0, 1)
+    assert set(table(lake)) == {dora}
+    for mode, keys in (("full", gone(dora)), ("incremental", pa.table({"name": ["嘉"]}))):
+        with pytest.raises(LakeError, match="主键"):
+            load(lake, people, rows(), mode, "b4", gone=keys)
 
 
 def test_a_shrunken_full_load_is_refused(lake: Lake, people: DatasetSpec, rows: Rows) -> None:

@@ -155,3 +155,33 @@ def test_another_shape_or_an_unknown_position_gives_all_anew(lake: Lake) -> None
         assert taken.upserts == 0
     with pytest.raises(LakeError), take(lake, Portion("nobody", ("id",))):
         pass
+
+
+def test_an_area_is_the_beginning_of_a_code(lake: Lake) -> None:
+    portion = Portion("town", ("id", "area"), within={"area": "32"})
+
+    def stand(rows: list[Row], batch: str) -> None:
+        load(lake, SPEC, source(["编号", "区", "名"], rows), "full", batch, allow_shrink=True)
+
+    stand([("a", "3201", "甲"), ("b", "3301", "乙"), ("c", "3202", "丙")], "b1")
+    held: dict[Row, dict[str, Any]] = {}
+    with take(lake, portion) as taken:
+        assert taken is not None
+        apply(held, taken)
+    assert sorted(held) == [("a",), ("c",)]
+    # One leaves the area, one comes into it, one moves within it, one has no area any more.
+    stand([("a", "3301", "甲"), ("b", "3201", "乙"), ("c", "3209", "丙"), ("d", "", "丁")], "b2")
+    with take(lake, portion, "b1", shape=taken.shape) as later:
+        assert later is not None
+        assert (later.full, later.upserts, later.deletes) == (False, 2, 1)
+        apply(held, later)
+    assert {k: r["area"] for (k,), r in held.items()} == {"b": "3201", "c": "3209"}
+    # Another area asks for all anew; a column that is not there gives nothing.
+    with take(
+        lake, Portion("town", ("id", "area"), within={"area": "33"}), "b2", shape=later.shape
+    ) as anew:
+        assert anew is not None
+        assert (anew.full, anew.upserts) == (True, 1)
+    with take(lake, Portion("town", ("id",), within={"gone": "32"})) as none:
+        assert none is not None
+        assert none.upserts == 0
