@@ -14,10 +14,16 @@ from .actions import (
     create_account,
     create_personal_account,
     disable_account,
+    enable_account,
+    end_seats,
+    enter,
     find_entity,
     find_person,
+    leave,
+    remove_role,
+    take_seat,
 )
-from .adapters import number_hash
+from .adapters import NUMBER_USE, number_hash, unseal
 from .models import Account, Agency
 from .queries import accounts, agencies, may_act, party_by_hash
 
@@ -82,6 +88,17 @@ def require_level(who: HttpRequest | Actor, level: int) -> Account:
     return account
 
 
+def number_of(who: Any) -> str:
+    """The proven citizen number of an actor, user or party in plain, empty where none is on record.
+
+    Whoever asks records the reading (audit.record_reading).
+    """
+    account = account_of(who)
+    if account is None or not account.number_sealed:
+        return ""
+    return unseal(account.number_sealed, NUMBER_USE)
+
+
 def party_of_number(number: str, *, name: str = "", by: Actor = SYSTEM) -> Party:
     """The person who holds a citizen number, entered (level 0, `name`) where there is none yet.
 
@@ -116,10 +133,18 @@ __all__ = [
     "create_account",
     "create_personal_account",
     "disable_account",
+    "enable_account",
+    "end_seats",
+    "enter",
+    "leave",
     "level_of",
     "may_act",
     "number_hash",
+    "parties_of",
+    "number_of",
     "party_of_credit_code",
     "party_of_number",
+    "remove_role",
     "require_level",
+    "take_seat",
 ]
