@@ -31,10 +31,11 @@ def masked(column: str, mask: str, kind: str = "VARCHAR") -> str:
     if mask == "none":
         return column
     text = as_text(column, kind)
-    # the usual length is asked first, so that most rows meet one test (a NULL has no length and
-    # falls through); `concat` makes one string where `||` makes two
-    ends = f"concat(left({text}, 3), {{}}, right({text}, 4))"
-    size, first = f"length({text})", f"left({text}, 1)"
+    # The usual length is asked first, so that most rows meet one test (a NULL has no length and
+    # falls through). `substring` costs two thirds of `left` and `right`, and `concat` makes one
+    # string where `||` makes two: masking is most of what a masked file costs beyond a plain one.
+    size, first = f"length({text})", f"substring({text}, 1, 1)"
+    ends = f"concat(substring({text}, 1, 3), {{}}, substring({text}, -4))"
     shorter = ""
     match mask:
         case "citizen_number":
@@ -43,16 +44,18 @@ def masked(column: str, mask: str, kind: str = "VARCHAR") -> str:
             shorter = f"WHEN {size} > 7 THEN {ends.format(stars)} "
             rest = HIDDEN
         case "name":
-            usual = f"WHEN {size} = 3 THEN concat({first}, '**') "
-            shorter = f"WHEN {size} < 3 THEN concat({first}, '*') "
-            rest = f"concat({first}, repeat('*', {size} - 1))"
+            usual = f"WHEN {size} > 1 THEN rpad({first}, CAST({size} AS INTEGER), '*') "
+            rest = f"concat({first}, '*')"
         case "phone":
             usual, rest = f"WHEN {size} > 7 THEN {ends.format(HIDDEN)} ", HIDDEN
         case "account":
             usual = f"WHEN {size} > 8 THEN concat(repeat('*', {size} - 4), right({text}, 4)) "
             rest = f"concat('****', right({text}, 4))"
         case "address":
-            usual, rest = f"WHEN {size} > 6 THEN concat(left({text}, 6), {HIDDEN}) ", HIDDEN
+            cut = f"concat(substring({text}, 1, 6), {HIDDEN}) "
+            # more than 24 bytes are more than six characters, and need not be counted
+            usual, shorter = f"WHEN strlen({text}) > 24 THEN {cut}", f"WHEN {size} > 6 THEN {cut}"
+            rest = HIDDEN
         case _:
             usual, rest = "", HIDDEN
     if kind != "VARCHAR":  # a value that is not text is never empty

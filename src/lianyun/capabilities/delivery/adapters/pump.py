@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ def piped(taken: Taken, sql: str, form: str) -> Iterator[int]:
     error, so that what was written from the bytes must not be committed before.
     """
     reader, writer = os.pipe()
+    with contextlib.suppress(OSError):  # a small pipe has both sides wait for each other
+        fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, CHUNK)
     wrong: list[BaseException] = []
 
     def write() -> None:
