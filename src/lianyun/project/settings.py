@@ -202,6 +202,25 @@ TRUSTED_PROXIES = [
     part for part in (os.environ.get("LIANYUN_TRUSTED_PROXIES") or "").split(",") if part
 ]
 
+# ---- seals (docs/guides/seals.md) ----------------------------------------------------------
+
+SEAL_ALGORITHM = os.environ.get("LIANYUN_SEAL_ALGORITHM") or "ecdsa-p256-sha256"  # or sm2-sm3
+# Where seals' keys live: software (encrypted under HOME/vault.key) or pkcs11 (a token).
+SEAL_STORE = os.environ.get("LIANYUN_SEAL_STORE") or "software"
+PKCS11_MODULE = os.environ.get("LIANYUN_PKCS11_MODULE") or ""
+PKCS11_TOKEN = os.environ.get("LIANYUN_PKCS11_TOKEN") or ""
+PKCS11_PIN_FILE = os.environ.get("LIANYUN_PKCS11_PIN_FILE") or ""
+# The address (https://…) that certificates name for lists and status; empty: they name none.
+SEALS_ADDRESS = os.environ.get("LIANYUN_SEALS_ADDRESS") or ""
+
+# ---- identity (docs/guides/identity.md) ---------------------------------------------------
+
+# The access policy of packs/core/access.yaml, where the installation has not chosen one itself.
+ACCESS_POLICY = os.environ.get("LIANYUN_ACCESS_POLICY") or "standard"
+# The city's gateway for texts to telephones: POST of {"phone", "text", "at"} as JSON.
+TEXT_GATEWAY_URL = os.environ.get("LIANYUN_TEXT_GATEWAY_URL") or ""
+TEXT_GATEWAY_TOKEN = os.environ.get("LIANYUN_TEXT_GATEWAY_TOKEN") or ""
+
 # ---- jobs and logs -----------------------------------------------------------------------
 
 PROCRASTINATE_IMPORT_PATHS = ["lianyun.project.worker"]

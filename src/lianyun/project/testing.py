@@ -61,6 +61,8 @@ def _begin() -> None:
     home.mkdir(parents=True, exist_ok=True)
     os.environ.update(
         LIANYUN_TESTING="1",
+        # The policy of the sample city; the tests of identity choose the strict one themselves.
+        LIANYUN_ACCESS_POLICY="demonstration",
         LIANYUN_HOME=str(home),
         LIANYUN_LAKE=str(home / "lake"),
         LIANYUN_DATABASE_URL=server_url(f"test_{worker}"),

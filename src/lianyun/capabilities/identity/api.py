@@ -20,6 +20,7 @@ from .actions import (
     find_entity,
     find_person,
     leave,
+    parties_of,
     remove_role,
     take_seat,
 )
@@ -140,8 +141,8 @@ __all__ = [
     "level_of",
     "may_act",
     "number_hash",
-    "parties_of",
     "number_of",
+    "parties_of",
     "party_of_credit_code",
     "party_of_number",
     "remove_role",

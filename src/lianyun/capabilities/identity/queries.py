@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.db import models
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
+from lianyun.kernel import packs
 from lianyun.kernel.access import Denied, Membership, roles
+from lianyun.kernel.element import mask_value
 from lianyun.kernel.event import Event, timeline
 from lianyun.kernel.party import Party
 
-from . import rules
-from .models import Account, Agency, FormerNumber, Seat, User
+from . import adapters, rules
+from .models import (
+    Account,
+    Agency,
+    Cover,
+    Device,
+    Factor,
+    FormerNumber,
+    Policy,
+    Seat,
+    Tries,
+    User,
+    Visit,
+)
 
 if TYPE_CHECKING:
     from lianyun.kernel.access import Actor
@@ -153,3 +168,227 @@ def may_act(viewer: Party, principal: Party, scope: str) -> bool:
         a.principal_id == principal.pk and rules.covers_scope(a.kind, a.scope, scope)
         for a in agencies(viewer)
     )
+
+
+# ---- login ---------------------------------------------------------------------------------
+
+
+def user_named(text: str) -> User | None:
+    """Whom somebody means at the login: a username, a telephone, or a proven citizen number."""
+    kind = rules.login_kind(text)
+    rows = User.objects.all()
+    if kind == "phone":
+        rows = rows.filter(party__identity__phone_hash=adapters.phone_hash(text))
+    elif kind == "number":
+        rows = rows.filter(party__identity__number_hash=adapters.number_hash(text))
+    else:
+        rows = rows.filter(username=text)
+    return rows.first()
+
+
+def factors(viewer: Actor, user: User) -> list[Factor]:
+    """The second factors in use of one's own login, or of one the viewer may see."""
+    if viewer.party is None or user.party_id != viewer.party.pk:
+        account(viewer, user.username)
+    return list(user.factors.exclude(confirmed_at=None))
+
+
+def second_kinds(viewer: Actor, user: User) -> dict[str, list[Factor]]:
+    """What a login that gave its password may be asked for next, by kind; the viewer is a visitor."""
+    found: dict[str, list[Factor]] = {}
+    if not viewer.known:
+        for factor in user.factors.exclude(confirmed_at=None):
+            found.setdefault(factor.kind, []).append(factor)
+    return found
+
+
+def codes_left(viewer: Actor, user: User) -> int:
+    """How many recovery codes are still good; of one's own login only."""
+    if viewer.party is None or user.party_id != viewer.party.pk:
+        return 0
+    return user.recovery_codes.filter(used_at=None).count()
+
+
+def new_devices(viewer: Actor, user: User) -> list[Device]:
+    """Devices that entered the viewer's own account and were not judged yet."""
+    if viewer.party is None or user.party_id != viewer.party.pk:
+        return []
+    return list(user.devices.filter(told_at=None))
+
+
+def policies() -> list[dict[str, Any]]:
+    """The declared access policies (packs/core/access.yaml)."""
+    return list(packs.mapping("core", "access.yaml")["policies"])
+
+
+def sample_city() -> bool:
+    """Whether this is a sample city."""
+    return adapters.sample_city()
+
+
+def access_policy(viewer: Actor) -> dict[str, Any]:
+    """The access policy in force, which everybody may know: the one chosen last, else the settings'.
+
+    `demonstration` holds in a sample city only, whoever chose it.
+    """
+    chosen = Policy.objects.order_by("-id").values_list("name", flat=True).first()
+    name = chosen or settings.ACCESS_POLICY
+    known = {p["name"]: p for p in policies()}
+    if name not in known or (name == "demonstration" and not sample_city()):
+        name = "standard"
+    return known[name]
+
+
+def limit(use: str) -> dict[str, int]:
+    """A declared limit: seconds and most."""
+    return dict(packs.mapping("core", "access.yaml")["limits"][use])
+
+
+def tries(digest: str, window: dt.datetime) -> int:
+    """How often something limited was tried in a window."""
+    return (
+        Tries.objects.filter(key=digest, window=window).values_list("count", flat=True).first() or 0
+    )
+
+
+def must_have_second(viewer: Actor, user: User) -> bool:
+    """Whether this login must use a second factor: those who hold a post, under a strict policy."""
+    if user.party is None or not user.party.memberships.exists():
+        return False
+    return access_policy(viewer)["second_factor"] == "required"
+
+
+# ---- persons -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Self:
+    """What one's own identity page shows; numbers are masked."""
+
+    account: Account
+    number: str
+    proven: bool
+    phone: str
+    visit: Visit | None
+    erase_on: dt.date | None
+
+
+def own_identity(viewer: Actor) -> Self | None:
+    """The viewer's own identity; None where none is kept (an officer who never declared one)."""
+    if viewer.party is None:
+        return None
+    account = Account.objects.filter(party=viewer.party).select_related("party").first()
+    if account is None:
+        return None
+    sealed = account.number_sealed or account.claim_sealed
+    number = adapters.unseal(sealed, adapters.NUMBER_USE) if sealed else ""
+    phone = (
+        adapters.unseal(account.phone_sealed, adapters.PHONE_USE) if account.phone_sealed else ""
+    )
+    return Self(
+        account,
+        str(mask_value("citizen_number", number)),
+        account.number_hash is not None,
+        str(mask_value("phone", phone)),
+        open_visit(account),
+        account.erase_on,
+    )
+
+
+def open_visit(account: Account) -> Visit | None:
+    """The code for the counter that is still good."""
+    since = timezone.now() - dt.timedelta(minutes=rules.VISIT_MINUTES)
+    return account.visits.filter(closed_at=None, made_at__gte=since).order_by("-id").first()
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who stands at the counter, masked, as the officer sees him before typing from the document."""
+
+    visit: Visit
+    name: str
+    number: str
+    level: str
+
+
+def caller(viewer: Actor, code: str) -> Caller | None:
+    """Who showed this code at the counter; for officers who prove identities."""
+    viewer.require("identity.prove")
+    since = timezone.now() - dt.timedelta(minutes=rules.VISIT_MINUTES)
+    visit = (
+        Visit.objects.filter(code=code, closed_at=None, made_at__gte=since)
+        .select_related("account__party")
+        .first()
+    )
+    if visit is None:
+        return None
+    account = visit.account
+    sealed = account.number_sealed or account.claim_sealed
+    number = adapters.unseal(sealed, adapters.NUMBER_USE) if sealed else ""
+    return Caller(
+        visit,
+        str(mask_value("name", account.party.name)),
+        str(mask_value("citizen_number", number)),
+        account.get_level_display(),
+    )
+
+
+def proved_today(viewer: Actor) -> int:
+    """How many people the viewer proved today."""
+    viewer.require("identity.prove")
+    start = timezone.make_aware(dt.datetime.combine(timezone.localdate(), dt.time()))
+    return Event.objects.filter(kind="identity.proved", by=viewer.ref, at__gte=start).count()
+
+
+def own_agencies(viewer: Actor) -> dict[str, list[Agency]]:
+    """Whom the viewer acts for, who acts for whom the viewer represents, and what waits for him."""
+    if viewer.party is None:
+        return {"mine": [], "given": [], "waiting": []}
+    mine = list(
+        Agency.objects.filter(agent=viewer.party, ended_at=None).select_related("principal")
+    )
+    firms = [a.principal_id for a in mine if a.kind == rules.REPRESENTATIVE]
+    given = Agency.objects.filter(principal_id__in=firms, kind=rules.AGENT).select_related(
+        "principal", "agent"
+    )
+    digest = (
+        Account.objects.filter(party=viewer.party, level__gte=rules.PERSON)
+        .values_list("number_hash", flat=True)
+        .first()
+    )
+    waiting = Agency.objects.none()
+    if digest:
+        waiting = Agency.objects.filter(
+            invited_hash=digest, accepted_at=None, ended_at=None
+        ).select_related("principal")
+    return {"mine": mine, "given": list(given[:100]), "waiting": list(waiting[:100])}
+
+
+def covers(viewer: Actor, party: Party) -> list[Cover]:
+    """Leave cover given and taken by a person; one's own, or of somebody the viewer may see."""
+    if viewer.party is None or viewer.party.pk != party.pk:
+        account(viewer, party.account.username)
+    return list(
+        Cover.objects.filter(models.Q(absent=party) | models.Q(deputy=party)).select_related(
+            "absent", "deputy", "department"
+        )[:20]
+    )
+
+
+def colleagues(viewer: Actor, user: User) -> list[User]:
+    """Who could stand in for an officer: others with an account in the departments of his posts."""
+    account(viewer, user.username)
+    assert user.party is not None
+    desks = user.party.memberships.values("department_id")
+    rows = User.objects.filter(is_active=True, party__memberships__department_id__in=desks)
+    return list(rows.exclude(pk=user.pk).select_related("party").distinct().order_by("username"))
+
+
+def erasure_rule() -> dict[str, Any]:
+    """Within how many working days an account is erased, and the source of that limit."""
+    return dict(packs.mapping("core", "access.yaml")["erasure"])
+
+
+def cover_rule() -> dict[str, Any]:
+    """How long a leave cover may be."""
+    return dict(packs.mapping("core", "access.yaml")["cover"])

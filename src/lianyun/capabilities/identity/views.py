@@ -102,7 +102,7 @@ def _open_session(request: HttpRequest, user: User) -> None:
     request.session["seen"] = time.time()
     request.session.save()
     assert user.party is not None
-    ended = actions.take_seat(
+    ended, _ = actions.take_seat(
         user,
         request.session.session_key or "",
         address=request.META.get("REMOTE_ADDR") or None,

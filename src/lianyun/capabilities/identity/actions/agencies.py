@@ -1,0 +1,308 @@
+"""Agencies: representatives, agents and guardians; officers who stand in for each other."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from django.utils import timezone
+
+from lianyun.kernel.access import Actor, Membership, UserError, roles
+from lianyun.kernel.action import action
+from lianyun.kernel.element import credit_code_ok, mask_value
+from lianyun.kernel.event import record
+from lianyun.kernel.party import Party
+
+from .. import adapters, queries, rules
+from ..models import Account, Agency, Cover, User
+from . import limits
+from .persons import (
+    NOT_PROVEN,
+    checked_number,
+    find_entity,
+    find_person,
+    number_of,
+    open_visit,
+    own_account,
+)
+from .sessions import department_of
+
+
+def _proven(by: Actor) -> Account:
+    account = own_account(by)
+    if not rules.reaches(account.level, rules.PERSON):
+        raise UserError("请先完成实人核验，再办理代理关系")
+    return account
+
+
+@action("identity.prove")
+def bind_representative(code: str, credit_code: str, seen: bool, *, by: Actor) -> Agency:
+    """At the counter: a proven person is a firm's legal representative, as the library says too."""
+    visit = open_visit(code, by)
+    account = visit.account
+    if not rules.reaches(account.level, rules.PERSON):
+        raise UserError("请先为来访人办理实人核验")
+    if not seen:
+        raise UserError("请核对营业执照和本人，并勾选确认")
+    plain = credit_code.strip().upper()
+    if not credit_code_ok(plain):
+        raise UserError("统一社会信用代码有误：请核对 18 位代码和末位校验码")
+    name = adapters.represents(account.party.name, plain)
+    if not name:
+        raise UserError("法人库登记的法定代表人不是来访人，请先到登记机关办理变更")
+    entity = find_entity(plain, name=name, by=by)
+    identity, _ = Account.objects.get_or_create(party=entity)
+    identity.level, identity.way = rules.PERSON, rules.COUNTER
+    identity.proved_at = timezone.now()
+    identity.save()
+    now = timezone.now()
+    # A firm has one representative: who was it before is it no longer, and his agents end with him.
+    for former in Agency.objects.filter(
+        principal=entity, kind=rules.REPRESENTATIVE, ended_at=None
+    ).exclude(agent=account.party):
+        former.ended_at = now
+        former.save(update_fields=["ended_at"])
+        Agency.objects.filter(principal=entity, kind=rules.AGENT, ended_at=None).update(
+            ended_at=now
+        )
+        record("agency.ended", former, by=by, data={"why": "法定代表人变更"})
+    agency, _ = Agency.objects.get_or_create(
+        kind=rules.REPRESENTATIVE,
+        principal=entity,
+        agent=account.party,
+        ended_at=None,
+        defaults={
+            "since": timezone.localdate(),
+            "accepted_at": now,
+            "scope": list(rules.SCOPES),
+        },
+    )
+    visit.closed_at = now
+    visit.save(update_fields=["closed_at"])
+    record("agency.accepted", agency, by=by, data={"kind": agency.kind, "entity": entity.code})
+    return agency
+
+
+@action(None)
+def appoint_agent(
+    entity: int,
+    name: str,
+    number: str,
+    scope: list[str],
+    since: dt.date,
+    until: dt.date | None,
+    *,
+    by: Actor,
+) -> Agency:
+    """A representative gives somebody a mandate with scope and end; it holds once that one accepts.
+
+    Whether the number belongs to anybody is not told: the invitation waits for its owner.
+    """
+    account = _proven(by)
+    mine = Agency.objects.filter(
+        agent=account.party, principal_id=entity, kind=rules.REPRESENTATIVE, ended_at=None
+    ).select_related("principal")
+    held = mine.first()
+    if held is None:
+        raise UserError("只有法定代表人可以委托经办人")
+    problem = rules.agency_problem(scope, since, until, timezone.localdate())
+    if problem:
+        raise UserError(problem)
+    plain = checked_number(number)
+    if adapters.number_hash(plain) == account.number_hash:
+        raise UserError("不能委托自己")
+    limits.spend("invitations_per_person", str(account.party_id))
+    agency = Agency.objects.create(
+        kind=rules.AGENT,
+        principal=held.principal,
+        invited_hash=adapters.number_hash(plain),
+        invited_mask=f"{mask_value('name', name.strip() or '某')} {mask_value('citizen_number', plain)}",
+        scope=[s for s in rules.SCOPES if s in scope],
+        since=since,
+        until=until,
+    )
+    record("agency.offered", agency, by=by, data={"scope": agency.scope, "until": until})
+    return agency
+
+
+@action(None)
+def accept_agency(agency: int, *, by: Actor) -> Agency:
+    """Accept a mandate that waits for the actor's proven number."""
+    account = _proven(by)
+    found = (
+        Agency.objects.select_for_update()
+        .filter(pk=agency, invited_hash=account.number_hash or "-", accepted_at=None, ended_at=None)
+        .first()
+    )
+    if found is None:
+        raise UserError("这份委托已经撤回或处理过")
+    found.agent, found.accepted_at = account.party, timezone.now()
+    found.save(update_fields=["agent", "accepted_at"])
+    record("agency.accepted", found, by=by, data={"kind": found.kind})
+    return found
+
+
+@action(None)
+def end_agency(agency: int, *, by: Actor) -> None:
+    """End a mandate: by its agent, or by the representative who gave it; a guardian's at the counter."""
+    found = Agency.objects.select_for_update().filter(pk=agency, ended_at=None).first()
+    mine = queries.own_agencies(by)
+    known = {a.pk for part in mine.values() for a in part}
+    if found is None or found.pk not in known:
+        raise UserError("没有这份委托，或者它已经终止")
+    if found.kind != rules.AGENT:
+        raise UserError("法定代表人和监护关系的变更请到窗口办理")
+    found.ended_at = timezone.now()
+    found.save(update_fields=["ended_at"])
+    record("agency.ended", found, by=by)
+
+
+@action(None)
+def add_child(name: str, number: str, *, by: Actor) -> Agency | None:
+    """A proven adult becomes the guardian of a child of the same household; None with no reason told.
+
+    The population library must have the child's name and number, and both under one household
+    number; other guardians (by court, by appointment) are entered at the counter. Ends at 18.
+    """
+    account = _proven(by)
+    plain = checked_number(number)
+    today = timezone.localdate()
+    born = rules.birth_of(plain)
+    if rules.age_on(born, today) >= rules.ADULT:
+        raise UserError("已满十八周岁的，请本人注册")
+    own = number_of(account)
+    if rules.age_on(rules.birth_of(own), today) < rules.ADULT:
+        raise UserError("监护人须年满十八周岁")
+    if not adapters.same_person(name, plain) or not adapters.same_household(own, plain):
+        record("identity.refused", account, by=by, data={"way": rules.GUARDIAN_WAY})
+        return None
+    child = find_person(plain, name=name, by=by)
+    identity = Account.objects.select_for_update().get(party=child)
+    if identity.level < rules.ELEMENTS:
+        identity.level, identity.way = rules.ELEMENTS, rules.GUARDIAN_WAY
+        identity.proved_at = timezone.now()
+        identity.save()
+    agency, made = Agency.objects.get_or_create(
+        kind=rules.GUARDIAN,
+        principal=child,
+        agent=account.party,
+        ended_at=None,
+        defaults={
+            "since": today,
+            "until": rules.adult_on(born) - dt.timedelta(days=1),
+            "accepted_at": timezone.now(),
+            "scope": list(rules.SCOPES),
+        },
+    )
+    record("agency.accepted", agency, by=by, data={"kind": agency.kind, "new": made})
+    return agency
+
+
+# ---- leave cover -----------------------------------------------------------------------------
+
+
+@action("identity.manage", department=department_of)
+def cover_leave(
+    absent: User, deputy: User, since: dt.date, until: dt.date, reason: str, *, by: Actor
+) -> list[Cover]:
+    """Let a colleague fill an officer's posts for some days, each department's as one arrangement.
+
+    Administrators' posts of the three kinds go only to somebody who holds none of the others
+    (三员分立); nobody arranges his own cover. Posts the deputy has anyway are left alone.
+    """
+    assert absent.party is not None
+    assert deputy.party is not None
+    if by.party is not None and by.party.pk in (absent.party_id, deputy.party_id):
+        raise UserError("不能为自己安排代理，请由另一位管理员办理")
+    if absent.party_id == deputy.party_id:
+        raise UserError("请选择另一位同事")
+    longest = int(queries.cover_rule()["longest_days"])
+    problem = rules.cover_problem(since, until, timezone.localdate(), longest)
+    if problem:
+        raise UserError(problem)
+    if not reason.strip():
+        raise UserError("请填写代理事由，例如“年休假”")
+    User.objects.select_for_update().get(pk=deputy.pk)
+    if deputy.pk not in {u.pk for u in queries.colleagues(by, absent)}:
+        raise UserError("代理人须是同一部门的在用账号")
+    held = list(deputy.party.memberships.values_list("role", flat=True))
+    whole = by.departments("identity.manage") is None
+    made: list[Cover] = []
+    posts: dict[int, list[Membership]] = {}
+    for post in absent.party.memberships.filter(until=None).select_related("department"):
+        posts.setdefault(post.department_id, []).append(post)
+    for rows in posts.values():
+        given: list[str] = []
+        for post in rows:
+            declared = roles().get(post.role)
+            if declared is None or (declared.scope == "all" and not whole):
+                continue
+            if rules.role_conflict(held, post.role):
+                raise UserError(
+                    "系统、安全、审计三类管理员须由不同的人担任（三员分立），不能由此人代理"
+                )
+            _, new = Membership.objects.get_or_create(
+                party=deputy.party,
+                department=post.department,
+                role=post.role,
+                defaults={"since": since, "until": until},
+            )
+            if new:
+                given.append(post.role)
+                held.append(post.role)
+        if given:
+            made.append(
+                Cover.objects.create(
+                    absent=absent.party,
+                    deputy=deputy.party,
+                    department=rows[0].department,
+                    roles=given,
+                    since=since,
+                    until=until,
+                    reason=reason.strip()[:100],
+                )
+            )
+    if not made:
+        raise UserError("没有可以代理的任职：代理人已经有这些角色，或者它们只能由市级管理员安排")
+    titles = "、".join(roles()[r].title for c in made for r in c.roles)
+    for user, who in ((absent, deputy), (deputy, absent)):
+        record(
+            "cover.arranged",
+            user,
+            by=by,
+            data={"with": who.username, "since": since, "until": until, "note": titles},
+        )
+    return made
+
+
+def _absent_department(cover: Cover, *args: Any, **kwargs: Any) -> Party:
+    return cover.department
+
+
+@action("identity.manage", department=_absent_department)
+def end_cover(cover: Cover, *, by: Actor) -> None:
+    """End a leave cover before its day: the deputy's temporary posts go at once."""
+    if cover.ended_at is not None:
+        raise UserError("这项代理已经结束")
+    Membership.objects.filter(
+        party=cover.deputy,
+        department=cover.department,
+        role__in=cover.roles,
+        since=cover.since,
+        until=cover.until,
+    ).delete()
+    cover.ended_at = timezone.now()
+    cover.save(update_fields=["ended_at"])
+    record("cover.ended", cover.deputy.account, by=by, data={"with": cover.absent.ref})
+
+
+__all__ = [
+    "NOT_PROVEN",
+    "accept_agency",
+    "add_child",
+    "appoint_agent",
+    "bind_representative",
+    "cover_leave",
+    "end_agency",
+    "end_cover",
+]
