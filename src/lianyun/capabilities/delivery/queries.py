@@ -12,7 +12,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from lianyun.capabilities.services import api as services
-from lianyun.kernel.access import SYSTEM, Actor, UserError
+from lianyun.kernel.access import SYSTEM, Actor, Denied, UserError
 from lianyun.kernel.event import timeline
 from lianyun.kernel.models import Batch, Event, Grant, Party, Resource
 from lianyun.lake.shelves import LakeError
@@ -36,6 +36,16 @@ def grants_for(viewer: Actor, operation: str) -> list[Grant]:
     if scope is not None:
         rows = rows.filter(grantee_id__in=scope)
     return [g for g in rows if g.in_force() and allows(g, operation)]
+
+
+def barred(
+    viewer: Actor, grants: Iterable[Grant], headers: Iterable[tuple[bytes, bytes]], peer: str
+) -> dict[int, str]:
+    """Why files of these grants may not be fetched by this browser, by the grant's row."""
+    viewer.require("delivery.use")
+    known = list(headers)
+    told = {g.pk: services.browser_problem(g, headers=known, peer=peer) for g in grants}
+    return {pk: problem for pk, problem in told.items() if problem}
 
 
 def allows(grant: Grant, operation: str) -> bool:
@@ -372,6 +382,14 @@ def downloads(viewer: Actor) -> QuerySet[Download]:
 def download(viewer: Actor, code: str) -> Download | None:
     """One of them."""
     return downloads(viewer).filter(code=code).first()
+
+
+def files_of(viewer: Actor, client: services.Client) -> list[Download]:
+    """Files of a credential's grant that are there to be fetched, while the grant allows files."""
+    now = timezone.now()
+    if not client.grant.in_force(now) or not allows(client.grant, "file"):
+        raise Denied("该凭证没有有效的文件下载授权")
+    return [d for d in Download.objects.filter(grant=client.grant)[:200] if d.there(now)]
 
 
 def path_of(row: Download) -> Path:

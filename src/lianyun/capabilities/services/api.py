@@ -17,7 +17,7 @@ from .actions import (
     open_service,
     rotate_secret,
 )
-from .fast.callers import Refused, identify_caller, use_call
+from .fast.callers import Refused, browser_problem, identify_caller, note_refusal, use_call
 from .models import Client, Service
 from .queries import fields, key_of, used_today
 from .rules import OPERATIONS, Design, Field, operations_of
@@ -56,6 +56,7 @@ __all__ = [
     "Field",
     "Refused",
     "Service",
+    "browser_problem",
     "client_of",
     "collect_secret",
     "design_service",
@@ -66,6 +67,7 @@ __all__ = [
     "issue_trial",
     "key_of",
     "masks",
+    "note_refusal",
     "open_federated",
     "open_service",
     "operations_of",

@@ -11,5 +11,6 @@ def tell_uses() -> None:
 
 
 def forget_nonces() -> None:
-    """Every ten minutes: forget nonces of signed requests too old to be accepted again."""
+    """Every ten minutes: forget nonces too old to be accepted again, and tries of former days."""
     actions.forget_nonces()
+    actions.forget_tries()

@@ -178,9 +178,13 @@ class Pace(models.Model):
 
 
 class Miss(models.Model):
-    """How often a day a grant has had 不一致 for one key: guessing values must not pay."""
+    """How often a day a department has had 不一致 for one subject of one source.
 
-    grant = models.ForeignKey(Grant, models.CASCADE, related_name="+")
+    Guessing values must not pay, neither under several grants nor by several look-ups.
+    """
+
+    party = models.ForeignKey(Party, models.CASCADE, related_name="+")
+    source = models.ForeignKey(Resource, models.CASCADE, related_name="+")
     key_hash = models.CharField(max_length=64)
     day = models.DateField("日期")
     tries = models.PositiveIntegerField("次数", default=0)
@@ -188,8 +192,8 @@ class Miss(models.Model):
     class Meta:
         verbose_name = verbose_name_plural = "核验不一致次数"
         constraints = [
-            models.UniqueConstraint(fields=["grant", "key_hash", "day"], name="miss_once")
+            models.UniqueConstraint(fields=["party", "source", "key_hash", "day"], name="miss_once")
         ]
 
     def __str__(self) -> str:
-        return f"{self.grant_id} {self.day} {self.tries}"
+        return f"{self.party_id} {self.day} {self.tries}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .download import ask_file, fetch_file, make_file, sweep_files
+from .download import ask_file, collect_file, fetch_file, make_file, sweep_files
 from .parcels import carry, queue, queue_due
 from .pulling import pull
 from .subscribe import (
@@ -27,6 +27,7 @@ __all__ = [
     "carry",
     "change_subscription",
     "close_subscription",
+    "collect_file",
     "fetch_file",
     "make_file",
     "on_granted",

@@ -6,13 +6,15 @@ import contextlib
 import datetime as dt
 import json
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
 from lianyun.capabilities.audit import api as audit
-from lianyun.kernel.access import SYSTEM, Actor, UserError
+from lianyun.capabilities.services import api as services
+from lianyun.kernel.access import SYSTEM, Actor, Denied, UserError
 from lianyun.kernel.action import action
 from lianyun.kernel.event import record
 from lianyun.kernel.models import Grant
@@ -187,20 +189,48 @@ def _break_off(*, row: Download, message: str, by: Actor) -> None:
 
 
 @action("delivery.use")
-def fetch_file(*, row: Download, by: Actor) -> Path:
-    """Hand a file out; each time is on record. Raises UserError where it has expired."""
+def fetch_file(
+    *, row: Download, by: Actor, headers: Iterable[tuple[bytes, bytes]] = (), peer: str = ""
+) -> Path:
+    """Hand a file to a browser at an address (`headers` and `peer` as they came); it is on record.
+
+    Raises UserError where the file has expired, Denied where the grant asks for a proof that a
+    browser does not have: a signature, a certificate, an address inside its networks.
+    """
     by.require("delivery.use", row.grant.grantee)
+    if problem := services.browser_problem(row.grant, headers=headers, peer=peer):
+        raise Denied(problem)
+    try:
+        return _hand_out(row, by)
+    except services.Refused as refused:
+        raise UserError(refused.title) from refused
+
+
+@action(None)
+def collect_file(*, client: services.Client, code: str, by: Actor) -> tuple[Download, Path]:
+    """Hand a file to the holder of a credential, who has proven all that the grant asks for.
+
+    Raises Denied where the file is not of the credential's grant, UserError where it has expired,
+    Refused above the grant's limits.
+    """
+    row = Download.objects.filter(code=code, grant=client.grant).first()
+    if row is None:
+        raise Denied("该凭证的授权下没有这个文件")
+    return row, _hand_out(row, by, client.client_id)
+
+
+def _hand_out(row: Download, by: Actor, client_id: str = "") -> Path:
     found = Download.objects.select_for_update(of=("self",)).select_related("grant").get(pk=row.pk)
     path = queries.path_of(found)
     if not found.grant.in_force() or not queries.allows(found.grant, "file"):
         raise UserError("授权已暂停、撤销或到期，文件不能再下载")
     if not found.there(timezone.now()) or not path.is_file():
         raise UserError(f"文件已过期（保留 {rules.DAYS_KEPT} 天），请重新生成")
+    services.use_call(found.grant)
     found.fetched += 1
     found.save(update_fields=["fetched"])
-    record(
-        "download.fetched", found, by=by, case=found.grant.case_id, data={"sha256": found.digest}
-    )
+    told = {"sha256": found.digest, **({"client": client_id} if client_id else {})}
+    record("download.fetched", found, by=by, case=found.grant.case_id, data=told)
     return path
 
 

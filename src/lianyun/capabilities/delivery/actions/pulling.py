@@ -89,7 +89,7 @@ def pull(*, client: services.Client, cursor: str, limit: int) -> Page:
         raise UserError(f"limit 应在 1 至 {rules.PAGE} 之间")
     salt = queries.salt_of(row)
     at = Cursor.of(cursor, salt)
-    services.use_call(client)
+    services.use_call(row.grant)
     if at.since and not at.offset and not at.upto:
         _taken_up_to(row, at.since)
     told = queries.portion_of(SYSTEM, row.grant, salt)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from .desk import act, dead, detail, edit, listing, new, receivers, settle, takers
-from .feed import feed
+from .feed import collect, feed, ready
 from .files import fetch, files, make, progress
 
 __all__ = [
     "act",
+    "collect",
     "dead",
     "detail",
     "edit",
@@ -18,6 +19,7 @@ __all__ = [
     "make",
     "new",
     "progress",
+    "ready",
     "receivers",
     "settle",
     "takers",

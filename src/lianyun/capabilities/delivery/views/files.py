@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from django.contrib import messages
@@ -30,6 +33,11 @@ def files(request: ActorRequest) -> HttpResponse:
     now = timezone.now()
     rows = list(queries.downloads(request.actor)[:200])
     waiting = [r for r in rows if r.finished_at is None]
+    grants = queries.grants_for(request.actor, "file")
+    met = {g.pk: g for g in (*grants, *(r.grant for r in rows))}
+    barred = queries.barred(
+        request.actor, met.values(), headers_of(request), request.META["REMOTE_ADDR"]
+    )
     table = Table(
         request,
         [r for r in rows if r.finished_at is not None],
@@ -48,8 +56,12 @@ def files(request: ActorRequest) -> HttpResponse:
             Column(
                 "code",
                 "下载",
-                cell=lambda r: "下载" if r.there(now) else ("没有生成" if r.error else "已失效"),
-                link=lambda r: f"/workbench/delivery/files/{r.code}/fetch/" if r.there(now) else "",
+                cell=lambda r: _way(r, now, barred),
+                link=lambda r: (
+                    f"/workbench/delivery/files/{r.code}/fetch/"
+                    if r.there(now) and r.grant_id not in barred
+                    else ""
+                ),
             ),
         ],
         caption="文件",
@@ -60,12 +72,19 @@ def files(request: ActorRequest) -> HttpResponse:
         request,
         "delivery/files.html",
         {
-            "grants": queries.grants_for(request.actor, "file"),
+            "grants": [(g, barred.get(g.pk, "")) for g in grants],
             "waiting": waiting,
             "formats": rules.DOWNLOADS,
             "days": rules.DAYS_KEPT,
         },
     )
+
+
+def _way(row: Any, now: dt.datetime, barred: dict[int, str]) -> str:
+    """How a file is had: in the browser, by its address for systems, or no longer."""
+    if not row.there(now):
+        return "没有生成" if row.error else "已失效"
+    return f"按接口取件 /api/files/{row.code}/" if row.grant_id in barred else "下载"
 
 
 @require_POST
@@ -93,18 +112,35 @@ def progress(request: ActorRequest, code: str) -> HttpResponse:
     return answer
 
 
+def headers_of(request: ActorRequest) -> list[tuple[bytes, bytes]]:
+    """The headers as they came: WSGI would make one of `Client-Cert` and `Client_Cert`."""
+    scope = request.META.get("asgi.scope")
+    if scope is not None:
+        return list(scope["headers"])
+    return [(n.lower().encode("latin-1"), v.encode("latin-1")) for n, v in request.headers.items()]
+
+
 @page(permission="delivery.use")
 def fetch(request: ActorRequest, code: str) -> HttpResponseBase:
     """The file itself, for those whose grant it is, until it expires."""
     found = queries.download(request.actor, code)
     if found is None:
         raise Http404
-    path = actions.fetch_file(row=found, by=request.actor)
-    assert found.finished_at is not None
-    name = (
-        f"{found.grant.resource}_{timezone.localtime(found.finished_at):%Y%m%d_%H%M}.{found.format}"
+    path = actions.fetch_file(
+        row=found,
+        by=request.actor,
+        headers=headers_of(request),
+        peer=request.META["REMOTE_ADDR"],
     )
-    answer = FileResponse(path.open("rb"), content_type=_TYPES[found.format])
+    return handed(found, path)
+
+
+def handed(row: Any, path: Path) -> FileResponse:
+    """The answer that holds a file."""
+    assert row.finished_at is not None
+    name = f"{row.grant.resource}_{timezone.localtime(row.finished_at):%Y%m%d_%H%M}.{row.format}"
+    answer = FileResponse(path.open("rb"), content_type=_TYPES[row.format])
     answer["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(name)}"
     answer["Cache-Control"] = "no-store"
+    answer["X-SHA256"] = row.digest
     return answer

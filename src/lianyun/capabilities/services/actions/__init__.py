@@ -14,7 +14,7 @@ from .publishing import (
     refresh_service,
 )
 from .trials import issue_trial
-from .uses import tell_uses
+from .uses import forget_tries, tell_uses
 
 __all__ = [
     "close_client",
@@ -23,6 +23,7 @@ __all__ = [
     "end_key",
     "end_version",
     "forget_nonces",
+    "forget_tries",
     "issue_client",
     "issue_trial",
     "note_source",

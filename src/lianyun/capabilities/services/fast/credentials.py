@@ -13,11 +13,14 @@ import datetime as dt
 import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import parse_qsl, unquote_plus
 
 import orjson
 from django.conf import settings
+
+from lianyun.trust import signatures
 
 from .. import rules
 from . import guards, signed
@@ -51,72 +54,134 @@ def token_key() -> bytes:
     ).digest()
 
 
+class Holder(Protocol):
+    """A credential whose proofs are asked: a worker's `Right`, or the row that it was made from."""
+
+    @property
+    def hashes(self) -> tuple[str, str]:
+        """Of the present secret and of the former one."""
+
+    @property
+    def former_until(self) -> dt.datetime | None:
+        """Until when the former secret is good."""
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was ended for good."""
+
+    @property
+    def guard(self) -> guards.Guard:
+        """What must be shown beside the secret."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What the headers of a call show: whose credential, by a token or its secret, and what for."""
+
+    client_id: str
+    secret: str
+    token: rules.AccessToken | None
+    purpose: str
+    case_code: str
+
+
+def shown(headers: Mapping[str, str], key: bytes) -> Shown:
+    """What a call's headers show; `key` is the tokens'. Raises Refused (400, 401)."""
+    if "authorization" not in headers:
+        raise Refused(
+            401,
+            "unauthorized",
+            "缺少凭证",
+            "请在请求头 Authorization 中给出 Bearer 凭证号.密钥，或换取的令牌",
+        )
+    purpose = _said(headers, "x-purpose", "X-Purpose")
+    case_code = _said(headers, "x-case", "X-Case")[:80]
+    try:
+        token = rules.read_token(key, headers["authorization"])
+        if token is not None:
+            return Shown(token.client_id, "", token, purpose, case_code)
+        client_id, secret = rules.split_token(headers["authorization"])
+    except rules.BadCall as wrong:
+        raise Refused(401, "unauthorized", str(wrong)) from wrong
+    return Shown(client_id, secret, None, purpose, case_code)
+
+
+def unknown() -> Refused:
+    """The one answer to an unknown credential, a closed one and a wrong secret."""
+    return Refused(401, "unauthorized", "凭证无效或已更换")
+
+
+def prove(
+    holder: Holder, told: Shown, call: Call, peer: str, headers: Mapping[str, str]
+) -> dict[str, signatures.PublicKey] | None:
+    """Hold all that a credential asks for against a call, but for the signature; raises Refused.
+
+    Returns the keys by which the call must be signed; None where it need not be and is not.
+    """
+    if holder.closed:
+        raise unknown()
+    if told.token is not None:
+        if not rules.good_token(told.token, _proofs(holder)):
+            raise Refused(401, "unauthorized", "令牌已失效，请重新换取")
+    elif not good_secret(holder, told.secret):
+        raise unknown()
+    guard = holder.guard
+    guard.check_certificate(guards.certificate_shown(peer, headers) if guard.bound else "")
+    guard.check_network(call)
+    if "signature-input" in headers:
+        return guard.good_keys()
+    if guard.signed:
+        raise Refused(401, "signature", "该授权要求对请求签名", "缺少请求头 Signature-Input")
+    return None
+
+
 async def identify(plane: Plane, call: Call) -> Right:
     """The right under which a call is made; sets the call's right, purpose, case and source.
 
     Raises Refused. A caller without a known credential is counted as a stranger; one whose
     credential is known but not proven is refused with the right set, so that it goes on record.
     """
-    peer = call.source
-    token: rules.AccessToken | None = None
-    secret = ""
+    peer, client_id = call.source, ""
     try:
         headers = once_each(call.headers)
         call.source = guards.source_of(peer, headers.get("x-forwarded-for", ""))
-        if "authorization" not in headers:
-            raise Refused(
-                401,
-                "unauthorized",
-                "缺少凭证",
-                "请在请求头 Authorization 中给出 Bearer 凭证号.密钥，或换取的令牌",
-            )
-        purpose = _said(headers, "x-purpose", "X-Purpose")
-        call.case_code = _said(headers, "x-case", "X-Case")[:80]
-        token = rules.read_token(plane.token_key, headers["authorization"])
-        if token is None:
-            client_id, secret = rules.split_token(headers["authorization"])
-        else:
-            client_id = token.client_id
-    except (Refused, rules.BadCall) as wrong:
-        plane.records.meet_stranger(call.source, "")
-        if isinstance(wrong, Refused):
-            raise
-        raise Refused(401, "unauthorized", str(wrong)) from wrong
-    right = await plane.rights.right(client_id)
-    if right is None:
+        told = shown(headers, plane.token_key)
+        client_id = told.client_id
+        plane.turnstile.check(call.source, client_id)
+        right = await plane.rights.right(client_id)
+        if right is None:
+            raise unknown()
+    except Refused as refused:
         plane.records.meet_stranger(call.source, client_id)
-        raise Refused(401, "unauthorized", "凭证无效")
+        if refused.status == 401:
+            plane.turnstile.failed(call.source, client_id)
+        raise
     call.right = right
-    call.purpose = purpose or right.purpose
-    if right.closed:
-        raise Refused(401, "unauthorized", "凭证无效或已更换")
-    if token is not None:
-        if not rules.good_token(token, _proofs(right)):
-            raise Refused(401, "unauthorized", "令牌已失效，请重新换取")
-    elif not good_secret(right, secret):
-        raise Refused(401, "unauthorized", "凭证无效或已更换")
-    guard = right.guard
-    guard.check_certificate(guards.certificate_shown(peer, headers) if guard.bound else "")
-    guard.check_network(call)
-    if "signature-input" in headers:
-        await signed.check(plane, call, headers, right.client, guard.good_keys())
-    elif guard.signed:
-        raise Refused(401, "signature", "该授权要求对请求签名", "缺少请求头 Signature-Input")
+    call.purpose, call.case_code = told.purpose or right.purpose, told.case_code
+    try:
+        keys = prove(right, told, call, peer, headers)
+        if keys is not None:
+            await signed.check(plane, call, headers, right.client, keys)
+    except Refused as refused:
+        if refused.status == 401:
+            plane.turnstile.failed(call.source, client_id)
+        raise
+    plane.turnstile.passed(call.source, client_id)
     return right
 
 
-def _good_hashes(right: Right) -> list[str]:
+def _good_hashes(right: Holder) -> list[str]:
     """The hashes of secrets that are good now: the present one, and the former within the overlap."""
     former = right.former_until is not None and dt.datetime.now(dt.UTC) < right.former_until
     return [h for h in (right.hashes[0], right.hashes[1] if former else "") if h]
 
 
-def _proofs(right: Right) -> list[str]:
+def _proofs(right: Holder) -> list[str]:
     """By what a token of this client may have been got, as long as that itself is good."""
     return [*_good_hashes(right), *right.guard.good_certificates()]
 
 
-def good_secret(right: Right, secret: str) -> bool:
+def good_secret(right: Holder, secret: str) -> bool:
     """Whether the secret is the present one, or the former one within the overlap."""
     given = rules.secret_hash(secret)
     return any(hmac.compare_digest(given, good) for good in _good_hashes(right))
@@ -226,24 +291,30 @@ async def give_token(plane: Plane, call: Call) -> Reply:
         if form.get("grant_type") != "client_credentials":
             wrong = "unsupported_grant_type" if form.get("grant_type") else "invalid_request"
             raise OAuthRefused(wrong, "grant_type 须为 client_credentials")
+        plane.turnstile.check(call.source, client_id)
         right = await plane.rights.right(client_id) if client_id else None
         if right is None:
-            raise OAuthRefused("invalid_client", "凭证无效")
-    except Refused:
+            raise OAuthRefused("invalid_client", unknown().title)
+    except Refused as refused:
         plane.records.meet_stranger(call.source, client_id[:40])
+        if refused.status != 429:
+            plane.turnstile.failed(call.source, client_id)
         raise
     call.right, call.purpose = right, right.purpose
-    shown = guards.certificate_shown(peer, headers)
-    known = shown in right.guard.good_certificates()
+    given = guards.certificate_shown(peer, headers)
+    known = given in right.guard.good_certificates()
     if right.closed or not (good_secret(right, secret) if secret else known):
-        raise OAuthRefused("invalid_client", "凭证无效或已更换")
-    right.guard.check_certificate(shown)
+        plane.turnstile.failed(call.source, client_id)
+        raise OAuthRefused("invalid_client", unknown().title)
+    plane.turnstile.passed(call.source, client_id)
+    plane.turnstile.take(plane.turnstile.tokens, client_id)
+    right.guard.check_certificate(given)
     right.guard.check_network(call)
     if form.get("scope", right.resource) != right.resource:
         raise OAuthRefused("invalid_scope", f"该凭证只能用于 {right.resource}")
     if right.state != "active":
         raise OAuthRefused("unauthorized_client", right.why_not().title)
-    got_by = rules.secret_hash(secret) if secret else shown
+    got_by = rules.secret_hash(secret) if secret else given
     token = rules.new_token(plane.token_key, client_id, rules.origin_of(got_by))
     return Reply(
         200,
@@ -261,10 +332,15 @@ async def give_token(plane: Plane, call: Call) -> Reply:
 
 __all__ = [
     "TOKEN_PATH",
+    "Holder",
     "OAuthRefused",
+    "Shown",
     "give_token",
     "good_secret",
     "identify",
     "once_each",
+    "prove",
+    "shown",
     "token_key",
+    "unknown",
 ]

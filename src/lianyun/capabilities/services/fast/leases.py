@@ -21,11 +21,11 @@ UPDATE services_usage u SET used = LEAST(o.used + $3, $4) FROM o
 WHERE u.grant_id = $1 AND u.day = $2 AND o.used < $4 RETURNING u.used - o.used
 """
 _GIVE_BACK = "UPDATE services_usage SET used = used - $3 WHERE grant_id = $1 AND day = $2"
-_PACE_ROW = """
+PACE_ROW = """
 INSERT INTO services_pace (grant_id, level, at) VALUES ($1, $2, clock_timestamp())
 ON CONFLICT DO NOTHING
 """
-_PACE = """
+PACE = """
 WITH o AS (
     SELECT LEAST($2::float8,
                  level + $2::float8 * GREATEST(0, extract(epoch FROM clock_timestamp() - at))) AS have
@@ -96,7 +96,7 @@ class Leases:
         pace.left = min(TRIAL_PER_SECOND, pace.left + (now - pace.until) * TRIAL_PER_SECOND)
         pace.until = now
         if pace.left < 1:
-            raise _too_fast(TRIAL_PER_SECOND)
+            raise too_fast(TRIAL_PER_SECOND)
         pace.left -= 1
 
     async def _pace(self, grant: int, rate: int) -> None:
@@ -107,20 +107,20 @@ class Leases:
         now = time.monotonic()
         if pace.left < 1 or now >= pace.until:
             if now < pace.none_until:
-                raise _too_fast(rate)
+                raise too_fast(rate)
             async with pace.lock:
                 now = time.monotonic()
                 if now < pace.none_until:
-                    raise _too_fast(rate)
+                    raise too_fast(rate)
                 if pace.left < 1 or now >= pace.until:
                     block = max(1, rate // 20)
-                    got = await self.pool.fetchval(_PACE, grant, rate, block)
+                    got = await self.pool.fetchval(PACE, grant, rate, block)
                     if got is None:
-                        await self.pool.execute(_PACE_ROW, grant, rate)
-                        got = await self.pool.fetchval(_PACE, grant, rate, block)
+                        await self.pool.execute(PACE_ROW, grant, rate)
+                        got = await self.pool.fetchval(PACE, grant, rate, block)
                     if not got:
                         pace.none_until = time.monotonic() + 0.5 / rate
-                        raise _too_fast(rate)
+                        raise too_fast(rate)
                     pace.left, pace.until = got, time.monotonic() + BLOCK_SECONDS
         pace.left -= 1
 
@@ -165,8 +165,9 @@ class Leases:
             self.paces = {k: p for k, p in self.paces.items() if p.until > now or p.lock.locked()}
 
 
-def _too_fast(rate: int) -> Refused:
+def too_fast(rate: int) -> Refused:
+    """The refusal of a call above so many a second."""
     return Refused(429, "quota", "调用过于频繁，请稍后再试", f"每秒限 {rate} 次", retry=1)
 
 
-__all__ = ["Lease", "Leases"]
+__all__ = ["PACE", "PACE_ROW", "Lease", "Leases", "too_fast"]

@@ -20,6 +20,7 @@ from .offers import METHODS, chosen
 from .receipts import RECEIPTS_PATH, give_receipt
 from .records import Records
 from .rights import Rights
+from .turnstile import Turnstile
 
 log = logging.getLogger("lianyun.services")
 
@@ -44,6 +45,7 @@ class Plane:
         self.records = Records()
         self.key = hash_key()
         self.token_key = token_key()
+        self.turnstile = Turnstile()
         self.tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:

@@ -33,8 +33,9 @@ async def give_receipt(plane: Plane, call: Call) -> Reply:
 
     Also under a grant that has ended: what was exchanged stays provable.
     """
-    right = await identify(plane, call)
     call.operation = "receipt"
+    right = await identify(plane, call)
+    plane.turnstile.take(plane.turnstile.receipts, right.client_id)
     if call.method not in ("GET", "HEAD"):
         refused = Refused(405, "bad_request", "取回执只接受 GET 请求")
         refused.headers = [(b"allow", b"GET, HEAD")]

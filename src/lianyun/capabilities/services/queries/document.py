@@ -207,7 +207,7 @@ def _paths(service: Service, grant: Grant | None, place: str) -> dict[str, Any]:
     if service.kind == "verify":
         return _verify(service, base, columns, shown)
     if service.kind == "statistics":
-        return _statistics(service, base, shown)
+        return _statistics(service, base, shown, masks if grant else {})
     return {}
 
 
@@ -378,10 +378,12 @@ def _verify(
     }
 
 
-def _statistics(service: Service, base: str, shown: Sequence[rules.Field]) -> dict[str, Any]:
+def _statistics(
+    service: Service, base: str, shown: Sequence[rules.Field], masks: dict[str, str]
+) -> dict[str, Any]:
     names = {f.name: f for f in shown}
-    by = [d for d in service.design.get("by", ()) if d in names]
-    measures = [m for m in service.design.get("measures", ()) if m in names]
+    by = [d for d in service.design.get("by", ()) if d in names and d not in masks]
+    measures, _ = rules.measures_of(service.design, names, masks)
     wanted = ["count", *(f"{f}_{m}" for m in measures for f in ("sum", "avg"))]
     titles = {"sum": "合计", "avg": "平均"}
     answer = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .attempts import Attempts, place_of
 from .calls import (
     MAXIMUM_ROWS,
     Address,
@@ -28,6 +29,7 @@ from .kinds import (
     Design,
     countable,
     groupable,
+    measures_of,
     operations_of,
     problems,
     rangeable,
@@ -52,6 +54,7 @@ __all__ = [
     "AccessToken",
     "Address",
     "Asked",
+    "Attempts",
     "BadCall",
     "Design",
     "Field",
@@ -65,12 +68,14 @@ __all__ = [
     "json_type",
     "lookups_of",
     "masks_of",
+    "measures_of",
     "new_client_id",
     "new_secret",
     "new_token",
     "new_trial_id",
     "operations_of",
     "origin_of",
+    "place_of",
     "problems",
     "rangeable",
     "read_token",

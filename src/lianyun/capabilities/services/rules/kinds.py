@@ -106,6 +106,20 @@ def groupable(field: Field) -> bool:
     return field.mask == "none" and not field.check and (bool(field.domain) or field.type in "CL")
 
 
+def measures_of(
+    design: Mapping[str, Any], fields: Iterable[str], masks: Mapping[str, str]
+) -> tuple[list[str], list[str]]:
+    """A statistics service's measures under a grant: those in clear, and those that are masked.
+
+    Masked ones are not summed: a sum is made of the very values that the grant withholds, and the
+    sum of masked texts would mean nothing.
+    """
+    given = set(fields)
+    listed = [c for c in design.get("measures", ()) if c in given]
+    masked = [c for c in listed if masks.get(c, "none") != "none"]
+    return [c for c in listed if c not in masked], masked
+
+
 def problems(kind: str, design: Design, fields: Iterable[Field]) -> dict[str, str]:
     """What is wrong with a design, by field, in Chinese."""
     known = {f.name: f for f in fields}
@@ -189,6 +203,7 @@ __all__ = [
     "asked",
     "countable",
     "groupable",
+    "measures_of",
     "operations_of",
     "problems",
     "rangeable",

@@ -15,10 +15,10 @@ from django.utils import timezone
 
 from lianyun.capabilities.audit import api as audit
 from lianyun.capabilities.audit.models import CallRecord
-from lianyun.capabilities.services import actions, fast, rules
+from lianyun.capabilities.services import actions, fast, queries, rules
 from lianyun.capabilities.services.fast import leases
 from lianyun.capabilities.services.fast.answers import cursors
-from lianyun.capabilities.services.models import Service
+from lianyun.capabilities.services.models import Miss, Service
 from lianyun.kernel import grant as grants
 from lianyun.kernel.access import SYSTEM
 from lianyun.kernel.models import Grant, Party, Resource
@@ -486,7 +486,7 @@ def test_a_second_is_shared_by_all_workers(
     monkeypatch.setattr(
         leases,
         "_PACE",
-        leases._PACE.replace("GREATEST(0, extract(epoch FROM clock_timestamp() - at))", "0"),
+        leases.PACE.replace("GREATEST(0, extract(epoch FROM clock_timestamp() - at))", "0"),
     )
 
     async def work(call: Call) -> list[int]:
@@ -578,3 +578,68 @@ def test_another_spelling_of_a_key_gives_no_further_tries(source: Resource) -> N
 
     codes = run(work, token)
     assert codes.count(200) == 3, "so many tries as the service says, however the key is spelled"
+
+
+def test_tries_are_counted_for_the_subject_however_it_is_asked_for(source: Resource) -> None:
+    """Over look-ups and grants of a department: two look-ups, two grants, three tries in all."""
+    made = service(source, "verify")
+    made.lookups = [["citizen_number"], ["name"], ["citizen_number", "name"]]
+    made.save()
+    (_, first), (_, second) = granted(source), granted(source)
+    by_number, by_name = {"citizen_number": number(7)}, {"name": "张三7"}
+    wrong, right = {"born": "1999-01-01"}, {"born": "1960-03-01"}
+
+    async def one(call: Call) -> list[httpx.Response]:
+        return [
+            await call("people:verify", verify(by_number, **wrong)),
+            await call("people:verify", verify(by_name, **wrong)),
+        ]
+
+    async def two(call: Call) -> list[httpx.Response]:
+        return [
+            await call("people:verify", verify({**by_number, "name": "李四"}, **right)),
+            await call("people:verify", verify({**by_number, "name": "张三7"}, **right)),
+            await call("people:verify", verify(by_name, **right)),
+            await call("people:verify", verify({"name": "张三8"}, **right)),
+        ]
+
+    said = [*run(one, first), *run(two, second)]
+    assert [a.json().get("result") for a in said[:3]] == ["不一致", "不一致", "查无此人"]
+    assert [a.status_code for a in said[3:]] == [429, 429, 200]
+    assert "本部门各授权" in said[3].json()["detail"]
+    assert 0 < int(said[3].headers["retry-after"]) <= 86_400
+    assert {a.json()["result"] for a in run(one, _other(source))} == {"不一致"}
+    assert actions.forget_tries() == 0
+    Miss.objects.update(day=dt.date(2020, 1, 1))
+    assert actions.forget_tries() == 2
+
+
+def _other(source: Resource) -> str:
+    """The credential of another department."""
+    to = Party.objects.create(kind="department", slug="rs", name="市人社局")
+    terms = granted(source)[0].terms
+    grant = grants.issue(kind="data", to=to, resource=source, terms=terms, by=SYSTEM)
+    client = actions.issue_client(grant=grant, by=SYSTEM)
+    return actions.collect_secret(client=client, by=SYSTEM)
+
+
+def test_what_is_masked_is_not_summed(source: Resource) -> None:
+    service(source, "statistics")
+    _, masked = granted(source, masks={"income": "all"})
+    _, clear = granted(source)
+
+    async def work(call: Call) -> list[httpx.Response]:
+        return [
+            await call("people:statistics?by=town&measures=count,avg_income"),
+            await call("people:statistics?by=town&measures=count"),
+        ]
+
+    refused, counted = run(work, masked)
+    assert (refused.status_code, counted.status_code) == (403, 200)
+    assert "income 是脱敏的，不能汇总" in refused.json()["title"]
+    assert set(counted.json()["groups"][0]) == {"town", "count"}
+    summed, _ = run(work, clear)
+    assert summed.json()["groups"][0]["avg_income"] > 1000
+    document = queries.openapi(SYSTEM, "people", Grant.objects.order_by("pk")[0], "statistics")
+    assert "sum_income" not in str(document)
+    assert "sum_income" in str(queries.openapi(SYSTEM, "people", None, "statistics"))

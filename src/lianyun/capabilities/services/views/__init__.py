@@ -17,6 +17,7 @@ from lianyun.ui.pages import ActorRequest, page, public
 from lianyun.ui.tables import Column, Empty, Filter, Table
 
 from .. import actions, queries, rules
+from ..fast.callers import visitors_wait
 from . import pages
 from .builder import build
 from .pages import detail, end_version, trial
@@ -25,6 +26,12 @@ from .pages import detail, end_version, trial
 @public
 def openapi(request: ActorRequest, name: str = "") -> HttpResponse:
     """OpenAPI 3.1 of all services, or of one."""
+    if wait := visitors_wait(
+        request.META["REMOTE_ADDR"], request.headers.get("X-Forwarded-For", "")
+    ):
+        answer = JsonResponse({"error": "请求过于频繁，请稍后再试"}, status=429)
+        answer["Retry-After"] = str(wait)
+        return answer
     kind, version = request.GET.get("kind", ""), request.GET.get("version", "")
     if kind not in ("", *rules.KINDS) or not (version == "" or version.isdecimal()):
         raise Http404

@@ -115,6 +115,9 @@ def _detail(request: ActorRequest, name: str, token: str) -> HttpResponse:
     answer = operation.get("responses", {}).get("200", {}).get("content", {})
     body = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
     others = queries.siblings(viewer, service)
+    summed, masked = rules.measures_of(
+        service.design, chosen or (), (masks if own and not token else {})
+    )
     used_words = dict.fromkeys(c for way in service.lookups for c in way)
 
     def named(columns: Any) -> list[dict[str, str]]:
@@ -155,9 +158,10 @@ def _detail(request: ActorRequest, name: str, token: str) -> HttpResponse:
             "by": named(service.design.get("by", ())),
             "measures": [
                 {"name": f"{f}_{m}", "title": f"{titles.get(m, m)}{word}"}
-                for m in service.design.get("measures", ())
+                for m in summed
                 for f, word in (("sum", "合计"), ("avg", "平均"))
             ],
+            "masked": "、".join(titles.get(m, m) for m in masked),
             "samples": queries.sample_keys(viewer, service),
             "example": json.dumps(
                 answer.get("application/json", {}).get("example", {}), ensure_ascii=False, indent=2

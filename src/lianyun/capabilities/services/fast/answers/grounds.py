@@ -7,7 +7,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...rules import BadCall
+from ...rules import IDENTITY_CHECKS, BadCall
 
 _INTEGER = re.compile(r"0|-?[1-9][0-9]{0,18}")
 _WRITTEN = {
@@ -74,6 +74,19 @@ class Grounds:
         """The fields that the grant gives and the service has."""
         return tuple(
             f for f in self.terms.get("fields", ()) if f in self.columns and f in self.types
+        )
+
+    @property
+    def unit(self) -> str | None:
+        """The column that tells of whom a row speaks: a person's number, else a firm's; None."""
+        return next(
+            (
+                c
+                for check in IDENTITY_CHECKS
+                for c, spec in self.columns.items()
+                if spec.get("check") == check and c in self.types
+            ),
+            None,
         )
 
     def ranges(self, there: Container[str]) -> list[str]:

@@ -63,17 +63,13 @@ class Statistics:
         self.dimensions = [
             c for c in design.get("by", ()) if c in fields and masks.get(c, "none") == "none"
         ]
-        self.measures = [c for c in design.get("measures", ()) if c in fields]
-        self.group = max(3, int(design.get("group") or SMALLEST_GROUP))
-        self.unit = next(
-            (
-                c
-                for check in rules.IDENTITY_CHECKS
-                for c, spec in grounds.columns.items()
-                if spec.get("check") == check and c in grounds.types
-            ),
-            None,
+        # What is not given in clear is not given as a sum either: a grant that means the sums alone
+        # gives the field in clear and statistics as its only operation. Invented rows may be summed.
+        self.measures, self.masked = rules.measures_of(
+            design, fields, {} if grounds.trial else masks
         )
+        self.group = max(3, int(design.get("group") or SMALLEST_GROUP))
+        self.unit = grounds.unit
         self.scope_tests, self.scope_values = grounds.scope(2)
         self.kept: dict[tuple[str, ...], Counted] = {}
         self.locks: dict[tuple[str, ...], asyncio.Lock] = {}
@@ -140,8 +136,18 @@ class Statistics:
         except ValueError as wrong:
             raise rules.BadCall(f"分组维度 by：{wrong}") from wrong
         known = ["count", *(f"{f}_{c}" for c in self.measures for f in FUNCTIONS)]
+        wanted = left.pop("measures", "count")
+        if closed := [
+            c for c in self.masked if {f"{f}_{c}" for f in FUNCTIONS} & set(wanted.split(","))
+        ]:
+            raise Refused(
+                403,
+                "forbidden",
+                f"授权中 {'、'.join(closed)} 是脱敏的，不能汇总",
+                "只需要汇总结果的，请申请只含“统计”用途、该数据项不脱敏的授权",
+            )
         try:
-            measures = asked(left.pop("measures", "count"), known, 20)
+            measures = asked(wanted, known, 20)
         except ValueError as wrong:
             raise rules.BadCall(f"统计量 measures：{wrong}") from wrong
         if strange := [n for n in left if n not in self.dimensions]:

@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import unicodedata
 import weakref
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
@@ -24,10 +25,15 @@ if TYPE_CHECKING:
 
 MOST_MATCHES = 20
 CHINA = dt.timezone(dt.timedelta(hours=8))
+_MISSED = """
+SELECT max(m.tries) FROM services_miss m
+WHERE m.party_id = $1 AND m.source_id = $2 AND m.day = $3 AND m.key_hash = ANY($4::text[])
+"""
 _MISS = """
-INSERT INTO services_miss (grant_id, key_hash, day, tries) VALUES ($1, $2, $3, 1)
-ON CONFLICT (grant_id, key_hash, day) DO UPDATE SET tries = services_miss.tries + 1
-WHERE services_miss.tries < $4 RETURNING tries
+INSERT INTO services_miss (party_id, source_id, day, key_hash, tries)
+SELECT $1, $2, $3, h, 1 FROM unnest($4::text[]) h
+ON CONFLICT (party_id, source_id, key_hash, day) DO UPDATE SET tries = services_miss.tries + 1
+WHERE services_miss.tries < $5 RETURNING tries
 """
 
 
@@ -38,7 +44,12 @@ async def make(grounds: Grounds) -> Verification | None:
 
 
 class Verification:
-    """Compares; never gives a value. After so many 不一致 a day for one key, no more is said of it."""
+    """Compares; never gives a value. After so many 不一致 a day for one subject, no more is said of it.
+
+    A subject is the person or firm that the rows found speak of, whatever it was looked up by; its
+    tries are counted for the department that asks, over all its grants on the same data. Where a
+    look-up names somebody and something else that is not so (查无此人), that is a try as well.
+    """
 
     def __init__(self, grounds: Grounds) -> None:
         design = grounds.design
@@ -48,27 +59,50 @@ class Verification:
         self.least = int(design.get("least") or 1)
         self.tell = bool(design.get("tell"))
         self.tries = int(design.get("tries") or rules.TRIES)
+        unit = grounds.unit
+        self.subject = (unit,) if unit else grounds.key
         self.statements = [self._statement(way) for way in self.lookups]
-        _, self.scope_values = grounds.scope(4)
-        # One key at a time, so that guesses sent at once are counted one by one.
+        _, self.scope_values = grounds.scope(6)
+        # One subject at a time, so that guesses sent at once are counted one by one.
         self.locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
 
     def _statement(self, way: list[str]) -> str:
+        told = ", ".join(f"{quoted(c)}::text AS _s{n}" for n, c in enumerate(self.subject))
         chosen = ", ".join(f"{quoted(c)} AS {quoted(c)}" for c in self.values)
-        tests = [self.grounds.test(c, at) for at, c in enumerate(way, start=4)]
-        scope, _ = self.grounds.scope(4 + len(way))
+        tests = [self.grounds.test(c, at) for at, c in enumerate(way, start=6)]
+        scope, _ = self.grounds.scope(6 + len(way))
         inner = (
-            f"SELECT true AS _there, {chosen} FROM {quoted_table(self.grounds.table)} "
+            f"SELECT true AS _there{', ' + told if told else ''}, {chosen} "
+            f"FROM {quoted_table(self.grounds.table)} "
             f"WHERE {' AND '.join([*tests, *scope])} LIMIT {MOST_MATCHES}"
         )
         missed = (
-            "SELECT m.tries FROM services_miss m "
-            "WHERE m.grant_id = $1 AND m.key_hash = $2 AND m.day = $3"
+            "SELECT m.tries FROM services_miss m WHERE m.party_id = $2 AND m.source_id = $3 "
+            "AND m.day = $4 AND m.key_hash = $5"
         )
         return (
             f"SELECT ({missed}) AS _missed, t.* FROM {self.grounds.in_force} ok "
             f"LEFT JOIN LATERAL ({inner}) t ON true"
         )
+
+    def _subjects(
+        self, plane: Plane, way: list[str], keys: list[str], rows: list[asyncpg.Record]
+    ) -> list[str]:
+        """Keyed hashes of whom a call tries: whom the rows speak of, or whom the look-up names."""
+        if rows and self.subject:
+            named = {
+                "\x1f".join(str(r[f"_s{n}"]) for n in range(len(self.subject)))
+                for r in rows
+                if r["_s0"] is not None
+            }
+        elif rows:
+            named = {"\x1f".join(keys)}
+        else:
+            # Of somebody alone who is not there, nothing is learnt.
+            named = {
+                k for c, k in zip(way, keys, strict=True) if len(way) > 1 and c in self.subject
+            }
+        return sorted(hash_with_key(plane.key, n) for n in named)
 
     async def __call__(self, plane: Plane, right: Right, call: Call) -> Reply:
         """One verification."""
@@ -78,7 +112,8 @@ class Verification:
             raise Refused(415, "bad_request", "请求体应为 application/json")
         key, values = _parts(call.body)
         which, keys = rules.chosen_lookup(self.lookups, None, key)
-        for column, value in zip(self.lookups[which], keys, strict=True):
+        way = self.lookups[which]
+        for column, value in zip(way, keys, strict=True):
             self.grounds.written(column, value)
         call.key_hash = hash_with_key(plane.key, keys[0] if len(keys) == 1 else "\x1f".join(keys))
         if strange := [v for v in values if v not in self.values]:
@@ -87,40 +122,64 @@ class Verification:
             raise rules.BadCall(f"至少给出 {self.least} 个待核验的数据项")
         await plane.leases.take(call)
         day = dt.datetime.now(CHINA).date()
-        lock = self.locks.get(call.key_hash)
-        if lock is None:
-            lock = self.locks[call.key_hash] = asyncio.Lock()
-        async with lock:
-            arguments = (right.grant_id, call.key_hash, day, *keys, *self.scope_values)
+        whose = (right.grantee_id, right.source, day)
+        async with self._lock(call.key_hash):
+            arguments = (right.grant_id, *whose, call.key_hash, *keys, *self.scope_values)
             try:
                 found = await plane.ask(self.statements[which], arguments)
             except asyncpg.DataError as wrong:
                 raise Refused(400, "bad_request", "查询参数的值不合要求") from wrong
             if not found:
                 raise await plane.rights.refusal(right)
-            if (found[0]["_missed"] or 0) >= self.tries:
+            rows = [r for r in found if r["_there"] is not None]
+            subjects = [] if self.grounds.trial else self._subjects(plane, way, keys, rows)
+            if not subjects or subjects == [call.key_hash]:
+                missed = found[0]["_missed"] if subjects else 0
+                return await self._say(plane, right, call, rows, values, whose, subjects, missed)
+            # Asked for in another way than by the number itself: its tries are read by their own.
+            async with self._lock(subjects[0]):
+                ((missed,),) = await plane.ask(_MISSED, (*whose, subjects))
+                return await self._say(plane, right, call, rows, values, whose, subjects, missed)
+
+    def _lock(self, name: str) -> asyncio.Lock:
+        lock = self.locks.get(name)
+        if lock is None:
+            lock = self.locks[name] = asyncio.Lock()
+        return lock
+
+    async def _say(
+        self,
+        plane: Plane,
+        right: Right,
+        call: Call,
+        rows: Sequence[asyncpg.Record],
+        values: Mapping[str, str],
+        whose: tuple[int, int, dt.date],
+        subjects: list[str],
+        missed: int | None,
+    ) -> Reply:
+        """The word that fits; what is not so is counted before it is said."""
+        if (missed or 0) >= self.tries:
+            raise self._enough()
+        differ = ([n for n, v in values.items() if not same(v, row[n])] for row in rows)
+        wrong = min(differ, key=len, default=None)
+        if wrong != [] and subjects:
+            counted = await plane.ask(_MISS, (*whose, subjects, self.tries))
+            if len(counted) < len(subjects):
                 raise self._enough()
-            if found[0]["_there"] is None:
-                call.outcome = "empty"
-                return self._reply(right, "unknown", [])
-            wrong_ones = min(
-                ([n for n, v in values.items() if not same(v, row[n])] for row in found), key=len
-            )
-            call.rows = 1
-            if not wrong_ones:
-                return self._reply(right, "match", [])
-            if not self.grounds.trial and not await plane.ask(
-                _MISS, (right.grant_id, call.key_hash, day, self.tries)
-            ):
-                raise self._enough()
-            return self._reply(right, "differ", wrong_ones)
+        if wrong is None:
+            call.outcome = "empty"
+            return self._reply(right, "unknown", [])
+        call.rows = 1
+        return self._reply(right, "differ" if wrong else "match", wrong)
 
     def _enough(self) -> Refused:
         return Refused(
             429,
             "quota",
             "对同一对象核验不一致的次数过多",
-            f"每日最多 {self.tries} 次，请核对后明日再试",
+            f"同一对象每日最多 {self.tries} 次（本部门各授权、各种查询条件合计），请核对后明日再试",
+            retry=_until_tomorrow(),
         )
 
     def _reply(self, right: Right, result: str, wrong: list[str]) -> Reply:
@@ -128,6 +187,12 @@ class Verification:
         if self.tell and wrong:
             body["differs"] = wrong
         return Reply(200, orjson.dumps(body))
+
+
+def _until_tomorrow() -> int:
+    """Seconds until the next day in China."""
+    now = dt.datetime.now(CHINA)
+    return max(1, 86_400 - (now.hour * 3600 + now.minute * 60 + now.second))
 
 
 def _parts(raw: bytes) -> tuple[dict[str, str], dict[str, str]]:
