@@ -1,0 +1,1 @@
+"""Licences: what people and firms hold, as files and credentials that prove themselves."""

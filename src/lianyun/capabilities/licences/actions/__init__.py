@@ -1,0 +1,34 @@
+"""Actions: issue, renew, suspend, end; make files; show, give, ask, answer."""
+
+from .documents import make_copy, original, withdraw_copy
+from .endings import end_licence, resume_licence, suspend_licence
+from .issuing import change_licence, issue_licence
+from .keys import credential_of, new_signing_key, signing_key
+from .limits import TooMany, spend
+from .registers import issue_from_register
+from .review import decide_draft, draw_up
+
+__all__ = [
+    "TooMany",
+    "answer",
+    "ask",
+    "change_licence",
+    "credential_of",
+    "decide_draft",
+    "draw_up",
+    "end_licence",
+    "give",
+    "issue_from_register",
+    "issue_licence",
+    "make_copy",
+    "new_signing_key",
+    "original",
+    "resume_licence",
+    "see",
+    "show",
+    "signing_key",
+    "spend",
+    "suspend_licence",
+    "take",
+    "withdraw_copy",
+]

@@ -1,0 +1,138 @@
+"""Documents: the file of a licence, made when it is first wanted, and copies bound to a purpose."""
+
+from __future__ import annotations
+
+import datetime as dt
+import secrets
+
+from django.utils import timezone
+
+from lianyun.kernel import packs
+from lianyun.kernel.access import Actor, UserError
+from lianyun.kernel.action import action
+from lianyun.kernel.event import record
+
+from ..adapters import press, seal, shelf
+from ..models import Document, Licence
+from ..queries import kinds, licences
+from ..rules import types
+from ..rules.drawing import Copy, Sheet
+
+LONGEST = 366
+"""Most days for which a copy is good."""
+
+
+def sheet_of(licence: Licence, check_code: str, copy: Copy | None = None) -> Sheet:
+    """What is printed on a licence's file."""
+    kind = kinds.kind(licence.kind)
+    city = packs.mapping("core", "city.yaml")
+    span = f"{types.sentence(licence.begins_on)}至{types.sentence(licence.ends_on)}"
+    return Sheet(
+        kind=kind,
+        number=licence.number,
+        identifier=licence.identifier,
+        issuer=licence.grant.grantor.name if licence.grant.grantor else "",
+        issued=types.sentence(licence.issued_on),
+        validity=f"有效期限 {span}",
+        link=f"{shelf.site()}/verify/{check_code}/",
+        values=kinds.spoken(kind, licences.elements(licence)),
+        sample=bool(city.get("sample", True)),
+        city=str(city.get("name", "")),
+        copy=copy,
+    )
+
+
+def _locked(licence: Licence) -> Licence:
+    return (
+        Licence.objects.select_related("grant__grantee", "grant__grantor")
+        .select_for_update(of=("self",))
+        .get(pk=licence.pk)
+    )
+
+
+@action(None)
+def original(licence: Licence, *, by: Actor) -> tuple[Document, bytes]:
+    """The licence's file: the one that stands there, else made and sealed now, once.
+
+    For the holder, for whoever may act for the holder, and for officers with `licences.reveal`.
+    """
+    row = _locked(licence)
+    _allowed(row, by)
+    found = row.documents.filter(copy=False).first()
+    if found is not None and (data := shelf.get(found.digest)) is not None:
+        record("licence.file_read", row, by=by)
+        return found, data
+    drawn = press.draw(sheet_of(row, row.check_code))
+    data, sealed = seal.seal(drawn, row, by=by)
+    digest = shelf.put(data)
+    if found is None:
+        found = Document(licence=row, check_code=row.check_code)
+    found.digest, found.sealed, found.made_by = digest, sealed, by.name
+    found.made_at = timezone.now()
+    found.save()
+    record("licence.file_made", row, by=by, data={"digest": digest, "sealed": sealed})
+    return found, data
+
+
+def _allowed(licence: Licence, by: Actor) -> None:
+    if by.party is not None and licence.grant.grantee in licences.principals(by):
+        return
+    by.require("licences.reveal", licence.grant.grantor)
+
+
+@action(None)
+def make_copy(
+    licence: Licence, *, purpose: str, recipient: str, until: dt.date, by: Actor
+) -> tuple[Document, bytes]:
+    """A copy for one purpose (加注件): purpose, recipient and last day are printed across it and sealed.
+
+    Only the holder (or who acts for the holder) makes one, of a licence in force.
+    """
+    row = _locked(licence)
+    licences.held_one(by, row.identifier)
+    today = timezone.localdate()
+    purpose, recipient = " ".join(purpose.split()), " ".join(recipient.split())
+    if not 2 <= len(purpose) <= 40 or not 2 <= len(recipient) <= 30:
+        raise UserError("请写明用途（2 至 40 字）和提供给谁（2 至 30 字）")
+    if not today <= until <= today + dt.timedelta(days=LONGEST):
+        raise UserError("用途期限应在今天之后一年以内")
+    if not row.grant.in_force():
+        raise UserError("证照当前不在有效状态，不能制作加注件")
+    code = secrets.token_hex(16)
+    copy = Copy(purpose, recipient, types.sentence(until))
+    data, sealed = seal.seal(press.draw(sheet_of(row, code, copy)), row, by=by)
+    made = Document.objects.create(
+        licence=row,
+        copy=True,
+        purpose=purpose,
+        recipient=recipient,
+        ends_on=until,
+        check_code=code,
+        digest=shelf.put(data),
+        sealed=sealed,
+        made_by=by.name,
+    )
+    record(
+        "licence.copy_made",
+        row,
+        by=by,
+        data={"until": until, "digest": made.digest},
+        personal={"purpose": purpose, "recipient": recipient},
+    )
+    return made, data
+
+
+@action(None)
+def withdraw_copy(document: Document, *, by: Actor) -> None:
+    """Take a copy back: it does not verify from this moment."""
+    row = Document.objects.select_for_update().get(pk=document.pk)
+    licences.held_one(by, row.licence.identifier)
+    if not row.copy:
+        raise UserError("只能收回加注件")
+    if row.withdrawn_at is None:
+        row.withdrawn_at = timezone.now()
+        row.save(update_fields=["withdrawn_at"])
+    record("licence.copy_withdrawn", row.licence, by=by, data={"digest": row.digest})
+
+
+__all__ = ["make_copy", "original", "sheet_of", "withdraw_copy"]

@@ -1,0 +1,52 @@
+"""Shelf: where the files stand, by the digest of their bytes; and where the public finds this installation."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+from pathlib import Path
+
+from django.conf import settings
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+def _place(digest: str) -> Path:
+    if not _DIGEST.fullmatch(digest):
+        raise ValueError("not a digest")
+    return Path(settings.HOME) / "licences" / digest[:2] / f"{digest}.pdf"
+
+
+def put(data: bytes) -> str:
+    """Keep a file (mode 0600); returns its SHA-256. Whole or not at all, whoever else writes it."""
+    digest = hashlib.sha256(data).hexdigest()
+    path = _place(digest)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f"{digest}.{secrets.token_hex(4)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    return digest
+
+
+def get(digest: str) -> bytes | None:
+    """The file of this digest if it stands here unchanged, else None."""
+    try:
+        data = _place(digest).read_bytes()
+    except FileNotFoundError:
+        return None
+    return data if hashlib.sha256(data).hexdigest() == digest else None
+
+
+def site() -> str:
+    """The address under which the public finds this installation, without a slash at the end."""
+    port = os.environ.get("LIANYUN_PORT") or "8000"
+    return (os.environ.get("LIANYUN_SITE") or f"http://127.0.0.1:{port}").rstrip("/")
+
+
+__all__ = ["get", "put", "site"]

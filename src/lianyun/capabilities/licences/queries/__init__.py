@@ -1,0 +1,1 @@
+"""Queries: types, licences that a viewer may see, wallets, figures, verdicts."""

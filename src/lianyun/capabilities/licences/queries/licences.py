@@ -1,0 +1,265 @@
+"""Licences: those a department issued, those a person holds, one with its history."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from django.db import models
+from django.utils import timezone
+
+from lianyun.capabilities.audit import api as audit
+from lianyun.capabilities.identity import api as identity
+from lianyun.kernel.access import Actor, Denied, UserError
+from lianyun.kernel.event import timeline
+from lianyun.kernel.models import Event, Grant, Party
+
+from ..models import Document, Licence, Run, Showing
+from ..rules import types
+from . import kinds
+
+SCOPE = "licences"
+_WITH = ("grant", "grant__grantee", "grant__grantor")
+
+
+def elements(licence: Licence) -> dict[str, str]:
+    """A licence's elements in clear: for its file, its holder, and readings that are on record."""
+    found: dict[str, str] = json.loads(audit.decrypt(licence.sealed, "licences.elements"))
+    return found
+
+
+def standing(licence: Licence) -> tuple[str, str, str]:
+    """How a licence stands now: code, Chinese word, tone."""
+    today = timezone.localdate()
+    if licence.ending:
+        return licence.ending, f"已{licence.get_ending_display()}".replace("已已", "已"), "red"
+    if licence.grant.state == Grant.SUSPENDED:
+        return "suspended", "已暂扣", "amber"
+    if licence.grant.state == Grant.REVOKED:
+        return Licence.REVOKED, "已吊销", "red"
+    if licence.ends_on is not None and licence.ends_on < today:
+        return "expired", "已过期", "red"
+    if licence.begins_on > today:
+        return "early", "尚未生效", "amber"
+    return "valid", "有效", "green"
+
+
+def issued(viewer: Actor) -> models.QuerySet[Licence]:
+    """Licences of the departments for which the viewer may read them, newest first."""
+    viewer.require("licences.read")
+    rows = Licence.objects.select_related(*_WITH).order_by("-id")
+    scope = viewer.departments("licences.read")
+    return rows if scope is None else rows.filter(grant__grantor_id__in=scope)
+
+
+def one(viewer: Actor, identifier: str) -> Licence:
+    """One licence of a department whose licences the viewer may read; raises Denied."""
+    found = issued(viewer).filter(identifier=identifier).first()
+    if found is None:
+        raise Denied("没有这本证照，或者它不是您所在部门颁发的")
+    return found
+
+
+def history(viewer: Actor, licence: Licence) -> list[Event]:
+    """What happened to a licence and its earlier versions, newest first."""
+    chain, row = [], licence
+    while row is not None and len(chain) < 50:
+        chain.append(row)
+        row = row.replaces  # type: ignore[assignment]
+    out: list[Event] = []
+    for each in chain:
+        out += list(timeline(each).order_by("-id")[:30])
+    return out
+
+
+def runs(viewer: Actor) -> models.QuerySet[Run]:
+    """Bulk issues of the viewer's departments, newest first."""
+    viewer.require("licences.read")
+    rows = Run.objects.select_related("department").order_by("-id")
+    scope = viewer.departments("licences.read")
+    return rows if scope is None else rows.filter(department_id__in=scope)
+
+
+def principals(viewer: Actor) -> list[Party]:
+    """The viewer and those whose licences the viewer may show (children, firms)."""
+    if viewer.party is None:
+        return []
+    found = [viewer.party]
+    for agency in identity.agencies(viewer.party):
+        if (
+            identity.may_act(viewer.party, agency.principal, SCOPE)
+            and agency.principal not in found
+        ):
+            found.append(agency.principal)
+    return found
+
+
+def _of(parties: Iterable[Party]) -> models.QuerySet[Licence]:
+    return (
+        Licence.objects.filter(grant__grantee__in=list(parties))
+        .select_related(*_WITH)
+        .order_by("grant__grantee_id", "-issued_on", "-id")
+    )
+
+
+def held(viewer: Actor, holder: Party | None = None) -> list[Licence]:
+    """The licences in the viewer's wallet that were not replaced: own, and of those acted for.
+
+    With `holder` only that party's; raises Denied where the viewer may not act for it.
+    """
+    parties = principals(viewer)
+    if holder is not None:
+        if holder not in parties:
+            raise Denied("您不能查看他人的证照")
+        parties = [holder]
+    return list(_of(parties).exclude(ending=Licence.REPLACED))
+
+
+def held_one(viewer: Actor, identifier: str) -> Licence:
+    """One licence of the viewer's wallet; raises Denied, alike for others' and unknown ones."""
+    found = _of(principals(viewer)).filter(identifier=identifier).first()
+    if found is None:
+        raise Denied("您的证照包里没有这本证照")
+    return found
+
+
+def copies(viewer: Actor, licence: Licence) -> list[Document]:
+    """The purpose-bound copies made of a licence of the viewer's wallet."""
+    held_one(viewer, licence.identifier)
+    return list(licence.documents.filter(copy=True)[:50])
+
+
+def document_of(viewer: Actor, digest: str) -> Document:
+    """A file of a licence in the viewer's wallet, or of a licence that the viewer may read."""
+    found = (
+        Document.objects.filter(digest=digest)
+        .select_related("licence__grant__grantee", "licence__grant__grantor")
+        .first()
+    )
+    if found is not None:
+        mine = found.licence.grant.grantee in principals(viewer)
+        if mine or viewer.may("licences.reveal", found.licence.grant.grantor):
+            return found
+    raise Denied("没有这份文件，或者您不能查看")
+
+
+def looks(viewer: Actor) -> list[Showing]:
+    """Who asked for or looked at licences of the viewer's wallet, newest first."""
+    rows = Showing.objects.filter(holder__in=principals(viewer)).exclude(
+        asked_at=None, seen_at=None, way=Showing.SHOW
+    )
+    return list(
+        rows.select_related("licence", "asker", "department", "holder").order_by("-id")[:60]
+    )
+
+
+def waiting(viewer: Actor) -> list[Showing]:
+    """Showings that wait for the viewer's word now."""
+    now = timezone.now()
+    rows = Showing.objects.filter(
+        holder__in=principals(viewer), answered_at=None, expires_at__gt=now
+    ).exclude(asked_at=None)
+    return list(rows.select_related("licence", "asker", "department"))
+
+
+def showing_of(viewer: Actor, number: int) -> Showing:
+    """A showing that the viewer asked for or is asked about; raises Denied."""
+    found = (
+        Showing.objects.filter(pk=number)
+        .select_related("licence__grant__grantor", "asker", "department", "holder")
+        .first()
+    )
+    if found is None or viewer.party is None:
+        raise Denied("没有这次核验")
+    if found.asker_id != viewer.party.pk and found.holder not in principals(viewer):
+        raise Denied("没有这次核验")
+    return found
+
+
+def asked(viewer: Actor) -> models.QuerySet[Showing]:
+    """What the viewer's departments asked for at their counters, newest first."""
+    viewer.require("licences.verify")
+    rows = Showing.objects.exclude(asked_at=None).select_related(
+        "licence", "asker", "department", "holder"
+    )
+    scope = viewer.departments("licences.verify")
+    return rows if scope is None else rows.filter(department_id__in=scope)
+
+
+def given(viewer: Actor, code: str) -> Showing | None:
+    """A licence given by link that was not taken yet and has not expired; None for all others."""
+    return (
+        Showing.objects.filter(
+            way=Showing.GIVE,
+            code_hash=audit.keyed_hash(f"licence-code:{code}"),
+            seen_at=None,
+            expires_at__gt=timezone.now(),
+        )
+        .select_related("licence__grant__grantor", "holder")
+        .first()
+    )
+
+
+def due(licences: list[Licence], days: int = 60) -> list[Licence]:
+    """Those of these that end within so many days, the first to end first."""
+    today = timezone.localdate()
+    found = [
+        row
+        for row in licences
+        if not row.ending and row.ends_on is not None and 0 <= (row.ends_on - today).days <= days
+    ]
+    return sorted(found, key=lambda row: (row.ends_on, row.pk))
+
+
+def wanted_pairs(licence: Licence, wanted: list[str]) -> list[tuple[str, str]]:
+    """The asked elements in words: (title, value); proofs of age as yes or no."""
+    kind = kinds.kind(licence.kind)
+    told = elements(licence)
+    spoken, proofs = kinds.spoken(kind, told), types.proofs(kind, told, timezone.localdate())
+    names = wanted or list(kind.names)
+    out = []
+    for name in names:
+        if name in types.PROOFS:
+            if name in proofs:
+                out.append((types.PROOFS[name], "是" if proofs[name] else "否"))
+        elif name in spoken:
+            out.append((kind.item(name).title, spoken[name]))
+    return out
+
+
+def choices(licence: Licence) -> list[tuple[str, str]]:
+    """What can be shown of a licence: (name, title), proofs of age first."""
+    kind = kinds.kind(licence.kind)
+    told = elements(licence)
+    proofs = [(n, types.PROOFS[n]) for n in types.proofs(kind, told, timezone.localdate())]
+    return [*proofs, *((i.name, i.title) for i in kind.items if told.get(i.name))]
+
+
+def check_choices(licence: Licence, wanted: list[str]) -> None:
+    """Raises UserError where something is wanted that the licence does not hold."""
+    if strange := set(wanted) - {n for n, _ in choices(licence)}:
+        raise UserError(f"证照中没有这些内容：{'、'.join(sorted(strange))}")
+
+
+__all__ = [
+    "asked",
+    "check_choices",
+    "choices",
+    "copies",
+    "document_of",
+    "due",
+    "elements",
+    "given",
+    "held",
+    "held_one",
+    "history",
+    "issued",
+    "looks",
+    "one",
+    "principals",
+    "runs",
+    "showing_of",
+    "standing",
+    "waiting",
+    "wanted_pairs",
+]

@@ -1,0 +1,102 @@
+"""Drawing: what is printed on a licence's file, and where its seal stands; the layout itself is a pack's template."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import segno
+
+from .types import LicenceType
+
+_MM = 72 / 25.4
+SEAL_MM = 38.0
+_PAGES = {
+    "landscape": (297.0, 210.0, 15.0),
+    "portrait": (210.0, 297.0, 15.0),
+    "card": (210.0, 135.0, 10.0),
+}
+
+
+@dataclass(frozen=True)
+class Copy:
+    """For what a purpose-bound copy may be used, whom it is given to, until which day."""
+
+    purpose: str
+    recipient: str
+    until: str
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """All that is printed on one file."""
+
+    kind: LicenceType
+    number: str
+    identifier: str
+    issuer: str
+    issued: str
+    validity: str
+    link: str
+    values: Mapping[str, str]
+    sample: bool
+    city: str = ""
+    copy: Copy | None = None
+
+    @property
+    def told(self) -> str:
+        """The sheet as the template reads it."""
+        pairs = [
+            {"title": i.title, "value": self.values[i.name], "wide": i.wide}
+            for i in self.kind.items
+            if not i.hidden and self.values.get(i.name) and i.name != self.kind.number
+        ]
+        told: dict[str, Any] = {
+            "layout": self.kind.layout,
+            "colour": self.kind.colour,
+            "title": self.kind.title,
+            "heading": self.kind.heading,
+            "number": self.number,
+            "identifier": self.identifier,
+            "issuer": self.issuer,
+            "issued": self.issued,
+            "validity": self.validity,
+            "link": self.link,
+            "site": self.link.split("/verify/")[0].split("//")[-1] + "/verify/",
+            "pairs": pairs,
+            "qr": code(self.link),
+            "sample": self.sample,
+            "city": self.city,
+            "copy": vars(self.copy) if self.copy else None,
+        }
+        return json.dumps(told, ensure_ascii=False)
+
+
+def code(text: str, *, dark: str = "#1f2329") -> str:
+    """A QR code as SVG (ISO/IEC 18004, level M, quiet zone of two modules)."""
+    made = segno.make(text, error="m", micro=False)
+    out = io.BytesIO()
+    made.save(out, kind="svg", xmldecl=False, border=2, dark=dark, omitsize=True)
+    return out.getvalue().decode()
+
+
+def seal_box(layout: str) -> tuple[float, float, float, float]:
+    """Where the seal stands on the page: x1, y1, x2, y2 in points from the lower left corner.
+
+    It lies over issuer and date, as 骑年盖月 asks (党政机关公文处理, GB/T 9704-2012, 7.3.5).
+    """
+    width, _, inset = _PAGES[layout]
+    middle = width - inset - 4.0 - 33.0
+    low = inset - 10.0
+    return (
+        (middle - SEAL_MM / 2) * _MM,
+        low * _MM,
+        (middle + SEAL_MM / 2) * _MM,
+        (low + SEAL_MM) * _MM,
+    )
+
+
+__all__ = ["SEAL_MM", "Copy", "Sheet", "code", "seal_box"]
