@@ -7,6 +7,7 @@ settings): whoever keeps a secret in the database `needs: audit` and takes them 
 from __future__ import annotations
 
 from lianyun.kernel.access import SYSTEM, Actor
+from lianyun.trust.signatures import PrivateKey
 
 from .actions import (
     SealFailed,
@@ -17,6 +18,7 @@ from .actions import (
     record_reading,
     rotate_key,
     seal_calls,
+    signer,
     sort_people,
 )
 from .adapters import decrypt, encrypt, hash_key, keyed_hash
@@ -37,6 +39,14 @@ from .queries import (
 )
 from .rules import CHANNELS, COLUMNS, EXCHANGES, Row, new_uid, salt_of, salted
 from .rules import keyed_hash as hash_with_key
+
+
+def stamping_key() -> PrivateKey:
+    """The key of this installation's time-stamping authority, made first if there is none.
+
+    Whoever runs an authority of its own certifies this key anew, so that there is one clock.
+    """
+    return signer().authority.key
 
 
 def verify(by: Actor = SYSTEM) -> Proof:
@@ -76,6 +86,7 @@ __all__ = [
     "seal_calls",
     "signing_keys",
     "sort_people",
+    "stamping_key",
     "standing",
     "tallies",
     "verify",

@@ -1,6 +1,6 @@
 """Actions: the writes of audit: records of calls, keys, seals, the anchor in the ledger of events."""
 
-from .keys import make_keys, rotate_key
+from .keys import make_keys, rotate_key, signer
 from .records import (
     append_calls,
     link_person,
@@ -22,5 +22,6 @@ __all__ = [
     "record_reading",
     "rotate_key",
     "seal_calls",
+    "signer",
     "sort_people",
 ]

@@ -1,0 +1,97 @@
+"""Authority: certificates, roots and withdrawals, which are everybody's to know."""
+
+from __future__ import annotations
+
+from cryptography import x509
+
+from lianyun.kernel.access import Actor
+from lianyun.kernel.models import Event
+from lianyun.trust.issuing import GOOD, UNKNOWN, Standing, Withdrawal
+
+from ..models import Authority, Seal, SealKey
+
+
+def authorities(viewer: Actor) -> list[Authority]:
+    """All certificates of the authority, the newest first."""
+    return list(Authority.objects.select_related("above").order_by("-pk"))
+
+
+def roots(viewer: Actor) -> list[x509.Certificate]:
+    """Whom a reader of our seals trusts: every root that our issuers led or lead to."""
+    rows = Authority.objects.filter(use=Authority.ROOT, above=None).order_by("pk")
+    return [x509.load_pem_x509_certificate(r.certificate.encode()) for r in rows]
+
+
+def certificate_of(viewer: Actor, thumb: str) -> Authority | None:
+    """The issuer or root whose thumbprint begins so (16 hex digits)."""
+    return Authority.objects.filter(
+        thumbprint__startswith=thumb, use__in=[Authority.ROOT, Authority.ISSUER]
+    ).first()
+
+
+def withdrawn(viewer: Actor, issuer: Authority) -> list[tuple[int, Withdrawal]]:
+    """(serial, withdrawal) of every certificate of an issuer that was taken back."""
+    rows = SealKey.objects.filter(issuer=issuer).exclude(withdrawn_at=None).order_by("pk")
+    return [
+        (int(k.serial, 16), Withdrawal(k.withdrawn_at, k.withdrawn_for))
+        for k in rows
+        if k.withdrawn_at
+    ]
+
+
+def standing(viewer: Actor, issuer: Authority, serial: int) -> Standing:
+    """What the authority says of one certificate of this issuer now."""
+    key = SealKey.objects.filter(issuer=issuer, serial=f"{serial:x}").first()
+    if key is None:
+        own = issuer.below.all()
+        known = any(
+            x509.load_pem_x509_certificate(a.certificate.encode()).serial_number == serial
+            for a in own
+        )
+        return GOOD if known else UNKNOWN
+    if key.withdrawn_at is not None:
+        return Withdrawal(key.withdrawn_at, key.withdrawn_for)
+    return GOOD
+
+
+def withdrawal_of(viewer: Actor, certificate: x509.Certificate) -> Withdrawal | None:
+    """The withdrawal of one of our certificates; None if it stands or is not ours."""
+    key = (
+        SealKey.objects.filter(serial=f"{certificate.serial_number:x}")
+        .exclude(withdrawn_at=None)
+        .first()
+    )
+    if key is None or key.withdrawn_at is None:
+        return None
+    return Withdrawal(key.withdrawn_at, key.withdrawn_for)
+
+
+def seal_of_serial(viewer: Actor, serial: int) -> Seal | None:
+    """The seal whose certificate has this number."""
+    key = (
+        SealKey.objects.filter(serial=f"{serial:x}")
+        .select_related("seal__grant", "seal__department")
+        .first()
+    )
+    return key.seal if key else None
+
+
+def pending_issuer(viewer: Actor) -> tuple[str, str] | None:
+    """(label, store) of the issuing key last asked to be certified from above, unless adopted."""
+    asked = Event.objects.filter(kind="seals.request_made").order_by("-id").first()
+    if asked is None or Authority.objects.filter(label=asked.data["label"]).exists():
+        return None
+    return str(asked.data["label"]), str(asked.data["store"])
+
+
+__all__ = [
+    "Standing",
+    "authorities",
+    "certificate_of",
+    "pending_issuer",
+    "roots",
+    "seal_of_serial",
+    "standing",
+    "withdrawal_of",
+    "withdrawn",
+]

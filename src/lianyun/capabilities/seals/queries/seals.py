@@ -1,0 +1,91 @@
+"""Seals: what a viewer sees of seals, of their uses and of their cases."""
+
+from __future__ import annotations
+
+from django.db.models import Count, Max, Q, QuerySet
+
+from lianyun.kernel.access import Actor
+from lianyun.kernel.models import Case, Grant
+
+from .. import rules
+from ..models import Seal, Use
+
+PATH = "seal_request"
+
+
+def _own(viewer: Actor, prefix: str = "") -> Q:
+    """A seal whose holder the viewer is, or of a department for which he may read."""
+    own = Q(**{f"{prefix}grant__grantee": viewer.party}) if viewer.party else Q(pk=None)
+    if not viewer.may("seals.read"):
+        return own
+    scope = viewer.departments("seals.read")
+    return Q() if scope is None else own | Q(**{f"{prefix}department_id__in": scope})
+
+
+def seals(viewer: Actor) -> QuerySet[Seal]:
+    """Seals that the viewer may see, with how often and when they were last used."""
+    return (
+        Seal.objects.filter(_own(viewer))
+        .select_related("grant__grantee", "department", "keeper")
+        .annotate(times=Count("uses"), last=Max("uses__at"))
+    )
+
+
+def seal(viewer: Actor, code: str) -> Seal | None:
+    """One of `seals`, with its keys."""
+    return seals(viewer).prefetch_related("keys__issuer").filter(grant__code=code).first()
+
+
+def mine(viewer: Actor) -> QuerySet[Seal]:
+    """The viewer's personal seals."""
+    if viewer.party is None:
+        return Seal.objects.none()
+    return seals(viewer).filter(kind=rules.PERSONAL, grant__grantee=viewer.party)
+
+
+def usable(viewer: Actor) -> QuerySet[Seal]:
+    """Seals that the viewer may set himself now."""
+    own = Q(kind=rules.PERSONAL, grant__grantee=viewer.party) if viewer.party else Q(pk=None)
+    scope = viewer.departments("seals.use")
+    organ = Q(kind=rules.ORGAN)
+    if scope is not None:
+        organ &= Q(department_id__in=scope)
+    return (
+        Seal.objects.filter(own | organ, grant__state=Grant.ACTIVE)
+        .select_related("grant", "department")
+        .order_by("department_id", "pk")
+    )
+
+
+def uses(viewer: Actor, seal: Seal | None = None) -> QuerySet[Use]:
+    """The ledger of uses, of one seal or of all that the viewer may see."""
+    rows = Use.objects.select_related("seal__grant", "seal__department", "by", "key")
+    return rows.filter(seal=seal) if seal is not None else rows.filter(_own(viewer, "seal__"))
+
+
+def case(viewer: Actor, code: str) -> Case | None:
+    """A seal's case: its applicant's, and the bureau's."""
+    found = (
+        Case.objects.filter(path__key=PATH, code=code)
+        .select_related("path", "applicant")
+        .prefetch_related("items__department", "items__by")
+        .first()
+    )
+    if found is None or not viewer.may("seals.read", found.applicant):
+        return None
+    return found
+
+
+def figures(viewer: Actor) -> dict[str, int]:
+    """How many seals are held, lost, stopped, and how many uses the viewer may see."""
+    rows = Seal.objects.filter(_own(viewer)).values_list("grant__state").annotate(n=Count("pk"))
+    counted = dict(rows)
+    return {
+        "held": counted.get(Grant.ACTIVE, 0),
+        "lost": counted.get(Grant.SUSPENDED, 0),
+        "stopped": counted.get(Grant.REVOKED, 0),
+        "uses": uses(viewer).count(),
+    }
+
+
+__all__ = ["case", "figures", "mine", "seal", "seals", "usable", "uses"]
