@@ -1,0 +1,51 @@
+"""Queries: systems, consents, entries, keys, directories, and what a person's claims are."""
+
+from .entries import (
+    access_token,
+    admission_of_sid,
+    claims_for,
+    consent_covers,
+    consents,
+    entries,
+    live,
+    public_keys,
+    signing_key,
+    signing_keys,
+    with_closed_seat,
+)
+from .systems import (
+    client,
+    departments,
+    directories,
+    directory_of,
+    directory_of_token,
+    history,
+    members,
+    system,
+    system_figures,
+    systems,
+)
+
+__all__ = [
+    "access_token",
+    "admission_of_sid",
+    "claims_for",
+    "client",
+    "consent_covers",
+    "consents",
+    "departments",
+    "directories",
+    "directory_of",
+    "directory_of_token",
+    "entries",
+    "history",
+    "live",
+    "members",
+    "public_keys",
+    "signing_key",
+    "signing_keys",
+    "system",
+    "system_figures",
+    "systems",
+    "with_closed_seat",
+]
