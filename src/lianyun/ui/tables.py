@@ -27,6 +27,17 @@ EXPORT_LIMIT = 200_000
 Cell = Callable[[Any], Any]
 
 
+def around(page: int, last: int) -> list[int | None]:
+    """The page numbers a reader of page `page` of `last` is offered; None is a gap."""
+    shown = sorted({1, 2, last - 1, last, page - 1, page, page + 1} & set(range(1, last + 1)))
+    out: list[int | None] = []
+    for number in shown:
+        if out and number - (out[-1] or number) > 1:
+            out.append(None)
+        out.append(number)
+    return out
+
+
 @dataclass(frozen=True)
 class Column:
     """One column: `name` is an attribute path (`owner.short`) unless `cell` computes the value.
@@ -215,24 +226,16 @@ class Table:
 
     def page_links(self) -> list[dict[str, Any]]:
         """Numbered pages around the current one, with gaps."""
-        shown = sorted(
-            {1, 2, self.pages - 1, self.pages, self.page - 1, self.page, self.page + 1}
-            & set(range(1, self.pages + 1))
-        )
-        links: list[dict[str, Any]] = []
-        before = 0
-        for number in shown:
-            if number - before > 1:
-                links.append({"gap": True})
-            links.append(
-                {
-                    "number": number,
-                    "url": self._url({self._key("page"): number}),
-                    "current": number == self.page,
-                }
-            )
-            before = number
-        return links
+        return [
+            {"gap": True}
+            if number is None
+            else {
+                "number": number,
+                "url": self._url({self._key("page"): number}),
+                "current": number == self.page,
+            }
+            for number in around(self.page, self.pages)
+        ]
 
     @property
     def previous_url(self) -> str:

@@ -1,4 +1,4 @@
-"""Rules: which sign stands for a class of the catalogue, and which pages a pager shows."""
+"""Rules: which sign stands for a class of the catalogue."""
 
 from __future__ import annotations
 
@@ -29,17 +29,6 @@ ICONS = {
 def icon_of(code: str) -> str:
     """The icon of a class code; what has no sign of its own is a building (部门) or a folder."""
     return ICONS.get(code[:3]) or ("building" if code.startswith("3") else "folder")
-
-
-def pager(page: int, pages: int) -> list[int | None]:
-    """Page numbers around the current one; None is a gap."""
-    shown = sorted({1, 2, pages - 1, pages, page - 1, page, page + 1} & set(range(1, pages + 1)))
-    out: list[int | None] = []
-    for number in shown:
-        if out and out[-1] is not None and number - out[-1] > 1:
-            out.append(None)
-        out.append(number)
-    return out
 
 
 def short_name(name: str) -> str:

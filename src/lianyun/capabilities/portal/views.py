@@ -10,7 +10,7 @@ from django.shortcuts import render
 from lianyun.kernel.access import UserError
 from lianyun.ui.pages import public
 
-from . import queries, rules
+from . import queries
 
 if TYPE_CHECKING:
     from lianyun.kernel.access import Actor
@@ -47,7 +47,6 @@ def search(request: HttpRequest) -> HttpResponse:
         "departments": departments,
         "classes": queries.classes(_actor(request)),
         "shares": list(queries.SHARE.items()),
-        "pages": rules.pager(found.page, found.pages),
     }
     return render(request, "portal/search.html", context)
 

@@ -20,6 +20,7 @@ from lianyun.kernel.clock import CalendarMissing, remaining
 
 from .. import forms as ui_forms
 from ..events import EVENTS
+from ..tables import around
 
 register = template.Library()
 
@@ -399,6 +400,12 @@ def county_map(figure: Any, live: bool = False) -> dict[str, Any]:
 def table(context: dict[str, Any], table: Any) -> dict[str, Any]:
     """A `ui.tables.Table`."""
     return {"table": table, "request": context.get("request")}
+
+
+@register.inclusion_tag("ui/_pages.html", takes_context=True)
+def pages(context: dict[str, Any], page: int, last: int) -> dict[str, Any]:
+    """Links to the pages of a list that is no table (a search); the query string is kept."""
+    return {"request": context["request"], "page": page, "last": last, "around": around(page, last)}
 
 
 @register.inclusion_tag("ui/_form.html", takes_context=True)

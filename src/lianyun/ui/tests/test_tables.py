@@ -14,7 +14,7 @@ from openpyxl import load_workbook
 
 from lianyun.kernel.event import Event
 from lianyun.kernel.party import Party
-from lianyun.ui.tables import Column, Filter, Table
+from lianyun.ui.tables import Column, Filter, Table, around
 
 ROWS = [
     SimpleNamespace(pk=i, title=f"目录{i:02d}", n=i * 1000, ok=i % 2 == 0, gone=None)
@@ -163,3 +163,9 @@ def test_keyset_pages_walk_there_and_back(db: None) -> None:
     back = at(third.previous_url)
     assert [e.data["i"] for e in back.page_rows] == [3, 2, 1]
     assert at("?after=abc").page_rows == first.page_rows
+
+
+def test_page_numbers_around_the_current_one() -> None:
+    assert around(1, 1) == [1]
+    assert around(5, 10) == [1, 2, None, 4, 5, 6, None, 9, 10]
+    assert around(2, 4) == [1, 2, 3, 4]

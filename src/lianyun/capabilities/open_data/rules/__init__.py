@@ -59,6 +59,7 @@ CYCLE_DAYS: dict[str, int | None] = {
     "每年": 366,
     "不定期": None,
 }
+"""Days a publication may take; unlike a collection's, even what changes at once is published daily."""
 GRACE = 1
 WINDOWS = {"api": 60, "key_api": 60, "download": 60, "voice": 3600, "rating": 3600, "key": 86_400}
 """Seconds: the window in which each kind of use is counted."""
@@ -452,17 +453,6 @@ def average(stars: Sequence[int]) -> float | None:
     if len(stars) < RATED_ENOUGH:
         return None
     return round((sum(stars) + 5 * 3.5) / (len(stars) + 5), 1)
-
-
-def pages(page: int, last: int) -> list[int | None]:
-    """Page numbers around the current one; None is a gap."""
-    shown = sorted({1, 2, last - 1, last, page - 1, page, page + 1} & set(range(1, last + 1)))
-    out: list[int | None] = []
-    for number in shown:
-        if out and out[-1] is not None and number - out[-1] > 1:
-            out.append(None)
-        out.append(number)
-    return out
 
 
 def size_title(size: int) -> str:

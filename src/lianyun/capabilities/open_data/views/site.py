@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django import forms
@@ -26,6 +28,19 @@ from .visitor import address_of, base_of
 def _page_number(request: HttpRequest) -> int:
     text = request.GET.get("page", "1")
     return int(text) if text.isdecimal() and len(text) < 7 else 1
+
+
+def _found(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """What a view does not find is a 404 page that says why; its own refusals it tells itself."""
+
+    @wraps(view)
+    def call(request: HttpRequest, *args: Any) -> HttpResponse:
+        try:
+            return view(request, *args)
+        except UserError as error:
+            return refusal(request, 404, str(error))
+
+    return call
 
 
 @public
@@ -57,7 +72,6 @@ def datasets(request: HttpRequest) -> HttpResponse:
             "found": found,
             "choice": choice,
             "sorts": list(site.SORTS.items()),
-            "pages": rules.pages(found.page, found.pages),
             "promises": site.promises(ANONYMOUS, found.rows),
         },
     )
@@ -72,12 +86,10 @@ def data_block(told: Any) -> SafeString:
 
 
 @public
+@_found
 def dataset(request: HttpRequest, name: str) -> HttpResponse:
     """One dataset: what is in it, how it looks, how to get it, whether its promise is kept."""
-    try:
-        shown = site.shown(ANONYMOUS, name)
-    except UserError as error:
-        return refusal(request, 404, str(error))
+    shown = site.shown(ANONYMOUS, name)
     base = base_of(request)
     entry = site.entry(ANONYMOUS, shown.opening, base)
     shapes, height = counties()
@@ -105,12 +117,10 @@ def dataset(request: HttpRequest, name: str) -> HttpResponse:
 
 @public
 @require_POST
+@_found
 def rate(request: HttpRequest, name: str) -> HttpResponse:
     """A visitor's stars."""
-    try:
-        found = site.opening(ANONYMOUS, name)
-    except UserError as error:
-        return refusal(request, 404, str(error))
+    found = site.opening(ANONYMOUS, name)
     text = request.POST.get("stars", "")
     try:
         actions.rate(
@@ -234,15 +244,11 @@ def ask_for(request: HttpRequest) -> HttpResponse:
 
 
 @public
+@_found
 def submit(request: HttpRequest) -> HttpResponse:
     """Hand in something made with the data."""
     name = request.GET.get("dataset", "")
-    opening = None
-    if name:
-        try:
-            opening = site.opening(ANONYMOUS, name)
-        except UserError as error:
-            return refusal(request, 404, str(error))
+    opening = site.opening(ANONYMOUS, name) if name else None
     return _send(
         request,
         ApplicationForm(request.POST or None),
@@ -254,12 +260,10 @@ def submit(request: HttpRequest) -> HttpResponse:
 
 
 @public
+@_found
 def apply(request: HttpRequest, name: str) -> HttpResponse:
     """Ask to use conditional data."""
-    try:
-        opening = site.opening(ANONYMOUS, name)
-    except UserError as error:
-        return refusal(request, 404, str(error))
+    opening = site.opening(ANONYMOUS, name)
     return _send(
         request,
         AccessForm(request.POST or None),
@@ -271,12 +275,10 @@ def apply(request: HttpRequest, name: str) -> HttpResponse:
 
 
 @public
+@_found
 def correct(request: HttpRequest, name: str) -> HttpResponse:
     """Say that a published value is wrong."""
-    try:
-        opening = site.opening(ANONYMOUS, name)
-    except UserError as error:
-        return refusal(request, 404, str(error))
+    opening = site.opening(ANONYMOUS, name)
     keys = site.correctable(ANONYMOUS, opening)
     if not keys:
         return _send(
@@ -334,12 +336,10 @@ def correct(request: HttpRequest, name: str) -> HttpResponse:
 
 
 @public
+@_found
 def voice(request: HttpRequest, code: str) -> HttpResponse:
     """What became of something sent in; who has its code may read it."""
-    try:
-        found = site.voice(ANONYMOUS, code)
-    except UserError as error:
-        return refusal(request, 404, str(error))
+    found = site.voice(ANONYMOUS, code)
     return render(request, "open_data/voice.html", {"voice": found})
 
 

@@ -70,12 +70,6 @@ def test_departments_and_help(city: None) -> None:
     assert "10 个工作日" in page("/help/")
 
 
-def test_pages_around_the_current_one() -> None:
-    assert rules.pager(1, 1) == [1]
-    assert rules.pager(5, 10) == [1, 2, None, 4, 5, 6, None, 9, 10]
-    assert rules.pager(2, 4) == [1, 2, 3, 4]
-
-
 def test_signs_and_names_of_classes() -> None:
     assert rules.icon_of("101001") == "users"
     assert rules.icon_of("307") == "building"
