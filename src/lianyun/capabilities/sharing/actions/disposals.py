@@ -15,7 +15,7 @@ from lianyun.kernel.event import record
 from lianyun.kernel.models import Case, Event, Grant, WorkItem
 
 from .. import queries, rules
-from .terms import waiting
+from .terms import open_about, waiting
 
 PATH = "disposal"
 REMIND_DAYS = (30, 7)
@@ -24,20 +24,13 @@ REMIND_DAYS = (30, 7)
 
 def open_disposal(grant: Grant, why: str, by: Actor) -> Case:
     """The task of disposing of what a grant gave; a second call returns the first task."""
-    return cases.open_case(
+    return open_about(
+        grant,
         PATH,
-        title=f"{grant.grantee.short or grant.grantee}处置“{grant.resource}”的共享数据",
-        subject=grant,
-        applicant=grant.grantee,
-        department=grant.grantor,
-        data={
-            "grant": grant.code,
-            "resource": grant.resource.name if grant.resource else "",
-            "why": why[:500],
-            "wanted": grant.terms.get("disposal", ""),
-        },
+        f"{grant.grantee.short or grant.grantee}处置“{grant.resource}”的共享数据",
+        {"why": why[:500], "wanted": grant.terms.get("disposal", "")},
+        by,
         once=f"disposal:{grant.code}",
-        by=by,
     )
 
 

@@ -15,7 +15,7 @@ from lianyun.kernel.models import Case, Grant, WorkItem
 
 from .. import queries, rules
 from .disposals import open_disposal
-from .terms import set_term, waiting
+from .terms import open_about, set_term, waiting
 
 PATH = "misuse"
 MOST_DAYS = 60
@@ -55,19 +55,12 @@ def open_misuse(*, grant: Grant, evidence: Mapping[str, Any], by: Actor) -> Case
         return row
     if queries.stands(grant) not in ("active", "suspended"):
         raise UserError(f"授权 {grant.code} 已经结束")
-    return cases.open_case(
+    return open_about(
+        grant,
         PATH,
-        title=f"{grant.grantee.short or grant.grantee}使用“{grant.resource}”：{summary}",
-        subject=grant,
-        applicant=grant.grantee,
-        department=grant.grantor,
-        data={
-            "grant": grant.code,
-            "resource": grant.resource.name if grant.resource else "",
-            "evidence": [plain],
-            "found_by": by.name,
-        },
-        by=by,
+        f"{grant.grantee.short or grant.grantee}使用“{grant.resource}”：{summary}",
+        {"evidence": [plain], "found_by": by.name},
+        by,
     )
 
 

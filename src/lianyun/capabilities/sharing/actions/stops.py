@@ -12,6 +12,7 @@ from lianyun.kernel.models import Case, Grant, WorkItem
 
 from .. import queries, rules
 from .disposals import open_disposal
+from .terms import open_about
 
 PATH = "stop"
 
@@ -47,19 +48,12 @@ def ask_stop(*, grant: Grant, verb: str, reason: str, by: Actor) -> Case:
     if queries.open_of(by, grant, PATH) is not None:
         raise UserError("该授权已有正在办理的停止共享，请勿重复提出")
     word = "终止" if verb == "revoke" else "暂停"
-    return cases.open_case(
+    return open_about(
+        grant,
         PATH,
-        title=f"{word}向{grant.grantee.short or grant.grantee}共享“{grant.resource}”",
-        subject=grant,
-        applicant=grant.grantee,
-        department=grant.grantor,
-        data={
-            "grant": grant.code,
-            "resource": grant.resource.name if grant.resource else "",
-            "verb": verb,
-            "reason": why,
-        },
-        by=by,
+        f"{word}向{grant.grantee.short or grant.grantee}共享“{grant.resource}”",
+        {"verb": verb, "reason": why},
+        by,
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.utils import timezone
 
 from lianyun.kernel import case as cases
 from lianyun.kernel.access import Actor, UserError
 from lianyun.kernel.clock import calendar
-from lianyun.kernel.models import Case, WorkItem
+from lianyun.kernel.models import Case, Grant, WorkItem
 
 
 def waiting(case: Case, step: str) -> WorkItem | None:
@@ -17,6 +19,23 @@ def waiting(case: Case, step: str) -> WorkItem | None:
         .select_related("case__path", "department")
         .order_by("-id")
         .first()
+    )
+
+
+def open_about(
+    grant: Grant, path: str, title: str, data: dict[str, Any], by: Actor, once: str | None = None
+) -> Case:
+    """A case between the two departments of a grant; `data` stand beside what it is about."""
+    about = {"grant": grant.code, "resource": grant.resource.name if grant.resource else ""}
+    return cases.open_case(
+        path,
+        title=title,
+        subject=grant,
+        applicant=grant.grantee,
+        department=grant.grantor,
+        data={**about, **data},
+        once=once,
+        by=by,
     )
 
 
