@@ -169,6 +169,11 @@ class Agency(models.Model):
         )
 
     @property
+    def badge(self) -> tuple[str, str]:
+        """The standing in words and its tone."""
+        return rules.STANDINGS[self.standing]
+
+    @property
     def scope_titles(self) -> str:
         """The scope in words."""
         return rules.scope_titles(self.scope)
@@ -281,6 +286,11 @@ class Cover(models.Model):
         if self.ended_at is not None or today > self.until:
             return "ended"
         return "future" if today < self.since else "active"
+
+    @property
+    def badge(self) -> tuple[str, str]:
+        """The standing in words and its tone."""
+        return rules.STANDINGS[self.standing]
 
 
 class TextCode(models.Model):

@@ -13,7 +13,7 @@ from django.db.models.functions import TruncDate
 from django.utils import timezone
 
 from lianyun.kernel import packs
-from lianyun.kernel.access import Denied, Membership, roles
+from lianyun.kernel.access import Denied, Membership, UserError, roles
 from lianyun.kernel.element import mask_value
 from lianyun.kernel.event import Event, timeline
 from lianyun.kernel.party import Party
@@ -200,6 +200,40 @@ def second_kinds(viewer: Actor, user: User) -> dict[str, list[Factor]]:
         for factor in user.factors.exclude(confirmed_at=None):
             found.setdefault(factor.kind, []).append(factor)
     return found
+
+
+def half_entered(viewer: Actor, pk: int) -> User | None:
+    """Whom a session that holds only the password speaks of."""
+    return None if viewer.known else User.objects.filter(pk=pk, is_active=True).first()
+
+
+def key_challenge(viewer: Actor, user: User, host: str) -> tuple[dict[str, Any], Any]:
+    """What the browser needs to ask the security keys of a login, and the state to check it by."""
+    keys = second_kinds(viewer, user).get(rules.KEY, [])
+    return adapters.key_options(host, [f.secret for f in keys])
+
+
+def new_key_challenge(viewer: Actor, user: User, host: str) -> tuple[dict[str, Any], Any]:
+    """What the browser needs to make a security key for one's own login, and the state."""
+    known = [f.secret for f in factors(viewer, user) if f.kind == rules.KEY]
+    return adapters.new_key_options(host, user.pk, user.username, viewer.name, known)
+
+
+def waiting_totp(viewer: Actor, user: User) -> bytes:
+    """The authenticator secret that waits for its first code; of one's own login only."""
+    if viewer.party is None or user.party_id != viewer.party.pk:
+        raise Denied("只能登记自己的第二因素")
+    factor = user.factors.filter(kind=rules.TOTP, confirmed_at=None).first()
+    if factor is None:
+        raise UserError("请重新打开登记页面")
+    return bytes.fromhex(adapters.unseal(factor.secret, adapters.FACTOR_USE))
+
+
+def guarded_accounts(viewer: Actor) -> list[User]:
+    """Logins in the viewer's reach that have a second factor, which may have to be reset."""
+    viewer.require("identity.secure")
+    rows = accounts(viewer).filter(factors__confirmed_at__isnull=False)
+    return list(rows.distinct()[:200])
 
 
 def codes_left(viewer: Actor, user: User) -> int:

@@ -98,6 +98,15 @@ def agency_standing(
     return "future" if today < since else "active"
 
 
+STANDINGS = {
+    "waiting": ("待接受", "amber"),
+    "future": ("尚未开始", "blue"),
+    "active": ("有效", "green"),
+    "expired": ("已到期", "grey"),
+    "ended": ("已终止", "grey"),
+}
+
+
 def covers_scope(kind: str, scope: Sequence[str], wanted: str) -> bool:
     """Whether an agency of this kind and scope lets its agent do what is wanted."""
     return kind in (REPRESENTATIVE, GUARDIAN) or wanted in scope
@@ -171,6 +180,7 @@ __all__ = [
     "REPRESENTATIVE",
     "SCOPES",
     "SELF",
+    "STANDINGS",
     "VISIT_MINUTES",
     "WAYS",
     "adult_on",

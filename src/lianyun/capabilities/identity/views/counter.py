@@ -1,0 +1,92 @@
+"""Counter: an officer proves who stands before him."""
+
+from __future__ import annotations
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.debug import sensitive_post_parameters
+
+from lianyun.kernel.access import UserError
+from lianyun.ui.forms import Styled
+from lianyun.ui.pages import page
+
+from .. import actions, queries, rules
+from .entry import actor_in
+
+DOCUMENTS = ["居民身份证", "临时居民身份证", "户口簿（未成年人）", "居民身份证电子证照"]
+
+
+class ProofForm(Styled):
+    """What stands in the document, typed by the officer who holds it."""
+
+    name = forms.CharField(label="证件上的姓名", max_length=50)
+    number = forms.CharField(
+        label="证件上的公民身份号码",
+        max_length=18,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    document = forms.ChoiceField(label="证件种类", choices=[(d, d) for d in DOCUMENTS])
+    seen = forms.BooleanField(label="已当面比对证件照片与本人，确认一致")
+
+
+class EntityForm(Styled):
+    """The firm on the business licence."""
+
+    credit_code = forms.CharField(label="营业执照上的统一社会信用代码", max_length=18)
+    seen = forms.BooleanField(label="已核对营业执照和本人")
+
+
+class NumberForm(Styled):
+    """The new number in the police's certificate."""
+
+    number = forms.CharField(label="变更后的公民身份号码", max_length=18)
+    basis = forms.CharField(label="公安机关变更证明文号", max_length=200)
+    seen = forms.BooleanField(label="已核对变更证明和本人")
+
+
+FORMS: dict[str, type[Styled]] = {"proof": ProofForm, "entity": EntityForm, "number": NumberForm}
+
+
+@never_cache
+@sensitive_post_parameters("number")
+@page(permission="identity.prove")
+def counter(request: HttpRequest) -> HttpResponse:
+    """Type the visitor's code, then what stands in the document."""
+    actor = actor_in(request)
+    code = (request.POST.get("code") or request.GET.get("code") or "").strip()
+    code = code if code.isascii() and code.isdigit() and len(code) == 8 else ""
+    asked = "code" in request.GET or "code" in request.POST
+    caller = queries.caller(actor, code) if code else None
+    done = request.POST.get("do", "") if request.method == "POST" else ""
+    filled = {
+        name: form(request.POST if done == name else None, prefix=name)
+        for name, form in FORMS.items()
+    }
+    if done in filled and filled[done].is_valid():
+        data = filled[done].cleaned_data
+        try:
+            if done == "proof":
+                account = actions.confirm_at_counter(code, **data, by=actor)
+                messages.success(request, f"{account.party.name[0]}** 已通过实人核验")
+            elif done == "entity":
+                agency = actions.bind_representative(code, **data, by=actor)
+                messages.success(request, f"已登记为{agency.principal.name}的法定代表人")
+            else:
+                actions.change_number(code, **data, by=actor)
+                messages.success(request, "公民身份号码已变更，原号码仍可查到此人")
+            return redirect(reverse("identity:counter"))
+        except UserError as mistake:
+            filled[done].add_error(None, str(mistake))
+    context = {
+        "code": code,
+        "caller": caller,
+        "missing": asked and caller is None,
+        "forms": filled,
+        "today": queries.proved_today(actor),
+        "person": rules.PERSON,
+    }
+    return render(request, "identity/counter.html", context, status=400 if done else 200)
