@@ -74,12 +74,14 @@ def allowed(setting: str) -> tuple[str, ...]:
     return tuple(h.strip() for h in os.environ.get(setting, "").split(",") if h.strip())
 
 
-def address_of(host: str, port: int, setting: str, *, vouched: bool = False) -> str:
+def address_of(
+    host: str, port: int, setting: str, *, also: Sequence[str] = (), vouched: bool = False
+) -> str:
     """The IP address to connect to; raises HostRefused where any of the host's may not be used.
 
     Every address is judged and the first is returned for the connection, so that a name which
-    answers otherwise the second time (DNS rebinding) gains nothing. `vouched`: the operator himself
-    named this host, nothing is judged.
+    answers otherwise the second time (DNS rebinding) gains nothing. `also` are further entries of
+    the operator's list. `vouched`: the operator himself named this host, nothing is judged.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -91,6 +93,6 @@ def address_of(host: str, port: int, setting: str, *, vouched: bool = False) -> 
     if not vouched:
         for address in addresses:
             wrong = problem(address, setting)
-            if wrong and not listed(host, address, port, allowed(setting)):
+            if wrong and not listed(host, address, port, (*allowed(setting), *also)):
                 raise HostRefused(f"主机“{host}”：{wrong}")
     return addresses[0]

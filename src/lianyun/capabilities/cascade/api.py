@@ -15,6 +15,7 @@ from .actions import (
     invite,
     join,
     send_flow,
+    set_address,
 )
 from .models import Mirror, Transfer
 from .queries import links
@@ -62,4 +63,5 @@ __all__ = [
     "links",
     "offer_named",
     "send_flow",
+    "set_address",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from django.db import models
 from django.utils import timezone
@@ -321,8 +321,8 @@ class Transfer(models.Model):
         return f"transfer:{self.code}"
 
     @property
-    def chunks(self) -> list[dict[str, object]]:
-        """The chunks as the sender listed them: n, rows, bytes, sha256."""
+    def chunks(self) -> list[dict[str, Any]]:
+        """The chunks as the sender listed them: n, rows, bytes, sha256, gone."""
         return list(self.manifest.get("chunks") or [])
 
     @property

@@ -186,6 +186,7 @@ _CHANGES = {
     "link.enabled": "恢复连接",
     "link.address_proposed": "对方更改地址，待确认",
     "link.address_confirmed": "确认对方的新地址",
+    "link.address_set": "更改对方地址",
     "link.address_declined": "不采用对方的新地址",
     "link.lease_set": "更改租期",
     "link.key_changed": "对方更换密钥",

@@ -32,6 +32,8 @@ REPLAY_WINDOW_MS = 600_000
 """How far back, on the sender's own clock, a stamp may lie behind the newest one seen."""
 FIRST_WAIT, LONGEST_WAIT = 5, 600
 REJECTS_TOLD = 200
+ROW_KEY = "row_key"
+"""The item that tells returned rows apart where their own key is masked or not granted."""
 
 _ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 
@@ -49,6 +51,7 @@ ERRORS = {
     "unknown_transfer": "对方没有这个传输任务",
     "bad_chunk": "数据块校验失败，将重新传送",
     "refused": "对方不接收",
+    "position": "对方的数据位置与本节点的记录不一致，改为全量传送",
 }
 
 

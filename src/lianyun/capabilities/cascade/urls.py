@@ -3,7 +3,7 @@
 from django.urls import path
 
 from . import rules
-from .views import data, node_api, nodes
+from .views import entries, node_api, nodes, requests, transfers
 
 app_name = "cascade"
 _BASE = "workbench/cascade/"
@@ -16,19 +16,19 @@ urlpatterns = [
     path(f"{_BASE}links/<str:code>/", nodes.link, name="link"),
     path(f"{_BASE}links/<str:code>/<str:verb>/", nodes.change_link, name="change_link"),
     path(f"{_BASE}messages/<int:number>/<str:verb>/", nodes.change_message, name="message"),
-    path(f"{_BASE}offers/", data.offers, name="offers"),
-    path(f"{_BASE}offers/<int:number>/", data.offer, name="offer"),
-    path(f"{_BASE}requests/", data.requests, name="list"),
-    path(f"{_BASE}cases/<str:code>/", data.case, name="case"),
-    path(f"{_BASE}cases/<str:code>/withdraw/", data.withdraw, name="withdraw"),
-    path(f"{_BASE}steps/<int:number>/", data.step, name="step"),
-    path(f"{_BASE}entries/", data.entries, name="entries"),
-    path(f"{_BASE}entries/<int:number>/", data.entry, name="entry"),
-    path(f"{_BASE}transfers/", data.transfers, name="transfers"),
-    path(f"{_BASE}transfers/<str:code>/", data.transfer, name="transfer"),
-    path(f"{_BASE}transfers/<str:code>/progress/", data.progress, name="progress"),
-    path(f"{_BASE}upload/", data.upload, name="upload"),
-    path(f"{_BASE}flows/<int:number>/<str:verb>/", data.change_flow, name="change_flow"),
+    path(f"{_BASE}offers/", requests.offers, name="offers"),
+    path(f"{_BASE}offers/<int:number>/", requests.offer, name="offer"),
+    path(f"{_BASE}requests/", requests.requests, name="list"),
+    path(f"{_BASE}cases/<str:code>/", requests.case, name="case"),
+    path(f"{_BASE}cases/<str:code>/withdraw/", requests.withdraw, name="withdraw"),
+    path(f"{_BASE}steps/<int:number>/", requests.step, name="step"),
+    path(f"{_BASE}entries/", entries.entries, name="entries"),
+    path(f"{_BASE}entries/<int:number>/", entries.entry, name="entry"),
+    path(f"{_BASE}transfers/", transfers.transfers, name="transfers"),
+    path(f"{_BASE}transfers/<str:code>/", transfers.transfer, name="transfer"),
+    path(f"{_BASE}transfers/<str:code>/progress/", transfers.progress, name="progress"),
+    path(f"{_BASE}upload/", transfers.upload, name="upload"),
+    path(f"{_BASE}flows/<int:number>/<str:verb>/", transfers.change_flow, name="change_flow"),
     path(f"{_API}node", node_api.greet, name="greet"),
     path(f"{_API}enrol", node_api.enrol, name="enrol"),
     path(f"{_API}exchange", node_api.exchange, name="exchange"),

@@ -22,6 +22,7 @@ from .nodes import (
     invite,
     join,
     rotate_key,
+    set_address,
     set_lease,
     settle_address,
 )
@@ -74,6 +75,7 @@ __all__ = [
     "rotate_key",
     "send_due",
     "send_flow",
+    "set_address",
     "set_lease",
     "settle_address",
     "signed_answer",

@@ -48,6 +48,7 @@ HANDLERS: dict[str, Handler] = {
     "grant.changed": requests.take_grant_change,
     "use.ended": requests.take_end,
     "transfer.opened": transfers.take_opening,
+    "changes.opened": transfers.take_opening,
     "transfer.refused": transfers.take_refusal,
     "transfer.landed": transfers.take_verdict,
 }
@@ -63,7 +64,8 @@ KIND_TITLES = {
     "grant.issued": "授权签发",
     "grant.changed": "授权变更",
     "use.ended": "使用结束",
-    "transfer.opened": "数据传送",
+    "transfer.opened": "全量传送",
+    "changes.opened": "变更传送",
     "transfer.refused": "拒收传送",
     "transfer.landed": "入湖结果",
 }

@@ -317,6 +317,20 @@ def settle_address(*, link: Link, address: str, accept: bool, by: Actor) -> None
 
 
 @action("cascade.manage")
+def set_address(*, link: Link, address: str, by: Actor) -> None:
+    """Say oneself where the other node is called from now on; empty: it is not called."""
+    address = address.strip()
+    if address and (wrong := rules.address_problem(address)):
+        raise UserError(wrong)
+    row = Link.objects.select_for_update().get(pk=link.pk)
+    row.address, row.proposed = address, ""
+    row.failures, row.next_try_at, row.last_error = 0, None, ""
+    row.save(update_fields=["address", "proposed", "failures", "next_try_at", "last_error"])
+    record("link.address_set", row, by=by, data={"address": address})
+    wake("converse", row.code, link=row.code)
+
+
+@action("cascade.manage")
 def disable_link(*, link: Link, reason: str, by: Actor) -> None:
     """Stop a link: nothing is taken or given; what was granted across it stops with its lease."""
     if len(reason.strip()) < 2:

@@ -12,9 +12,11 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
+from django.conf import settings
 
 from lianyun.trust import hosts
 
@@ -34,6 +36,8 @@ USED_KEY = "_key"
 MOST_ANSWER = 16 * 2**20
 HOSTS = "LIANYUN_CASCADE_HOSTS"
 """The operator's list of nodes that lie in networks of our own."""
+HOSTS_FILE = "cascade.hosts"
+"""More of that list in the state folder, one entry a line: read at each call, without a restart."""
 PATIENCE = 3
 """An answer that trickles in is waited for so many times the time-out."""
 
@@ -90,13 +94,25 @@ def _url(address: str, path: str) -> httpx.URL:
         raise WireError("节点地址不完整，请写成 协议://主机:端口") from error
 
 
+def listed() -> list[str]:
+    """What the operator wrote into the file of the state folder."""
+    try:
+        text = (Path(settings.HOME) / HOSTS_FILE).read_text("utf-8")
+    except FileNotFoundError:
+        return []
+    lines = (line.partition("#")[0].strip() for line in text.splitlines())
+    return [line for line in lines if line]
+
+
 def _sent(
     timeout: float, method: str, url: httpx.URL, body: bytes, headers: dict[str, str]
 ) -> Answer:
     """One request to the address that the host has now, if it may be called; redirects end it."""
     secure = url.scheme == "https"
     try:
-        address = hosts.address_of(url.host, url.port or (443 if secure else 80), HOSTS)
+        address = hosts.address_of(
+            url.host, url.port or (443 if secure else 80), HOSTS, also=listed()
+        )
     except hosts.HostRefused as refused:
         raise WireError(str(refused)) from refused
     named = {"Host": url.netloc.decode(), "Accept-Encoding": "identity", **headers}

@@ -35,8 +35,11 @@ from lianyun.kernel.models import Batch, Case, Event, Grant, Party, Resource, Wo
 from lianyun.kernel.party import department
 from lianyun.capabilities.cascade import actions, queries, rules
 from lianyun.capabilities.cascade.actions import exchange, requests, transfers
+from lianyun.capabilities.cascade.actions.transfers import receiving, sending
+from lianyun.capabilities.cascade.adapters import rows as row_files
 from lianyun.capabilities.cascade.models import *
 from lianyun.capabilities.collection import api as collection
+from lianyun.capabilities.sharing import api as sharing
 def officer(slug):
     return Actor(None, department(slug), (), {}, True)
 def link():

@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from django.conf import settings
 
 from lianyun.capabilities.cascade.adapters import wire
 
@@ -67,7 +68,7 @@ def greet(address: str) -> tuple[int, bytes]:
 
 
 def test_nothing_inside_is_called_unless_it_is_listed(
-    other: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
+    other: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = other.server_port
     monkeypatch.delenv(wire.HOSTS, raising=False)
@@ -79,6 +80,11 @@ def test_nothing_inside_is_called_unless_it_is_listed(
         greet(f"http://127.0.0.1:{port}")
     assert not other.seen  # type: ignore[attr-defined]
     monkeypatch.setenv(wire.HOSTS, f"127.0.0.1:{port}")
+    assert greet(f"http://127.0.0.1:{port}") == (200, b"ok")
+    # The file of the state folder says the same without a restart.
+    monkeypatch.delenv(wire.HOSTS)
+    monkeypatch.setattr(settings, "HOME", tmp_path)
+    (tmp_path / wire.HOSTS_FILE).write_text(f"# neighbours\n127.0.0.1:{port}  # the county\n")
     assert greet(f"http://127.0.0.1:{port}") == (200, b"ok")
 
 

@@ -227,6 +227,9 @@ def change_link(request: ActorRequest, code: str, verb: str) -> HttpResponse:
             by=viewer,
         )
         text = "已采用对方的新地址" if verb == "address" else "未采用对方的新地址"
+    elif verb == "move":
+        actions.set_address(link=found, address=request.POST.get("address", ""), by=viewer)
+        text = "对方地址已更改"
     elif verb == "disable":
         actions.disable_link(link=found, reason=request.POST.get("reason", ""), by=viewer)
         text = "连接已停用"
