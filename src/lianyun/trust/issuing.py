@@ -401,8 +401,8 @@ class Responder:
         """An answer nobody asked for, to be kept beside a signature."""
         return self._answer([(_identifier(self.issuer, serial), standing)], None)
 
-    def answer(self, request: bytes, standing: Callable[[int], Standing]) -> bytes:
-        """The OCSPResponse to an OCSPRequest; a malformed one gets the answer 1 (malformedRequest)."""
+    def _read(self, request: bytes) -> tuple[list[_Asked], bytes | None] | None:
+        """What is asked, and the nonce; None where the request is malformed."""
         try:
             tbs = der.read(request).expect(der.SEQUENCE).parts()[0].expect(der.SEQUENCE).parts()
             listed = next(v for v in tbs if v.tag == der.SEQUENCE)
@@ -418,7 +418,20 @@ class Responder:
             if not 0 < len(asked) <= _MOST_ASKED or len(nonce or b"") > _LONGEST_NONCE:
                 raise der.BadDer("too much")
         except (ValueError, IndexError, StopIteration):
+            return None
+        return asked, nonce
+
+    def asked_of(self, request: bytes) -> bool:
+        """Whether a request asks about a certificate of this issuer."""
+        read = self._read(request)
+        return read is not None and any(_of(one, self.issuer) for one in read[0])
+
+    def answer(self, request: bytes, standing: Callable[[int], Standing]) -> bytes:
+        """The OCSPResponse to an OCSPRequest; a malformed one gets the answer 1 (malformedRequest)."""
+        read = self._read(request)
+        if read is None:
             return der.sequence(der.tlv(0x0A, b"\x01"))
+        asked, nonce = read
         return self._answer(
             [(a, standing(a.serial) if _of(a, self.issuer) else UNKNOWN) for a in asked], nonce
         )

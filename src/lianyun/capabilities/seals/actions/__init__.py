@@ -1,6 +1,15 @@
 """Actions: every write of seals."""
 
-from .keys import Office, adopt_issuer, ask_higher, make_authority, office, office_of
+from .keys import (
+    Office,
+    adopt_issuer,
+    answered,
+    ask_higher,
+    list_of,
+    make_authority,
+    office,
+    office_of,
+)
 from .lives import (
     PATH,
     do_step,
@@ -18,9 +27,11 @@ __all__ = [
     "File",
     "Office",
     "adopt_issuer",
+    "answered",
     "ask_higher",
     "do_step",
     "give_back",
+    "list_of",
     "make_authority",
     "office",
     "office_of",

@@ -234,6 +234,23 @@ def evidence(at: Office, serial: int) -> Evidence:
     )
 
 
+def list_of(row: Authority, gone: list[tuple[int, issuing.Withdrawal]]) -> bytes:
+    """The list of certificates that this issuer took back, signed now, DER."""
+    own = issuing.Issuer(_key(row), loaded(row.certificate))
+    return issuing.make_list(own, gone, int(time.time()))
+
+
+def answered(request: bytes, standing: Callable[[Authority, int], issuing.Standing]) -> bytes:
+    """The answer to a question about certificates, by the issuer that it asks about."""
+    rows = list(Authority.objects.filter(use=Authority.ISSUER).order_by("-pk"))
+    for row in rows:
+        at = office_of(row)
+        if at.responder.asked_of(request):
+            return at.responder.answer(request, lambda serial, row=row: standing(row, serial))  # type: ignore[misc]
+    at = office_of(rows[0]) if rows else office()
+    return at.responder.answer(request, lambda _: issuing.UNKNOWN)
+
+
 @action("seals.authority")
 def ask_higher(*, by: Actor) -> str:
     """A request (PKCS#10, PEM) by which the city's root certifies a new issuing key of ours."""
@@ -306,9 +323,11 @@ def adopt_issuer(*, chain: str, label: str, where: str, by: Actor) -> Authority:
 __all__ = [
     "Office",
     "adopt_issuer",
+    "answered",
     "as_pem",
     "ask_higher",
     "evidence",
+    "list_of",
     "loaded",
     "made_key",
     "make_authority",

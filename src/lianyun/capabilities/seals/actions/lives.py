@@ -70,6 +70,7 @@ def request_seal(
             "below": below,
             "automatic": uses,
             "holder": holder.pk if holder else None,
+            "keeper": by.party.pk if by.party else None,
             "reason": reason,
         },
         once=once,
@@ -133,7 +134,6 @@ def _made(case: Case, by: Actor) -> Seal:
     if found is not None:
         return found
     picture = _drawn(data["kind"], data["name"], data["below"])
-    opened = case.items.select_related("by").order_by("id").first()
     seal = Seal.objects.create(
         grant=grant,
         kind=data["kind"],
@@ -141,7 +141,7 @@ def _made(case: Case, by: Actor) -> Seal:
         name=data["name"],
         below=data["below"],
         department=case.applicant,
-        keeper=opened.by if opened else None,
+        keeper_id=data["keeper"],
         case=case,
         automatic=data["automatic"],
         size=picture.size,

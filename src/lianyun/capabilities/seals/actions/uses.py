@@ -138,11 +138,13 @@ def signers(
 def seal_of(department: Party, use: str) -> Seal:
     """The department's seal for a use: one that allows it by name before any other; raises UserError."""
     rows = list(
-        Seal.objects.filter(
-            kind=rules.ORGAN, department=department, grant__state=Grant.ACTIVE
-        ).select_related("grant", "department")
+        Seal.objects.filter(kind=rules.ORGAN, department=department).select_related(
+            "grant", "department"
+        )
     )
-    found = next((s for s in rows if use in s.automatic), rows[0] if rows else None)
+    # Where none is in use, the state of the one there is says more than that there is none.
+    held = [s for s in rows if s.grant.in_force()] or rows
+    found = next((s for s in held if use in s.automatic), held[0] if held else None)
     if found is None:
         raise UserError(f"{department.name}没有可用的电子印章，请先申请印章")
     return found

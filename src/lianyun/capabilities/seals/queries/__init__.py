@@ -1,9 +1,10 @@
 """Queries: seals and their uses as a viewer may see them, and what the authority says to everybody."""
 
 from .authority import (
-    Standing,
     authorities,
     certificate_of,
+    der_of,
+    described,
     pending_issuer,
     roots,
     seal_of_serial,
@@ -11,18 +12,41 @@ from .authority import (
     withdrawal_of,
     withdrawn,
 )
-from .seals import case, figures, mine, seal, seals, usable, uses
+from .seals import (
+    case,
+    draft,
+    figures,
+    item,
+    mine,
+    officers,
+    open_cases,
+    picture,
+    picture_of,
+    seal,
+    seal_of_case,
+    seals,
+    usable,
+    uses,
+)
 
 __all__ = [
-    "Standing",
     "authorities",
     "case",
     "certificate_of",
+    "der_of",
+    "described",
+    "draft",
     "figures",
+    "item",
     "mine",
+    "officers",
+    "open_cases",
     "pending_issuer",
+    "picture",
+    "picture_of",
     "roots",
     "seal",
+    "seal_of_case",
     "seal_of_serial",
     "seals",
     "standing",

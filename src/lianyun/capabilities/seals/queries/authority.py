@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
+from dataclasses import dataclass
+
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import NameOID
 
 from lianyun.kernel.access import Actor
 from lianyun.kernel.models import Event
@@ -76,6 +81,37 @@ def seal_of_serial(viewer: Actor, serial: int) -> Seal | None:
     return key.seal if key else None
 
 
+def der_of(row: Authority) -> bytes:
+    """A certificate, DER."""
+    found = x509.load_pem_x509_certificate(row.certificate.encode())
+    return found.public_bytes(serialization.Encoding.DER)
+
+
+@dataclass(frozen=True)
+class Described:
+    """A certificate of the authority in words."""
+
+    row: Authority
+    subject: str
+    issuer: str
+    ends: dt.datetime
+
+
+def described(viewer: Actor) -> list[Described]:
+    """Every certificate of the authority with its names and end."""
+    out = []
+    for row in authorities(viewer):
+        made = x509.load_pem_x509_certificate(row.certificate.encode())
+        names = [
+            str(n.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
+            if n.get_attributes_for_oid(NameOID.COMMON_NAME)
+            else n.rfc4514_string()
+            for n in (made.subject, made.issuer)
+        ]
+        out.append(Described(row, names[0], names[1], made.not_valid_after_utc))
+    return out
+
+
 def pending_issuer(viewer: Actor) -> tuple[str, str] | None:
     """(label, store) of the issuing key last asked to be certified from above, unless adopted."""
     asked = Event.objects.filter(kind="seals.request_made").order_by("-id").first()
@@ -85,9 +121,12 @@ def pending_issuer(viewer: Actor) -> tuple[str, str] | None:
 
 
 __all__ = [
+    "Described",
     "Standing",
     "authorities",
     "certificate_of",
+    "der_of",
+    "described",
     "pending_issuer",
     "roots",
     "seal_of_serial",

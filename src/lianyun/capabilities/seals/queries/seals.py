@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db.models import Count, Max, Q, QuerySet
 
 from lianyun.kernel.access import Actor
-from lianyun.kernel.models import Case, Grant
+from lianyun.kernel.models import Case, Grant, Party, WorkItem
+from lianyun.trust import drawing
 
 from .. import rules
 from ..models import Seal, Use
+from .authority import seal_of_serial
 
 PATH = "seal_request"
 
@@ -76,6 +80,53 @@ def case(viewer: Actor, code: str) -> Case | None:
     return found
 
 
+def open_cases(viewer: Actor) -> QuerySet[Case]:
+    """Applications under way: one's own department's, or all for the bureau."""
+    rows = Case.objects.filter(path__key=PATH, state=Case.OPEN).select_related("applicant")
+    scope = viewer.departments("seals.read")
+    return rows if scope is None else rows.filter(applicant_id__in=scope)
+
+
+def item(viewer: Actor, number: int) -> WorkItem | None:
+    """A work item of a case that the viewer may see."""
+    found = WorkItem.objects.filter(pk=number).select_related("case__path", "department").first()
+    return found if found and case(viewer, found.case.code) else None
+
+
+def seal_of_case(viewer: Actor, found: Case) -> Seal | None:
+    """The seal that an application ended in."""
+    return seals(viewer).filter(case=found).first()
+
+
+def officers(viewer: Actor) -> list[Party]:
+    """People of the viewer's department, for whom a personal seal may be asked."""
+    if viewer.department is None:
+        return []
+    rows = Party.objects.filter(memberships__department=viewer.department, active=True)
+    return list(rows.distinct().order_by("name")[:200])
+
+
+def picture(seal: Seal) -> str:
+    """A seal's picture as SVG."""
+    return drawing.from_path(seal.size, seal.path).svg(seal.title)
+
+
+def picture_of(viewer: Actor, serial: int | None) -> str:
+    """The picture of the seal whose certificate this is; empty for a foreign one."""
+    found = seal_of_serial(viewer, serial) if serial is not None else None
+    return picture(found) if found else ""
+
+
+def draft(data: dict[str, Any]) -> str:
+    """What an application's seal would look like, SVG."""
+    try:
+        if data["kind"] == rules.PERSONAL:
+            return drawing.personal(data["name"]).svg(data["title"])
+        return drawing.official(data["name"], data["below"]).svg(data["title"])
+    except drawing.NoGlyph:
+        return ""
+
+
 def figures(viewer: Actor) -> dict[str, int]:
     """How many seals are held, lost, stopped, and how many uses the viewer may see."""
     rows = Seal.objects.filter(_own(viewer)).values_list("grant__state").annotate(n=Count("pk"))
@@ -88,4 +139,19 @@ def figures(viewer: Actor) -> dict[str, int]:
     }
 
 
-__all__ = ["case", "figures", "mine", "seal", "seals", "usable", "uses"]
+__all__ = [
+    "case",
+    "draft",
+    "figures",
+    "item",
+    "mine",
+    "officers",
+    "open_cases",
+    "picture",
+    "picture_of",
+    "seal",
+    "seal_of_case",
+    "seals",
+    "usable",
+    "uses",
+]
