@@ -205,6 +205,8 @@ TRUSTED_PROXIES = [
 # ---- seals (docs/guides/seals.md) ----------------------------------------------------------
 
 SEAL_ALGORITHM = os.environ.get("LIANYUN_SEAL_ALGORITHM") or "ecdsa-p256-sha256"  # or sm2-sm3
+# How secrets are written at rest: aes-256-gcm or sm4-gcm; what the other wrote stays readable.
+VAULT_CIPHER = os.environ.get("LIANYUN_VAULT_CIPHER") or "aes-256-gcm"
 # Where seals' keys live: software (encrypted under HOME/vault.key) or pkcs11 (a token).
 SEAL_STORE = os.environ.get("LIANYUN_SEAL_STORE") or "software"
 PKCS11_MODULE = os.environ.get("LIANYUN_PKCS11_MODULE") or ""

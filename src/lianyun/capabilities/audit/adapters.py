@@ -21,7 +21,7 @@ class NoRoots(Exception):
 
 @cache
 def _vault(path: Path) -> Vault:
-    return Vault(key_file(path, new_key))
+    return Vault(key_file(path, new_key), settings.VAULT_CIPHER)
 
 
 def vault() -> Vault:

@@ -29,7 +29,7 @@ class Pair:
 
 
 def _vault() -> Vault:
-    return Vault(key_file(Path(settings.HOME) / "vault.key", new_vault_key))
+    return Vault(key_file(Path(settings.HOME) / "vault.key", new_vault_key), settings.VAULT_CIPHER)
 
 
 def fingerprint(public: str) -> str:

@@ -375,15 +375,15 @@ def test_pages(desk: Desk, client: Client) -> None:
     assert b"<svg" in client.get(f"/workbench/seals/held/{seal.code}/picture.svg").content
     form = {"seal": seal.code, "purpose": "年检", "page": 0, "x": 150, "y": 60}
     one = SimpleUploadedFile("甲.pdf", blank_pdf(), "application/pdf")
-    answer = client.post("/workbench/seals/sign/", {**form, "files": one})
+    answer = client.post("/workbench/seals/sign/", {**form, "documents": one})
     assert answer["Content-Type"] == "application/pdf"
     whole = answer.content
     two = [SimpleUploadedFile("甲.pdf", blank_pdf(b"%d" % i)) for i in range(2)]
-    parcel = client.post("/workbench/seals/sign/", {**form, "files": two})
+    parcel = client.post("/workbench/seals/sign/", {**form, "documents": two})
     with zipfile.ZipFile(io.BytesIO(parcel.content)) as box:
         assert box.namelist() == ["甲-已盖章.pdf", "甲-已盖章-2.pdf"]
     bad = client.post(
-        "/workbench/seals/sign/", {**form, "files": SimpleUploadedFile("x.pdf", b"x")}
+        "/workbench/seals/sign/", {**form, "documents": SimpleUploadedFile("x.pdf", b"x")}
     )
     assert "不是完好的 PDF" in bad.content.decode()
 

@@ -119,7 +119,7 @@ def case(request: ActorRequest, code: str) -> HttpResponse:
             "draft": queries.draft(data),
             "made": made,
             "pairs": [
-                ("申请部门", found.applicant.name),
+                ("申请部门", str(found.applicant)),
                 ("印章名称", data["title"]),
                 ("类别", dict(rules.KINDS)[data["kind"]]),
                 ("刻字", data["name"]),

@@ -71,7 +71,7 @@ class SignForm(Styled):
     """Which seal on which files, for what, and where on the page."""
 
     seal = forms.ChoiceField(label="印章")
-    files = _Files(
+    documents = _Files(
         label="PDF 文件",
         widget=_Several(attrs={"accept": "application/pdf"}),
         help_text=f"可以一次选择多份（最多 {rules.MOST_FILES} 份），盖好后打包下载",

@@ -59,11 +59,11 @@ def sign(request: ActorRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         given = form.cleaned_data
         try:
-            if sum(f.size for f in given["files"]) > rules.MOST_BYTES:
+            if sum(f.size for f in given["documents"]) > rules.MOST_BYTES:
                 raise UserError("一次上传的文件合计不超过 20 MB")
             made = actions.seal_files(
                 seal=next(s for s in seals if s.code == given["seal"]),
-                files=[actions.File(f.name, f.read()) for f in given["files"]],
+                files=[actions.File(f.name, f.read()) for f in given["documents"]],
                 purpose=given["purpose"],
                 page=given["page"],
                 x=given["x"],
