@@ -485,7 +485,7 @@ def test_a_second_is_shared_by_all_workers(
     # Time stands still for the bucket: what is counted depends on no machine.
     monkeypatch.setattr(
         leases,
-        "_PACE",
+        "PACE",
         leases.PACE.replace("GREATEST(0, extract(epoch FROM clock_timestamp() - at))", "0"),
     )
 
