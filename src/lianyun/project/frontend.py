@@ -38,7 +38,7 @@ FILES: dict[str, tuple[str, tuple[str, ...]]] = {
     "axe": ("axe-core", ("axe.min.js", "LICENSE", "LICENSE-3RD-PARTY.txt")),
 }
 # Judges that tests run in node, unchanged: whole packages, as npm laid them out. No page uses them.
-JUDGES = ("openid-client", "oauth4webapi", "jose")
+JUDGES = ("openid-client", "oauth4webapi", "jose", "sm-crypto", "jsbn")
 _COMPRESSED = {".js", ".mjs", ".css"}
 
 

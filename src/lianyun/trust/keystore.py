@@ -104,7 +104,11 @@ class Pkcs11Store:
 
             try:
                 found = pkcs11.lib(self._module).get_token(token_label=self._token)
-                self._session = found.open(rw=True, user_pin=self._pin)
+                try:
+                    self._session = found.open(rw=True, user_pin=self._pin)
+                except pkcs11.UserAlreadyLoggedIn:
+                    # A login holds for the whole process, also for a session opened anew.
+                    self._session = found.open(rw=True)
             except (pkcs11.PKCS11Error, RuntimeError, OSError) as wrong:
                 raise StoreError(f"密码设备无法使用（{type(wrong).__name__}）") from wrong
         return self._session
