@@ -32,6 +32,7 @@ from lianyun.project import (
     sample_delivery,
     sample_exchange,
     sample_lives,
+    sample_seals,
     sample_services,
 )
 
@@ -203,7 +204,12 @@ def open_accounts(home: Path, tell: Tell) -> dict[str, str]:
         party = parties[slug]
         short = party.short.removeprefix("市")
         wanted.append(
-            (party, f"{short}数据专员", f"{slug}.zhuanyuan", ["data_officer", "department_admin"])
+            (
+                party,
+                f"{short}数据专员",
+                f"{slug}.zhuanyuan",
+                ["data_officer", "department_admin", "seal_keeper"],
+            )
         )
         wanted.append((party, f"{short}负责人", f"{slug}.fuzeren", ["share_head"]))
     have = set(get_user_model().objects.values_list("username", flat=True))
@@ -748,6 +754,8 @@ def build(people: int, seed: int, quiet: bool) -> Outcome:
             outcome.accounts = open_accounts(home, tell)
         with stage.step("catalogue", "数据目录") as tell:
             outcome.steps["catalogue"] = fill_catalogue(folder, tell)
+        with stage.step("seals", "电子印章"):
+            outcome.steps["seals"] = sample_seals.make_seals(officer)
         with stage.step("collection", "数据归集") as tell:
             outcome.steps["collection"] = collect(folder, url, tell)
         with stage.step("libraries", "基础库") as tell:

@@ -8,8 +8,9 @@ the arc from left to right); the diameter is the city's to set.
 from __future__ import annotations
 
 import math
+import zlib
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,11 @@ class Drawing:
             f' d="{self.path}"/></svg>'
         )
 
+    @cached_property
+    def stream(self) -> bytes:
+        """`pdf` compressed (FlateDecode), made once: a seal is drawn on many documents."""
+        return zlib.compress(self.pdf(), 9)
+
     def pdf(self) -> bytes:
         """The content stream of a form whose box is 0 0 to size, in points."""
         half, out = self.size / 2, ["q", "{:.3f} {:.3f} {:.3f} rg".format(*RED)]
@@ -61,6 +67,7 @@ class Drawing:
         return "\n".join(out).encode()
 
 
+@lru_cache(256)
 def from_path(size: float, path: str) -> Drawing:
     """A drawing from its own `path`; raises ValueError on anything else."""
     ops: list[Op] = []

@@ -11,7 +11,7 @@ from lianyun.kernel.models import Party
 from lianyun.trust.sealing import Signer, Verdict, check_pdf
 
 from . import queries
-from .actions import Document, use_seals
+from .actions import Document, do_step, request_seal, use_seals
 from .rules import AUTOMATIC
 
 
@@ -55,4 +55,13 @@ def check(pdf: bytes, viewer: Actor = ANONYMOUS) -> Verdict:
     return check_pdf(pdf, roots(viewer), revoked=lambda c: queries.withdrawal_of(viewer, c))
 
 
-__all__ = ["AUTOMATIC", "Document", "check", "roots", "signer_for", "signers_for"]
+__all__ = [
+    "AUTOMATIC",
+    "Document",
+    "check",
+    "do_step",
+    "request_seal",
+    "roots",
+    "signer_for",
+    "signers_for",
+]

@@ -27,7 +27,7 @@ from ..drawing import Drawing
 from ..issuing import DER, Key
 
 _POINTS = 72 / 25.4
-_ROOM = 5 * 1024
+_ROOM = 2816
 """Bytes of a signature besides certificates: attributes, value, time stamp with its certificate."""
 
 
@@ -108,11 +108,11 @@ def _show(
                     [generic.FloatObject(v) for v in (0, 0, round(side, 3), round(side, 3))]
                 ),
                 pdf_name("/Resources"): generic.DictionaryObject(),
+                pdf_name("/Filter"): pdf_name("/FlateDecode"),
             }
         ),
-        stream_data=what.pdf(),
+        encoded_data=what.stream,
     )
-    form.compress()
     annotation[pdf_name("/AP")] = generic.DictionaryObject(
         {pdf_name("/N"): writer.add_object(form)}
     )
