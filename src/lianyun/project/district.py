@@ -10,6 +10,7 @@ import csv
 import datetime as dt
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -34,6 +35,33 @@ def _healthy(address: str) -> bool:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
+
+
+def _node_at(address: str) -> str:
+    """The code of the node that answers at an address; empty where none does."""
+    try:
+        with urllib.request.urlopen(f"{address}/api/cascade/v1/node", timeout=5) as answer:
+            return str(json.loads(answer.read(100_000)).get("code") or "")
+    except (urllib.error.URLError, OSError, ValueError, AttributeError):
+        return ""
+
+
+def _taken(port: int) -> bool:
+    """Whether somebody listens on a port of this machine."""
+    with socket.socket() as trial:
+        trial.settimeout(2)
+        return trial.connect_ex(("127.0.0.1", port)) == 0
+
+
+def let_call(home: Path, port: int) -> None:
+    """Let the node of this state folder call a port of this machine (its operator's list)."""
+    from lianyun.capabilities.cascade.api import HOSTS_FILE
+
+    file = home / HOSTS_FILE
+    entry = f"127.0.0.1:{port}"
+    listed = file.read_text("utf-8").splitlines() if file.exists() else []
+    if entry not in listed:
+        file.write_text("\n".join([*listed, entry]) + "\n", "utf-8")
 
 
 def _wait(true: Callable[[], Any], seconds: float, what: str) -> Any:
@@ -121,6 +149,24 @@ def _enrol(home: Path, address: str, upper: str, invitation: str) -> dict[str, A
     return {"accounts": accounts, "loaded": loaded}
 
 
+def _stands(address: str, upper: str) -> dict[str, Any]:
+    """Whether the district is tied to the city; both are told where they are to be found now."""
+    from django.contrib.auth import get_user_model
+
+    from lianyun.capabilities.cascade import api as cascade
+
+    if not get_user_model().objects.filter(username="xitong").exists():
+        return {"linked": False}
+    by = officer("xitong")
+    found = [line.link for line in cascade.links(by) if line.link.code == CITY_CODE]
+    if not found or found[0].enrolled_at is None:
+        return {"linked": False}
+    if found[0].address != upper:
+        cascade.set_address(link=found[0], address=upper, by=by)
+    cascade.identify(code=CODE, name=NAME, level="county", address=address, by=by)
+    return {"linked": True}
+
+
 def _ask() -> dict[str, Any]:
     from django.utils import timezone
 
@@ -155,8 +201,9 @@ def _ask() -> dict[str, Any]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """``python -m lianyun.project.district enrol HOME ADDRESS UPPER | ask``, in the district's
-    surroundings; prints one JSON value. The one-time code comes on standard input."""
+    """``python -m lianyun.project.district enrol HOME ADDRESS UPPER | stands ADDRESS UPPER | ask``,
+    in the district's surroundings; prints one JSON value. The one-time code comes on standard
+    input."""
     import django
 
     django.setup()
@@ -164,6 +211,8 @@ def main(arguments: list[str] | None = None) -> int:
     if what == "enrol":
         home, address, upper = more
         told = _enrol(Path(home), address, upper, sys.stdin.read().strip())
+    elif what == "stands":
+        told = _stands(*more)
     else:
         told = _ask()
     sys.stdout.write(json.dumps(told, ensure_ascii=False, default=str) + "\n")
@@ -217,9 +266,22 @@ def run(*, port: int, city_port: int, serve: bool, as_json: bool) -> int:
     from lianyun.kernel.packs import packs_dir
 
     home = postgres.home() / "district"
-    home.mkdir(parents=True, exist_ok=True)
-    environment = surroundings(home, port)
     address = f"http://127.0.0.1:{port}"
+    mark = home / "demo" / "told.json"
+    if _node_at(address) == CODE and mark.exists():
+        # Another terminal keeps it running: nothing has to be built or started.
+        told = dict(json.loads(mark.read_text("utf-8")))
+        _say({**told, "running": True}, address, as_json)
+        return 0
+    if _taken(port):
+        raise SampleError(
+            f"端口 {port} 已被占用：若是先前的 lianyun cascade demo 仍在运行，请先在那个终端按 Ctrl-C 结束；"
+            "若是别的程序，请用 --port 另选端口"
+        )
+    home.mkdir(parents=True, exist_ok=True)
+    let_call(postgres.home(), port)
+    let_call(home, city_port)
+    environment = surroundings(home, port)
     began = time.monotonic()
     if not (_ROOT / "demo").is_dir():
         raise SampleError("没有找到 demo/ 目录：样例只能在源码目录中建立")
@@ -262,23 +324,46 @@ def run(*, port: int, city_port: int, serve: bool, as_json: bool) -> int:
 
 
 def _meet(home: Path, environment: dict[str, str], address: str, city: str) -> dict[str, Any]:
-    """Enrol the district, and let a catalogue, a request and rows cross in both directions."""
+    """Enrol the district, and let a catalogue, a request and rows cross in both directions.
+
+    Whatever an earlier run has done is not done again; one that broke off is gone on with.
+    """
     from lianyun.capabilities.cascade import api as cascade
 
     by = officer("xitong")
     mark = home / "demo" / "told.json"
-    if mark.exists():
-        return dict(json.loads(mark.read_text("utf-8")))
     cascade.identify(code=CITY_CODE, name=CITY_NAME, level="city", address=city, by=by)
-    link, invitation = cascade.invite(code=CODE, name=NAME, level="county", by=by)
-    told = _inside(environment, "enrol", str(home), address, city, given=invitation)
-    cascade.confirm_link(link=link, address=address, by=by)
-    _wait(lambda: cascade.adopted(by, CODE), 120, "区级目录上报")
-    told |= _inside(environment, "ask")
-    _grant(told["exchange"])
-    for kind in ("upload", "return"):
-        done = _wait(lambda kind=kind: cascade.arrived(by, CODE, kind), 180, "数据传送")  # type: ignore[misc]
-        told[kind] = {k: done.verdict.get(k) for k in ("landed", "accepted", "rejected")}
+    links = [line.link for line in cascade.links(by) if line.link.code == CODE]
+    link = links[0] if links else None
+    linked = False
+    if link is not None and link.enabled:
+        linked = bool(_inside(environment, "stands", address, city)["linked"])
+        if linked and link.address != address:
+            cascade.set_address(link=link, address=address, by=by)
+    if linked and mark.exists():
+        return {**json.loads(mark.read_text("utf-8")), "again": True}
+    told: dict[str, Any] = {}
+    begun = home / "demo" / "enrolled.json"
+    if linked and begun.exists():
+        told = dict(json.loads(begun.read_text("utf-8")))
+    else:
+        link, invitation = cascade.invite(code=CODE, name=NAME, level="county", by=by)
+        told = _inside(environment, "enrol", str(home), address, city, given=invitation)
+        cascade.confirm_link(link=link, address=address, by=by)
+        begun.write_text(json.dumps(told, ensure_ascii=False), "utf-8")
+    try:
+        _wait(lambda: cascade.adopted(by, CODE), 120, "区级目录上报")
+        told |= _inside(environment, "ask")
+        _grant(told["exchange"])
+        for kind in ("upload", "return"):
+            done = _wait(lambda kind=kind: cascade.arrived(by, CODE, kind), 180, "数据传送")  # type: ignore[misc]
+            told[kind] = {k: done.verdict.get(k) for k in ("landed", "accepted", "rejected")}
+    except SampleError as error:
+        last = next((x.link.last_error for x in cascade.links(by) if x.link.code == CODE), "")
+        raise SampleError(
+            f"{error}{f'（{last}）' if last else ''}。再次运行本命令会从中断处继续；仍不成功时，"
+            f"请结束市级节点，删除状态文件夹 {postgres.home()} 后从 lianyun demo 重新开始"
+        ) from error
     told["entries"] = cascade.adopted(by, CODE)
     told["conflicts"] = cascade.conflicts(by, CODE)
     mark.write_text(json.dumps(told, ensure_ascii=False), "utf-8")
@@ -294,7 +379,13 @@ def _say(told: dict[str, Any], address: str, as_json: bool) -> None:
     up, back = told["upload"], told["return"]
     # Cookies know no ports: by another name both nodes can be open in one browser.
     shown = address.replace("127.0.0.1", "localhost")
-    cli.say(f"区级节点 {NAME}（{CODE}）：{shown}　（建立用时 {told['seconds']} 秒）")
+    if told.get("running"):
+        how = "已在另一个终端运行，未重新建立"
+    elif told.get("again"):
+        how = f"先前已建立，{told['seconds']} 秒后恢复运行"
+    else:
+        how = f"建立用时 {told['seconds']} 秒"
+    cli.say(f"区级节点 {NAME}（{CODE}）：{shown}　（{how}）")
     cli.say(f"  目录上报 {told['entries']} 条，冲突待处理 {told['conflicts']} 条")
     cli.say(
         f"  上传 {up['landed']} 行 = 接收 {up['accepted']} 行 + 拒收 {up['rejected']} 行（他区记录）"

@@ -17,6 +17,7 @@ from .actions import (
     send_flow,
     set_address,
 )
+from .adapters.wire import HOSTS_FILE
 from .models import Mirror, Transfer
 from .queries import links
 
@@ -49,6 +50,7 @@ def arrived(viewer: Actor, code: str, kind: str) -> Transfer | None:
 
 
 __all__ = [
+    "HOSTS_FILE",
     "adopted",
     "arrange_upload",
     "arrived",
