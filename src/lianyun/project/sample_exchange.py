@@ -28,6 +28,11 @@ SHARES: tuple[tuple[str, str, tuple[str, ...], str, str], ...] = (
         "federated",
     ),
 )
+CONSENTS = (
+    ("rs_insured", ("citizen_number", "unit_name", "insurance_status")),
+    ("gjj_accounts", ("citizen_number", "account_status")),
+)
+"""What the bureau must be granted before it may join it in a service of its own."""
 CALLS = {"rs": 60, "yb": 70, "gjj": 35, "mz": 20}
 SWEEP = 90
 """So many numbers that nobody has does one department try: what looks like misuse."""
@@ -46,6 +51,8 @@ def use_each_other(home: Path, officer: Callable[[str], Any], tell: Tell) -> dic
         return {"calls": 0, "suspicions": 0}
     tell(0.0, "联邦查询服务")
     _bureau_desk(home)
+    for name, fields in CONSENTS:
+        walk("sjj", name, fields, "汇合为个人参保与公积金实时查询服务", "federated", officer)
     _draw_up(officer("yunying"))
     calls = 0
     for number, (asker, name, fields, why, way) in enumerate(SHARES):

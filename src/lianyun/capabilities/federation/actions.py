@@ -9,9 +9,8 @@ from lianyun.capabilities.catalogue import api as catalogue
 from lianyun.capabilities.services import api as services
 from lianyun.kernel.access import SYSTEM, Actor, UserError
 from lianyun.kernel.action import action
-from lianyun.kernel.case import bureau
 from lianyun.kernel.event import record
-from lianyun.kernel.models import Resource
+from lianyun.kernel.models import Party, Resource
 
 from . import queries, rules
 
@@ -20,9 +19,10 @@ from . import queries, rules
 def draw_up(*, drawing: rules.Drawing, by: Actor) -> services.Service:
     """Make a logical library from tables and open its service; drawn up again, it is changed.
 
-    It belongs to the department whose tables alone it asks, else to the data bureau; it is as
-    sensitive as the most sensitive of them, and shared no more freely than the least shared.
-    Raises UserError with everything that is wrong.
+    It belongs to the department whose tables alone it asks, else to the data bureau, which must
+    hold a grant of each other owner for what it asks of that owner's table; it is as sensitive as
+    the most sensitive of them, and shared no more freely than the least shared. Raises UserError
+    with everything that is wrong, or with every consent that is missing.
     """
     tables = queries.chosen(by, [t.ref for t in drawing.tables])
     known = {t.ref: queries.columns(by, t) for t in tables}
@@ -32,11 +32,14 @@ def draw_up(*, drawing: rules.Drawing, by: Actor) -> services.Service:
         wrong["name"] = f"标识“{drawing.name}”已被“{old.title}”使用"
     if wrong:
         raise UserError("；".join(wrong.values()))
-    owners = {t.resource.owner_id: t.resource.owner for t in tables}
-    owner = next(iter(owners.values())) if len(owners) == 1 else bureau()
+    owner = queries.provider_of(tables)
     by.require("federation.design", owner)
     if old is not None and old.owner_id != owner.pk:
         raise UserError(f"“{old.title}”属于{old.owner}，不能改由{owner}提供")
+    if missing := queries.unconsented(by, owner, drawing, tables):
+        raise UserError(
+            f"{'；'.join(missing)}。请以{owner}的名义向其申请共享，使用方式选“联邦查询”，同意后再开通"
+        )
     outputs = rules.outputs(drawing, known)
     fields = {t.ref: {f.name: f for f in services.fields(by, t.resource)} for t in tables}
     columns: list[services.Field] = []
@@ -87,7 +90,7 @@ def draw_up(*, drawing: rules.Drawing, by: Actor) -> services.Service:
         source=source,
         columns=columns,
         lookups=[[c] for c in drawing.lookups],
-        design=_design(drawing, tables, known, outputs),
+        design=_design(drawing, tables, known, outputs, owner),
         origins=[(t.resource.ref, t.title) for t in tables],
         calls_per_day=drawing.calls_per_day,
         calls_per_second=drawing.calls_per_second,
@@ -105,8 +108,9 @@ def _design(
     tables: list[queries.Table],
     known: dict[str, list[rules.Column]],
     outputs: dict[str, tuple[int, str, str]],
+    owner: Party,
 ) -> dict[str, Any]:
-    """What the service keeps of a drawing: places and the columns there."""
+    """What the service keeps of a drawing: places, the columns there, and whose consent it rests on."""
     place = [{c.name: c.column for c in known[t.ref]} for t in tables]
     parts = []
     for number, (table, chosen) in enumerate(zip(tables, drawing.tables, strict=True)):
@@ -118,6 +122,17 @@ def _design(
         parts.append(one)
     return {
         "parts": parts,
+        "provider": owner.pk,
+        "consents": [
+            {
+                "part": number,
+                "resource": table.resource.pk,
+                "title": f"{table.owner}·{table.title}",
+                "fields": rules.asked_of(drawing, number),
+                "items": place[number],
+            }
+            for number, table in queries.others(owner, tables)
+        ],
         "outputs": {name: [number, column] for name, (number, _, column) in outputs.items()},
         "ranges": list(drawing.ranges),
         "seconds": drawing.seconds,

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from django.db.models import Q
+from django.utils import timezone
 
 from lianyun.capabilities.collection import api as collection
 from lianyun.capabilities.services import api as services
 from lianyun.kernel.access import Actor, UserError
-from lianyun.kernel.models import Event, Resource
+from lianyun.kernel.case import bureau
+from lianyun.kernel.models import Event, Grant, Party, Resource
 from lianyun.lake.land import match_columns
 
 from . import adapters, rules
@@ -80,6 +85,84 @@ def columns(viewer: Actor, table: Table) -> list[rules.Column]:
         for f in fields.values()
         if f.name in places
     ]  # fmt: skip
+
+
+def provider_of(tables: Sequence[Table]) -> Party:
+    """Who answers for a service over these tables: the department that owns them all, else the bureau."""
+    owners = {t.resource.owner_id: t.resource.owner for t in tables}
+    return next(iter(owners.values())) if len(owners) == 1 else bureau()
+
+
+def consent(
+    viewer: Actor, provider: Party, resource: Resource, items: Sequence[str] = ()
+) -> Grant | None:
+    """The newest grant in force by which a resource's owner lets `provider` give these items of it by
+    federated query; None where there is none."""
+    now = timezone.now()
+    rows = Grant.objects.filter(
+        kind="data", grantee=provider, resource=resource, state=Grant.ACTIVE, valid_from__lte=now
+    ).filter(Q(valid_to=None) | Q(valid_to__gt=now))
+    return next(
+        (
+            g
+            for g in rows.order_by("-id")
+            if "federated" in services.operations_of(g.terms)
+            and set(items) <= set(g.terms.get("fields") or ())
+        ),
+        None,
+    )
+
+
+def others(provider: Party, tables: Sequence[Table]) -> list[tuple[int, Table]]:
+    """The tables, with their numbers, whose owner is not the provider: each of them must consent."""
+    return [(n, t) for n, t in enumerate(tables) if t.resource.owner_id != provider.pk]
+
+
+def unconsented(
+    viewer: Actor, provider: Party, drawing: rules.Drawing, tables: Sequence[Table]
+) -> list[str]:
+    """Which providers have not consented to what a drawing asks of them, in Chinese."""
+    out = []
+    for number, table in others(provider, tables):
+        items = rules.asked_of(drawing, number)
+        if consent(viewer, provider, table.resource, items) is None:
+            titles = {f.name: f.title for f in services.fields(viewer, table.resource)}
+            listed = "、".join(titles.get(i, i) for i in items)
+            out.append(f"{table.owner}尚未同意提供“{table.title}”的{listed}用于联邦查询")
+    return out
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """Whether one provider has consented: whose table, and the grant if there is one."""
+
+    name: str
+    title: str
+    grant: Grant | None
+
+
+def agreed(viewer: Actor, tables: Sequence[Table]) -> list[Agreed]:
+    """How the consents for these tables stand, before anything is chosen of them."""
+    provider = provider_of(tables)
+    return [
+        Agreed(t.resource.name, f"{t.owner}·{t.title}", consent(viewer, provider, t.resource))
+        for _, t in others(provider, tables)
+    ]
+
+
+def agreed_for(viewer: Actor, resource: Resource, service: services.Service) -> list[Agreed]:
+    """How the consents that a service rests on stand now."""
+    viewer.require("federation.read")
+    wanted = service.design.get("consents", ())
+    known = Resource.objects.in_bulk([c["resource"] for c in wanted])
+    return [
+        Agreed(
+            known[c["resource"]].name,
+            c["title"],
+            consent(viewer, resource.owner, known[c["resource"]], c["fields"]),
+        )
+        for c in wanted
+    ]
 
 
 @dataclass(frozen=True)

@@ -119,6 +119,15 @@ def outputs(
     return out
 
 
+def asked_of(drawing: Drawing, number: int) -> list[str]:
+    """The items that a drawing asks of one of its tables: those given, and those it is met or found by."""
+    table = drawing.tables[number]
+    if number:
+        return list(dict.fromkeys([*table.fields, table.key]))
+    met = [other.on for other in drawing.tables[1:]]
+    return list(dict.fromkeys([*drawing.lookups, *table.fields, *drawing.ranges, *met]))
+
+
 def partner(columns: Sequence[Column], others: Sequence[Column]) -> tuple[str, str]:
     """The most likely pair of columns on which two tables meet: (here, there); "" where none."""
     for same in ("check", "element"):

@@ -79,6 +79,7 @@ def detail(request: ActorRequest, name: str) -> HttpResponse:
         "federation/detail.html",
         {
             "found": found,
+            "consents": queries.agreed_for(request.actor, found.resource, found.service),
             "fields": [
                 (c, titles[outputs[c["name"]][0]], MASKS.get(c["mask"], "不脱敏"))
                 for c in found.service.columns
@@ -244,6 +245,7 @@ def new(request: ActorRequest) -> HttpResponse:
     except UserError as error:
         picked.add_error(None, str(error))
         return render(request, "federation/new.html", context)
+    context["consents"] = queries.agreed(viewer, chosen)
     form = DrawingForm(chosen, known, request.POST or None)
     if request.method == "POST" and form.is_valid():
         if not once(request):

@@ -145,6 +145,31 @@ def token_for(resource: Resource, **terms: Any) -> tuple[Grant, str]:
     return grant, services.collect_secret(client=client, by=SYSTEM)
 
 
+def consent(name: str, *items: str, **terms: Any) -> Grant:
+    """A provider's consent that the bureau gives these items of its table by federated query."""
+    resource = Resource.objects.select_related("owner").get(name=name)
+    return grants.issue(
+        kind="data",
+        to=Party.objects.get(slug="sjj"),
+        grantor=resource.owner,
+        resource=resource,
+        terms={
+            "fields": ["citizen_number", *items],
+            "masks": services.masks(SYSTEM, resource, ["citizen_number"]),
+            "operations": ["federated"],
+            "purpose": "汇合提供",
+            **terms,
+        },
+        by=SYSTEM,
+    )
+
+
+@pytest.fixture
+def consents(sources: str) -> tuple[Grant, Grant]:
+    """The police's and the social insurance's."""
+    return consent("ga_residents", "birth_date"), consent("rs_insured", "name", "unit_name")
+
+
 def ask(token: str, *questions: str) -> list[httpx.Response]:
     async def main() -> list[httpx.Response]:
         transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
@@ -158,7 +183,9 @@ def ask(token: str, *questions: str) -> list[httpx.Response]:
     return asyncio.run(main())
 
 
-def test_three_places_answer_one_call(sources: str, officer: Officer) -> None:
+def test_three_places_answer_one_call(
+    sources: str, consents: tuple[Grant, Grant], officer: Officer
+) -> None:
     service = actions.draw_up(drawing=drawing(), by=officer("sjj", "bureau_operator"))
     resource = service.source
     assert str(resource.owner) == str(Party.objects.get(slug="sjj"))
@@ -204,7 +231,9 @@ def test_three_places_answer_one_call(sources: str, officer: Officer) -> None:
     assert ask(token, f"{path}?citizen_number={A}")[0].status_code == 403
 
 
-def test_a_source_that_is_down_is_named(sources: str, officer: Officer, city: None) -> None:
+def test_a_source_that_is_down_is_named(
+    sources: str, consents: tuple[Grant, Grant], officer: Officer, city: None
+) -> None:
     boss = officer("sjj", "bureau_operator")
     actions.draw_up(drawing=drawing(), by=boss)
     other = drawing(
@@ -273,3 +302,78 @@ def test_the_page_makes_a_service(sources: str, officer: Officer, client: Client
     assert Resource.objects.get(name="residents_now").state == Resource.PUBLISHED
     assert "户籍实时查询" in client.get(reverse("federation:list")).content.decode()
     assert Path(reverse("federation:detail", args=["residents_now"])).name == "residents_now"
+
+
+@transaction.atomic
+def moved(move: Callable[..., None], grant: Grant) -> None:
+    """A grant suspended, resumed or revoked."""
+    move(grant, reason="试验", by=SYSTEM)
+
+
+def test_no_service_before_every_provider_has_consented(
+    sources: str, officer: Officer, client: Client
+) -> None:
+    boss = officer("sjj", "bureau_operator")
+    with pytest.raises(UserError, match=r"公安局尚未同意.*出生日期.*；.*尚未同意.*单位名称"):
+        actions.draw_up(drawing=drawing(), by=boss)
+    assert not Resource.objects.filter(name="person_overview").exists()
+    consent("ga_residents", "birth_date")
+    consent("rs_insured", "name")  # not the unit's name
+    consent("rs_insured", "name", "unit_name", operations=["query"])
+    other = consent("rs_insured", "name", "unit_name")
+    moved(grants.suspend, other)
+    with pytest.raises(UserError) as told:
+        actions.draw_up(drawing=drawing(), by=boss)
+    assert "公安局" not in str(told.value)
+    client.force_login(get_user_model().objects.create(username="b", party=boss.party))
+    where = (
+        f"{reverse('federation:new')}?base=served:population&more=source:ga_db&more=source:rs_db"
+    )
+    page = client.get(where).content.decode()
+    assert page.count("已同意") == 2
+    moved(grants.resume, other)
+    assert actions.draw_up(drawing=drawing(), by=boss).source.state == Resource.PUBLISHED
+
+
+def test_a_provider_s_consent_rules_every_call(
+    sources: str, consents: tuple[Grant, Grant], officer: Officer, client: Client
+) -> None:
+    boss = officer("sjj", "bureau_operator")
+    resource = actions.draw_up(drawing=drawing(), by=boss).source
+    plain = {"fields": ["name_3", "unit_name", "birth_date"], "masks": {}}
+    _, token = token_for(resource, **plain)
+    path = f"/api/data/person_overview:federated?citizen_number={A}"
+
+    def answer() -> Any:
+        (found,) = ask(token, path)
+        return found.json()["rows"][0] if found.status_code == 200 else found
+
+    whole = {"name_3": "张**", "unit_name": "港口集团", "birth_date": "1990-03-07"}
+    assert answer() == whole, "a provider's mask holds though the grant gives the field in clear"
+    police, insurance = consents
+    moved(grants.suspend, insurance)
+    stopped = answer()
+    assert (stopped.status_code, "提供部门未同意" in stopped.json()["title"]) == (403, True)
+    client.force_login(get_user_model().objects.create(username="b", party=boss.party))
+    shown = client.get(reverse("federation:detail", args=["person_overview"])).content.decode()
+    assert "已停止或到期" in shown
+    narrowed = consent(
+        "rs_insured", "name", "unit_name", scope={"unit_name": ["别的单位"]}, masks={}
+    )
+    hidden = {"name_3": None, "unit_name": None, "birth_date": "1990-03-07"}
+    assert answer() == hidden, "what the provider does not give is not there; the rest is"
+    moved(grants.revoke, narrowed)
+    astray = consent("rs_insured", "name", "unit_name", scope={"no_such": ["1"]})
+    (nothing,) = ask(token, path)
+    assert nothing.json()["rows"] == []
+    moved(grants.revoke, astray)
+    strict = consent("rs_insured", "name", "unit_name", signature="required")
+    assert answer().status_code == 401
+    moved(grants.revoke, strict)
+    far = consent("rs_insured", "name", "unit_name", networks=["203.0.113.0/24"])
+    assert answer().status_code == 403
+    moved(grants.revoke, far)
+    moved(grants.resume, insurance)
+    assert answer() == whole
+    moved(grants.revoke, police)
+    assert answer().status_code == 403
