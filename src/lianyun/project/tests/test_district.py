@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import socket
 from pathlib import Path
 
 import yaml
@@ -37,3 +38,17 @@ def test_its_surroundings_are_its_own(tmp_path: Path) -> None:
     assert told["LIANYUN_HOME"] == str(tmp_path)
     assert "LIANYUN_DATABASE_URL" not in told
     assert told["LIANYUN_PORT"] == "8001"
+
+
+def test_its_neighbour_is_listed_once(tmp_path: Path) -> None:
+    for port in (8001, 8002, 8001):
+        district.let_call(tmp_path, port)
+    assert (tmp_path / "cascade.hosts").read_text() == "127.0.0.1:8001\n127.0.0.1:8002\n"
+
+
+def test_a_port_that_is_taken_is_seen() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert district._taken(port)
+    assert not district._taken(port)
+    assert district._node_at(f"http://127.0.0.1:{port}") == ""
