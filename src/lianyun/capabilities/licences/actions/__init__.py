@@ -4,9 +4,10 @@ from .documents import make_copy, original, withdraw_copy
 from .endings import end_licence, resume_licence, suspend_licence
 from .issuing import change_licence, issue_licence
 from .keys import credential_of, new_signing_key, signing_key
-from .limits import TooMany, spend
+from .limits import TooMany, spend, tidy
 from .registers import issue_from_register
 from .review import decide_draft, draw_up
+from .showing import answer, ask, give, see, show, take
 
 __all__ = [
     "TooMany",
@@ -30,5 +31,6 @@ __all__ = [
     "spend",
     "suspend_licence",
     "take",
+    "tidy",
     "withdraw_copy",
 ]

@@ -63,7 +63,7 @@ def original(licence: Licence, *, by: Actor) -> tuple[Document, bytes]:
         record("licence.file_read", row, by=by)
         return found, data
     drawn = press.draw(sheet_of(row, row.check_code))
-    data, sealed = seal.seal(drawn, row, by=by)
+    data, sealed = _sealed(drawn, row, seal.ISSUE, by=by)
     digest = shelf.put(data)
     if found is None:
         found = Document(licence=row, check_code=row.check_code)
@@ -72,6 +72,13 @@ def original(licence: Licence, *, by: Actor) -> tuple[Document, bytes]:
     found.save()
     record("licence.file_made", row, by=by, data={"digest": digest, "sealed": sealed})
     return found, data
+
+
+def _sealed(pdf: bytes, licence: Licence, use: str, *, by: Actor) -> tuple[bytes, bool]:
+    kind = kinds.kind(licence.kind)
+    issuer = licence.grant.grantor
+    assert issuer is not None
+    return seal.seal(pdf, issuer, use, kind.layout, kind.title, by=by)
 
 
 def _allowed(licence: Licence, by: Actor) -> None:
@@ -100,7 +107,7 @@ def make_copy(
         raise UserError("证照当前不在有效状态，不能制作加注件")
     code = secrets.token_hex(16)
     copy = Copy(purpose, recipient, types.sentence(until))
-    data, sealed = seal.seal(press.draw(sheet_of(row, code, copy)), row, by=by)
+    data, sealed = _sealed(press.draw(sheet_of(row, code, copy)), row, seal.COPY, by=by)
     made = Document.objects.create(
         licence=row,
         copy=True,

@@ -8,7 +8,11 @@ from django.db import connection
 from django.utils import timezone
 
 from lianyun.capabilities.audit import api as audit
-from lianyun.kernel.access import UserError
+from lianyun.kernel.access import Actor, UserError
+from lianyun.kernel.action import action
+from lianyun.kernel.event import record
+
+from ..models import Showing, Tally
 
 WINDOW = 60
 LIMITS = {"verify": 30, "file": 10, "api": 120, "scan": 30, "given": 10, "show": 20}
@@ -39,4 +43,16 @@ def spend(what: str, who: str) -> None:
         raise TooMany(f"操作过于频繁，请在 {left} 秒后再试")
 
 
-__all__ = ["LIMITS", "TooMany", "spend"]
+@action(None)
+def tidy(*, by: Actor) -> int:
+    """Forget show codes that nobody scanned and counts of past windows; returns how many."""
+    now = timezone.now()
+    codes, _ = Showing.objects.filter(
+        way=Showing.SHOW, asked_at=None, expires_at__lt=now - dt.timedelta(days=1)
+    ).delete()
+    counts, _ = Tally.objects.filter(slot__lt=now - dt.timedelta(days=1)).delete()
+    record("licences.tidied", "system:licences", by=by, data={"codes": codes, "counts": counts})
+    return codes + counts
+
+
+__all__ = ["LIMITS", "TooMany", "spend", "tidy"]

@@ -53,13 +53,18 @@ def show(licence: Licence, *, by: Actor) -> str:
     return code
 
 
-@action("licences.verify")
 def ask(code: str, *, purpose: str, wanted: list[str], by: Actor) -> Showing:
+    """As `_ask`, each try counted: also one that is refused, whose transaction leaves nothing."""
+    spend("scan", by.ref)
+    return _ask(code, purpose=purpose, wanted=wanted, by=by)
+
+
+@action("licences.verify")
+def _ask(code: str, *, purpose: str, wanted: list[str], by: Actor) -> Showing:
     """A clerk scanned a show code and asks for some elements; the holder is to agree on the phone.
 
     Raises UserError: a code that is used, older than a minute or none at all; each is named.
     """
-    spend("scan", by.ref)
     if not 2 <= len(purpose.strip()) <= 200:
         raise UserError("请写明核验用途")
     if by.party is None or by.department is None:
@@ -167,13 +172,18 @@ def give(
     return code
 
 
-@action(None)
 def take(code: str, *, address: str, by: Actor) -> tuple[Licence, list[tuple[str, str]], Showing]:
+    """As `_take`, each try of an address counted, also one that is refused."""
+    spend("given", address)
+    return _take(code, address=address, by=by)
+
+
+@action(None)
+def _take(code: str, *, address: str, by: Actor) -> tuple[Licence, list[tuple[str, str]], Showing]:
     """What was given by this code, to the first who takes it; UserError for used, late and unknown ones.
 
     The answer for these three is the same, so that trying codes tells nothing.
     """
-    spend("given", address)
     row = (
         Showing.objects.select_for_update()
         .filter(

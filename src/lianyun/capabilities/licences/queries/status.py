@@ -28,6 +28,17 @@ def place_of(number: int) -> int:
     return number % SIZE
 
 
+def number_of(uri: str, place: int) -> int | None:
+    """The licence (its row number) of a place in a list of this installation, else None."""
+    start = f"{shelf.site()}/licences/status/"
+    number = uri.removeprefix(start)
+    if not uri.startswith(start) or not number.isascii() or not number.isdigit():
+        return None
+    if len(number) > 9 or not 0 <= place < SIZE:
+        return None
+    return int(number) * SIZE + place
+
+
 def statuses(viewer: Actor, number: int) -> dict[int, int]:
     """Of list `number`, the places that are not valid, with their status."""
     rows = (
@@ -53,4 +64,4 @@ def public_keys(viewer: Actor) -> dict[str, ECKey]:
     return {row.kid: ECKey.import_key(json.loads(row.public)) for row in rows}
 
 
-__all__ = ["SECONDS", "SIZE", "lists", "place_of", "public_keys", "statuses", "uri_of"]
+__all__ = ["SECONDS", "SIZE", "lists", "number_of", "place_of", "public_keys", "statuses", "uri_of"]

@@ -12,8 +12,6 @@ import segno
 
 from .types import LicenceType
 
-_MM = 72 / 25.4
-SEAL_MM = 38.0
 _PAGES = {
     "landscape": (297.0, 210.0, 15.0),
     "portrait": (210.0, 297.0, 15.0),
@@ -83,20 +81,13 @@ def code(text: str, *, dark: str = "#1f2329") -> str:
     return out.getvalue().decode()
 
 
-def seal_box(layout: str) -> tuple[float, float, float, float]:
-    """Where the seal stands on the page: x1, y1, x2, y2 in points from the lower left corner.
+def seal_place(layout: str) -> tuple[float, float]:
+    """The seal's centre on the page: x and y in millimetres from the lower left corner.
 
-    It lies over issuer and date, as 骑年盖月 asks (党政机关公文处理, GB/T 9704-2012, 7.3.5).
+    It lies over issuer and date, as 骑年盖月 asks (GB/T 9704-2012, 7.3.5).
     """
     width, _, inset = _PAGES[layout]
-    middle = width - inset - 4.0 - 33.0
-    low = inset - 10.0
-    return (
-        (middle - SEAL_MM / 2) * _MM,
-        low * _MM,
-        (middle + SEAL_MM / 2) * _MM,
-        (low + SEAL_MM) * _MM,
-    )
+    return width - inset - 4.0 - 33.0, inset + 8.0
 
 
-__all__ = ["SEAL_MM", "Copy", "Sheet", "code", "seal_box"]
+__all__ = ["Copy", "Sheet", "code", "seal_place"]

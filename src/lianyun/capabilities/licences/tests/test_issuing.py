@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,44 +13,24 @@ from lianyun.capabilities.licences.queries import licences
 from lianyun.kernel.access import Actor, Denied, UserError
 from lianyun.kernel.models import Event, Grant
 
+from .conftest import PERMIT, PERSON, Officer
+
 pytestmark = pytest.mark.django_db
-
-PERSON = "320703199003070016"
-Officer = Callable[..., Actor]
-PERMIT: dict[str, Any] = {
-    "name": "张三丰",
-    "citizen_number": PERSON,
-    "licence_number": "3207032026000012",
-    "residence_address": "江苏省连云港市海州区新东街道苍梧路6号2幢301室",
-    "issuing_authority": "新东派出所",
-    "issued_on": "2026-05-20",
-    "valid_from": "2026-05-20",
-}
-
-
-@pytest.fixture
-def police(officer: Officer) -> Actor:
-    return officer("ga", "data_officer")
-
-
-@pytest.fixture
-def head(officer: Officer) -> Actor:
-    return officer("ga", "share_head")
 
 
 def issue(by: Actor, once: str = "a", **changes: Any) -> Licence:
-    return actions.issue_licence(
-        "residence_permit", None, {**PERMIT, **changes}, once=once, by=by
-    )
+    return actions.issue_licence("residence_permit", None, {**PERMIT, **changes}, once=once, by=by)
 
 
 def test_pressed_twice_it_is_one_licence(police: Actor) -> None:
     first, second = issue(police), issue(police)
-    assert first.pk == second.pk and Licence.objects.count() == Grant.objects.count() == 1
+    assert first.pk == second.pk
+    assert Licence.objects.count() == Grant.objects.count() == 1
     assert first.identifier.startswith("1.2.156.3005.2.11320700MN000016XX001.11320700MN000016XX.")
     assert first.ends_on == dt.date(2027, 5, 19)
     assert licences.standing(first)[0] == "valid"
-    assert PERSON not in first.sealed and first.holder_hash != PERSON
+    assert PERSON not in first.sealed
+    assert first.holder_hash != PERSON
     kinds = list(Event.objects.filter(subject=first.ref).values_list("kind", flat=True))
     assert kinds == ["licence.issued", "licence.issued_already"]
 
@@ -81,10 +60,13 @@ def test_a_renewal_replaces_and_happens_once(police: Actor) -> None:
     new = actions.change_licence(old, change, why="签注延续", by=police)
     again = actions.change_licence(old, change, why="签注延续", by=police)
     old.refresh_from_db()
-    assert new.pk == again.pk and new.replaces_id == old.pk
-    assert old.ending == Licence.REPLACED and old.grant.state == Grant.REVOKED
+    assert new.pk == again.pk
+    assert new.replaces_id == old.pk
+    assert old.ending == Licence.REPLACED
+    assert old.grant.state == Grant.REVOKED
     assert new.identifier.split(".")[:-2] == old.identifier.split(".")[:-2]
-    assert new.identifier.split(".")[-2] == "002" and new.ends_on == dt.date(2028, 5, 19)
+    assert new.identifier.split(".")[-2] == "002"
+    assert new.ends_on == dt.date(2028, 5, 19)
     with pytest.raises(UserError, match="持证人不能变更"):
         actions.change_licence(new, {"citizen_number": "320703198811110034"}, why="换人", by=police)
     with pytest.raises(UserError, match="没有任何要素发生变化"):
@@ -114,13 +96,15 @@ def test_whoever_drew_up_does_not_issue(officer: Officer, police: Actor, head: A
     both = officer("ga", "data_officer", "share_head")
     case = actions.draw_up("residence_permit", PERMIT, why="窗口受理", once="form-1", by=both)
     same = actions.draw_up("residence_permit", PERMIT, why="窗口受理", once="form-1", by=both)
-    assert same.pk == case.pk and PERSON not in str(case.data)
+    assert same.pk == case.pk
+    assert PERSON not in str(case.data)
     item = case.items.get(done_at=None)
     with pytest.raises(UserError, match="不能审核自己"):
         actions.decide_draft(item, outcome="issue", note="", by=both)
     actions.decide_draft(item, outcome="issue", note="", by=head)
     made = Licence.objects.get(grant__case=case)
-    assert made.trust == "A" and made.grant.grantor.slug == "ga"
+    assert made.trust == "A"
+    assert made.grant.grantor.slug == "ga"
     with pytest.raises(UserError):
         actions.decide_draft(item, outcome="issue", note="", by=head)
     assert Licence.objects.count() == 1

@@ -1,0 +1,12 @@
+"""Jobs: what is kept no longer than it is needed."""
+
+from __future__ import annotations
+
+from lianyun.kernel.access import SYSTEM
+
+from . import actions
+
+
+def tidy() -> None:
+    """Forget unasked show codes and counts that are over."""
+    actions.tidy(by=SYSTEM)

@@ -1,0 +1,352 @@
+"""Desk: a department's licences, drafts and reviews, bulk issues, figures; the counter that scans."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from django import forms
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+
+from lianyun.capabilities.audit import api as audit
+from lianyun.kernel.access import UserError
+from lianyun.kernel.element import domain_choices
+from lianyun.ui import charts
+from lianyun.ui.forms import Styled, once
+from lianyun.ui.pages import ActorRequest, page
+from lianyun.ui.tables import Column, Empty, Filter, Table
+
+from .. import actions
+from ..queries import desk, kinds, licences
+from ..queries.figures import figures as all_figures
+from ..rules import types
+
+ENDINGS = [
+    ("suspend", "暂扣"), ("resume", "恢复"), ("annulled", "注销"), ("revoked", "吊销"),
+    ("withdrawn", "撤销"),
+]  # fmt: skip
+
+
+def _title(row: Any) -> str:
+    found = kinds.kinds().get(row.kind)
+    return found.title if found else str(row.kind)
+
+
+def _number(row: Any) -> str:
+    kind = kinds.kind(row.kind)
+    item = kind.item(kind.number)
+    if not item.personal:
+        return str(row.number)
+    return types.masked(kind, {kind.number: row.number})[kind.number]
+
+
+def _holder(row: Any) -> str:
+    kind = kinds.kind(row.kind)
+    name = str(row.grant.grantee.name)
+    return name[0] + "*" * max(len(name) - 1, 1) if kind.for_people else name
+
+
+@page(permission="licences.read")
+def listing(request: ActorRequest) -> HttpResponse:
+    """The licences that the viewer's departments issued."""
+    viewer = request.actor
+    table = Table(
+        request,
+        licences.issued(viewer),
+        columns=[
+            Column(
+                "kind",
+                "证照",
+                primary=True,
+                cell=_title,
+                sub=_number,
+                link=lambda r: reverse("licences:detail", args=[r.identifier]),
+            ),
+            Column("holder", "持证主体", cell=_holder),
+            Column("issued_on", "发证日期", kind="date", sort=True),
+            Column("ends_on", "有效期止", cell=lambda r: r.ends_on or "长期"),
+            Column("trust", "可信等级", kind="badge", tone=lambda r: {"A": "green", "B": "blue"}.get(r.trust, "grey")),
+            Column(
+                "state", "状态", kind="badge",
+                cell=lambda r: licences.standing(r)[1], tone=lambda r: licences.standing(r)[2],
+            ),
+        ],
+        filters=[
+            Filter("q", "证照编号或标识", lookup="number__icontains|identifier__icontains"),
+            Filter(
+                "kind", "类型", "select", lookup="kind",
+                choices=[(k.name, k.title) for k in kinds.issued_by(viewer, "licences.read").values()],
+            ),
+            Filter(
+                "ending", "终止", "select", lookup="ending",
+                choices=[("replaced", "已换发"), ("revoked", "吊销"), ("withdrawn", "撤销"), ("annulled", "注销")],
+            ),
+        ],
+        caption="电子证照",
+        keyset="-id",
+        page_size=20,
+        empty=Empty(
+            "还没有电子证照",
+            "从本部门的登记簿批量签发，或者逐件拟制、由另一位同事审核签发。",
+            icon="card",
+        ),
+    )  # fmt: skip
+    mine = kinds.issued_by(viewer, "licences.issue")
+    context = {
+        "kinds": mine.values(),
+        "registers": [k for k in mine.values() if k.register],
+        "drafts": desk.drafts(viewer).exclude(state="closed")[:10],
+        "runs": [(r, _title(r)) for r in licences.runs(viewer)[:6]],
+    }
+    return table.respond(request, "licences/list.html", context)
+
+
+@page(permission="licences.read")
+def detail(request: ActorRequest, identifier: str) -> HttpResponse:
+    """One licence; its elements masked, in clear only with a purpose that goes on record."""
+    viewer = request.actor
+    row = licences.one(viewer, identifier)
+    kind = kinds.kind(row.kind)
+    told = licences.elements(row)
+    clear = False
+    if request.method == "POST":
+        viewer.require("licences.reveal", row.grant.grantor)
+        purpose = request.POST.get("purpose", "").strip()
+        if len(purpose) < 2:
+            raise UserError("请写明查阅用途")
+        audit.record_reading(
+            by=viewer, resource=f"电子证照·{kind.title}", people=[told[kind.holder_number]],
+            purpose=purpose,
+        )  # fmt: skip
+        clear = True
+    spoken = kinds.spoken(kind, told if clear else types.masked(kind, told))
+    code, words, tone = licences.standing(row)
+    case = row.grant.case
+    return render(
+        request,
+        "licences/detail.html",
+        {
+            "licence": row,
+            "kind": kind,
+            "pairs": [(i.title, spoken[i.name]) for i in kind.items if i.name in spoken],
+            "clear": clear,
+            "may_reveal": viewer.may("licences.reveal", row.grant.grantor),
+            "may_end": viewer.may("licences.end", row.grant.grantor) and not row.ending,
+            "may_change": viewer.may("licences.issue", row.grant.grantor) and not row.ending,
+            "endings": [e for e in ENDINGS if (e[0] == "resume") == (code == "suspended") or e[0] in ("annulled", "revoked", "withdrawn")],
+            "state": words,
+            "tone": tone,
+            "grade": types.GRADES[row.trust],
+            "history": licences.history(viewer, row),
+            "case": case,
+            "library": "/workbench/libraries/licences/" if viewer.may("libraries.read") else "",
+        },
+    )  # fmt: skip
+
+
+@page(permission="licences.end")
+def end(request: ActorRequest, identifier: str) -> HttpResponse:
+    """Suspend, give back or end."""
+    row = licences.one(request.actor, identifier)
+    if request.method == "POST":
+        what, reason = request.POST.get("what", ""), request.POST.get("reason", "")
+        if what == "suspend":
+            actions.suspend_licence(row, reason=reason, by=request.actor)
+        elif what == "resume":
+            actions.resume_licence(row, reason=reason, by=request.actor)
+        else:
+            actions.end_licence(row, ending=what, reason=reason, by=request.actor)
+        messages.success(request, "已登记，核验从现在起按新状态答复。")
+    return redirect("licences:detail", identifier=identifier)
+
+
+class ElementsForm(Styled):
+    """The elements of a type, with the reason for issuing."""
+
+    def __init__(self, kind: types.LicenceType, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for item in kind.items:
+            options: dict[str, Any] = {"label": item.title, "required": item.required}
+            if item.domain:
+                choices = [("", "请选择"), *domain_choices(item.domain)]
+                self.fields[item.name] = forms.ChoiceField(choices=choices, **options)
+            elif item.type == "D":
+                widget = forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+                self.fields[item.name] = forms.DateField(widget=widget, **options)
+            elif item.wide:
+                area = forms.Textarea(attrs={"rows": 2})
+                self.fields[item.name] = forms.CharField(max_length=2000, widget=area, **options)
+            else:
+                self.fields[item.name] = forms.CharField(max_length=200, **options)
+        self.fields["why"] = forms.CharField(
+            label="签发依据或理由", max_length=200, help_text="如：窗口受理编号、变更事由。"
+        )
+
+
+@page(permission="licences.issue")
+def draw(request: ActorRequest, kind: str) -> HttpResponse:
+    """Draw up a licence, or the next version of one (`?licence=`), for a second officer."""
+    viewer = request.actor
+    one = kinds.kind(kind)
+    viewer.require("licences.issue", kinds.issuer_of(one))
+    old = request.GET.get("licence", "")
+    row = licences.one(viewer, old) if old else None
+    start = licences.elements(row) if row is not None else {}
+    if row is not None:
+        audit.record_reading(
+            by=viewer, resource=f"电子证照·{one.title}", people=[start[one.holder_number]],
+            purpose="拟制延续或变更",
+        )  # fmt: skip
+    form = ElementsForm(one, request.POST or None, initial=start)
+    if request.method == "POST" and form.is_valid():
+        told = dict(form.cleaned_data)
+        why = told.pop("why")
+        try:
+            case = actions.draw_up(
+                kind, told, why=why, once=request.POST.get("once", "") or str(hash(str(told))),
+                licence=row, by=viewer,
+            )  # fmt: skip
+        except UserError as error:
+            form.add_error(None, str(error))
+        else:
+            messages.success(request, "已提交，等待另一位工作人员审核签发。")
+            return redirect("licences:case", code=case.code)
+    return render(request, "licences/draw.html", {"form": form, "kind": one, "licence": row})
+
+
+@page(permission="licences.read")
+def case(request: ActorRequest, code: str) -> HttpResponse:
+    """A draft with its elements, for the officer who decides."""
+    viewer = request.actor
+    found, item, made = desk.one(viewer, code)
+    kind = kinds.kind(found.data["kind"])
+    told = desk.draft(found)
+    if request.method == "POST" and item is not None:
+        if not once(request):
+            return redirect("licences:case", code=code)
+        actions.decide_draft(
+            item, outcome=request.POST.get("outcome", ""), note=request.POST.get("note", ""),
+            by=viewer,
+        )  # fmt: skip
+        messages.success(request, "已办理。")
+        return redirect("licences:case", code=code)
+    if item is not None:
+        audit.record_reading(
+            by=viewer, resource=f"电子证照·{kind.title}", people=[told[kind.holder_number]],
+            purpose=f"审核签发（办件 {found.code}）",
+        )  # fmt: skip
+    spoken = kinds.spoken(kind, told if item is not None else types.masked(kind, told))
+    return render(
+        request,
+        "licences/case.html",
+        {
+            "case": found,
+            "item": item,
+            "made": made,
+            "kind": kind,
+            "pairs": [(i.title, spoken[i.name]) for i in kind.items if i.name in spoken],
+            "waits": found.items.filter(done_at=None).exists(),
+        },
+    )
+
+
+@page(permission="licences.issue")
+def run(request: ActorRequest, kind: str) -> HttpResponse:
+    """Issue in bulk from the register, now."""
+    if request.method == "POST":
+        made = actions.issue_from_register(kind, by=request.actor)
+        messages.success(
+            request,
+            f"登记簿 {made.rows} 行：新签发 {made.issued}，已有 {made.known}，未通过 {made.refused}。",
+        )
+    return redirect("licences:list")
+
+
+@page(permission="licences.read")
+def figures(request: ActorRequest) -> HttpResponse:
+    """Coverage, completeness and pass rate, with a picture."""
+    found = all_figures(request.actor)
+    rates = [(d, d.coverage) for d in found.departments if d.coverage is not None]
+    chart = charts.one(
+        "bars", "各部门电子证照覆盖率", [(d.title, round(100 * r, 1)) for d, r in rates], "%"
+    )
+    kinds_chart = charts.one(
+        "bar", "各类证照在册数量", [(t.title, t.held) for t in found.types], "本"
+    )
+    return render(
+        request, "licences/figures.html",
+        {"figures": found, "chart": chart, "kinds_chart": kinds_chart},
+    )  # fmt: skip
+
+
+class AskForm(Styled):
+    """A scanned show code and what it is asked for."""
+
+    code = forms.CharField(
+        label="亮证码",
+        max_length=200,
+        help_text="用扫码枪扫持证人手机上的码，或用手机打开后粘贴地址。",
+    )
+    purpose = forms.CharField(label="核验用途", max_length=200)
+
+
+@page(permission="licences.verify")
+def counter(request: ActorRequest) -> HttpResponse:
+    """The counter: scan, ask, wait for the holder's word, see, with everything on record."""
+    viewer = request.actor
+    form = AskForm(request.POST or None, initial={"code": request.GET.get("code", "")})
+    if request.method == "POST" and form.is_valid():
+        text = form.cleaned_data["code"].strip()
+        code = parse_qs(urlsplit(text).query).get("code", [text])[0]
+        try:
+            made = actions.ask(
+                code, purpose=form.cleaned_data["purpose"],
+                wanted=request.POST.getlist("wanted"), by=viewer,
+            )  # fmt: skip
+        except UserError as error:
+            form.add_error("code", str(error))
+        else:
+            return redirect("licences:asked", number=made.pk)
+    table = Table(
+        request,
+        licences.asked(viewer),
+        columns=[
+            Column("asked_at", "时间", kind="stamp"),
+            Column("kind", "证照", primary=True, cell=lambda s: _title(s.licence)),
+            Column("purpose", "用途"),
+            Column("asker.name", "经办"),
+            Column(
+                "agreed", "结果", kind="badge",
+                cell=lambda s: "已查看" if s.seen_at else "同意" if s.agreed else "拒绝" if s.agreed is False else "未答复",
+                tone=lambda s: "green" if s.agreed else "red" if s.agreed is False else "grey",
+            ),
+        ],
+        caption="本部门扫码核验记录",
+        export_name="证照核验记录",
+        keyset="-id",
+        page_size=10,
+        empty=Empty("还没有核验记录", "能用证照核验的，不再要复印件。", icon="shield"),
+    )  # fmt: skip
+    return table.respond(
+        request, "licences/counter.html", {"form": form, "proofs": types.PROOFS.items()}
+    )
+
+
+@page(permission="licences.verify")
+def asked(request: ActorRequest, number: int) -> HttpResponse:
+    """What became of a question: waits (polled), refused, or shown."""
+    row = licences.showing_of(request.actor, number)
+    context: dict[str, Any] = {"showing": row, "title": _title(row.licence)}
+    if row.agreed and row.asker == request.actor.party:
+        try:
+            context["pairs"] = actions.see(row, by=request.actor)
+            context["issuer"] = row.licence.grant.grantor
+            context["grade"] = types.GRADES[row.licence.trust]
+        except UserError as error:
+            context["problem"] = str(error)
+    context["waits"] = row.waits()
+    name = "licences/_asked.html" if request.htmx else "licences/asked.html"
+    return render(request, name, context)
