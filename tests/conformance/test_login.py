@@ -88,9 +88,10 @@ def test_openid_client_and_oauth4webapi(site: str, method: str) -> None:
     assert seen["left"] == "http://127.0.0.1:9/bye?state=bye"
 
 
-def test_scim2_tester(site: str) -> None:
+def test_scim2_tester(city_database: None) -> None:
     """scim2-tester creates, reads, changes and deletes people over a department's token."""
-    from scim2_client.engines.httpx import SyncSCIMClient
+    from django.core.wsgi import get_wsgi_application
+    from scim2_client.engines.wsgi import WSGISCIMClient
     from scim2_tester import Status, check_server
 
     from lianyun.capabilities.login import actions
@@ -98,13 +99,13 @@ def test_scim2_tester(site: str) -> None:
     from lianyun.kernel.party import department
 
     _, token = actions.open_directory(department=department("mz"), by=SYSTEM)
-    with httpx.Client(
-        base_url=f"{site}/scim/v2", headers={"Authorization": f"Bearer {token}"}, timeout=60
-    ) as http:
-        results = check_server(SyncSCIMClient(http))
+    application = get_wsgi_application()
+    place = "http://127.0.0.1/scim/v2"
+    bearer = {"Authorization": f"Bearer {token}"}
+    results = check_server(WSGISCIMClient(application, base_url=place, headers=bearer))
     wrong = [r for r in results if r.status in (Status.ERROR, Status.CRITICAL)]
     assert not wrong, "\n".join(f"{r.title}: {r.reason}" for r in wrong)
     passed = {r.title for r in results if r.status == Status.SUCCESS}
     assert len(passed) > 8, passed
-    with httpx.Client(base_url=f"{site}/scim/v2", timeout=60) as http:
-        assert http.get("/Users").status_code == 401
+    stranger = httpx.Client(transport=httpx.WSGITransport(app=application))
+    assert stranger.get(f"{place}/Users").status_code == 401

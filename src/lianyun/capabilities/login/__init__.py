@@ -1,1 +1,1 @@
-"""Login: one account for every department's system: OpenID Connect, SCIM, the national platform."""
+"""Login: one account for every department's system: OpenID Connect, and SCIM for their staff."""

@@ -343,28 +343,3 @@ class Member(models.Model):
     def ref(self) -> str:
         """Portable pointer."""
         return f"member:{self.uid}"
-
-
-class NationalLink(models.Model):
-    """The name by which the national platform knows a person of ours."""
-
-    issuer = models.CharField("签发者", max_length=200)
-    subject = models.CharField("国家平台标识", max_length=255)
-    party = models.ForeignKey(Party, models.CASCADE, related_name="national_links")
-    level = models.PositiveSmallIntegerField("等级", default=0)
-    made_at = models.DateTimeField("建立时间", default=timezone.now)
-    used_at = models.DateTimeField("最近登录", null=True)
-
-    class Meta:
-        verbose_name = verbose_name_plural = "国家平台账号"
-        constraints = [
-            models.UniqueConstraint(fields=["issuer", "subject"], name="national_link_once")
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.party_id} {self.made_at:%Y-%m-%d}"
-
-    @property
-    def ref(self) -> str:
-        """Portable pointer."""
-        return f"national:{self.pk}"

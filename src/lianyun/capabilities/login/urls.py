@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .views import mine, provider, scim, systems
+from .views import directories, mine, provider, scim, systems
 
 app_name = "login"
 _BASE = "workbench/login/"
@@ -27,5 +27,6 @@ urlpatterns = [
     path(f"{_BASE}systems/new/", systems.new, name="new"),
     path(f"{_BASE}systems/<slug:client_id>/", systems.detail, name="system"),
     path(f"{_BASE}systems/<slug:client_id>/<slug:verb>/", systems.change, name="change"),
+    path(f"{_BASE}directories/", directories.directories, name="directories"),
     path(f"{_BASE}keys/", systems.keys, name="keys"),
 ]

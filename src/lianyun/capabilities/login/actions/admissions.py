@@ -17,7 +17,7 @@ from lianyun.kernel.event import Event, record
 from lianyun.kernel.models import Party
 
 from .. import adapters, queries, rules
-from ..models import Admission, ClientSystem, Consent, NationalLink, Token
+from ..models import Admission, ClientSystem, Consent, Token
 
 
 @action(None)
@@ -190,23 +190,6 @@ def forget(*, by: Actor, days: int = 180) -> int:
     return count
 
 
-@action(None)
-def link_national(
-    *, issuer: str, subject: str, party: Party, level: int, by: Actor
-) -> NationalLink:
-    """Note under which name the national platform knows a person, and that he came from there."""
-    link, made = NationalLink.objects.get_or_create(
-        issuer=issuer, subject=subject, defaults={"party": party, "level": level}
-    )
-    if link.party_id != party.pk:
-        raise UserError("该国家平台账号已与另一个账号关联，请到窗口办理")
-    link.level, link.used_at = level, timezone.now()
-    link.save(update_fields=["level", "used_at"])
-    kind = "national.linked" if made else "national.entered"
-    record(kind, link, by=by, data={"issuer": issuer, "level": level})
-    return link
-
-
 def told_of(admission: Admission, claims: Mapping[str, Any]) -> None:
     """Note on an entry which claims the system has had (their names). Part of an action."""
     names = sorted({*admission.told, *claims})
@@ -223,7 +206,6 @@ __all__ = [
     "end_of_seat",
     "forget",
     "give_consent",
-    "link_national",
     "on_account_changed",
     "tell_logout",
     "told_of",

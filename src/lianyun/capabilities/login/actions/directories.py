@@ -120,7 +120,7 @@ def add_member(
     directory: Directory,
     user_name: str,
     name: str,
-    active: bool,
+    active: bool | None,
     data: dict[str, Any],
     by: Actor,
 ) -> Member:
@@ -128,7 +128,7 @@ def add_member(
 
     The account has a password that nobody knows: the department's administrator sets the first.
     """
-    row = _locked(directory)
+    row, active = _locked(directory), active is not False
     if _taken(row, user_name):
         raise NameTaken("目录账号已存在")
     member = Member(
@@ -166,12 +166,15 @@ def change_member(
     member: Member,
     user_name: str,
     name: str,
-    active: bool,
+    active: bool | None,
     data: dict[str, Any],
     by: Actor,
     version: int | None = None,
 ) -> Member:
-    """Write a person anew; who is no longer active is taken out at once. NameTaken, NewerVersion."""
+    """Write a person anew; who is no longer active is taken out at once. NameTaken, NewerVersion.
+
+    A directory that says nothing of `active` leaves it as it was: silence lets nobody in again.
+    """
     _locked(member.directory)
     row = (
         Member.objects.select_for_update().select_related("directory__department").get(pk=member.pk)
@@ -181,6 +184,7 @@ def change_member(
     if _taken(row.directory, user_name, row):
         raise NameTaken("目录账号已存在")
     was = row.active
+    active = was if active is None else active
     row.user_name, row.folded = user_name[:200], user_name.casefold()[:200]
     row.data, row.active = data, active
     row.version, row.changed_at = row.version + 1, timezone.now()

@@ -1,4 +1,4 @@
-"""Adapters: signing keys in the vault, messages to systems, the national platform."""
+"""Adapters: signing keys in the vault and messages to systems."""
 
 from __future__ import annotations
 

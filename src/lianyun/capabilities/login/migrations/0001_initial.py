@@ -156,22 +156,6 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name='NationalLink',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('issuer', models.CharField(max_length=200, verbose_name='签发者')),
-                ('subject', models.CharField(max_length=255, verbose_name='国家平台标识')),
-                ('level', models.PositiveSmallIntegerField(default=0, verbose_name='等级')),
-                ('made_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='建立时间')),
-                ('used_at', models.DateTimeField(null=True, verbose_name='最近登录')),
-                ('party', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='national_links', to='kernel.party')),
-            ],
-            options={
-                'verbose_name': '国家平台账号',
-                'verbose_name_plural': '国家平台账号',
-            },
-        ),
-        migrations.CreateModel(
             name='Token',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
@@ -206,9 +190,5 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name='member',
             constraint=models.UniqueConstraint(fields=('directory', 'folded'), name='member_once'),
-        ),
-        migrations.AddConstraint(
-            model_name='nationallink',
-            constraint=models.UniqueConstraint(fields=('issuer', 'subject'), name='national_link_once'),
         ),
     ]

@@ -61,10 +61,20 @@ def acr_of(level: int) -> str:
     return f"{ACR_PREFIX}{level}"
 
 
+def amr_of(factor: str) -> list[str]:
+    """How somebody logged in (RFC 8176): by password, and by which second factor."""
+    more = {"totp": ["otp", "mfa"], "key": ["hwk", "mfa"], "code": ["otp", "mfa"]}
+    return ["pwd", *more.get(factor, [])]
+
+
 def level_of_acr(value: str) -> int | None:
     """The level that an `acr` value names, None for a foreign one."""
     number = value.removeprefix(ACR_PREFIX)
-    return int(number) if value.startswith(ACR_PREFIX) and number in {"0", "1", "2", "3", "4"} else None
+    return (
+        int(number)
+        if value.startswith(ACR_PREFIX) and number in {"0", "1", "2", "3", "4"}
+        else None
+    )
 
 
 def demanded(least: int, acr_values: str | None, claims: str | None) -> int | None:
@@ -114,6 +124,7 @@ __all__ = [
     "SCOPES",
     "Scope",
     "acr_of",
+    "amr_of",
     "claims_of",
     "demanded",
     "known_scopes",

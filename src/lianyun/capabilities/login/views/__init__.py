@@ -1,1 +1,1 @@
-"""Views: the protocol's endpoints, the person's own pages, the bureau's pages, SCIM, the national login."""
+"""Views: the protocol's endpoints, the person's own pages, the bureau's pages, and SCIM."""

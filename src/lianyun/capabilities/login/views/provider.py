@@ -198,7 +198,7 @@ class _Ask:
             "seat": self.request.session.session_key or "",
             "issuer": self.issuer,
             "level": identity.level_of(self.actor),
-            "amr": list(self.request.session.get("amr") or ["pwd"]),
+            "amr": rules.amr_of(self.request.session.get("factor", "")),
             "entered_at": self.entered_at,
             "by": self.actor,
         }

@@ -93,7 +93,7 @@ def _provider() -> ScimProvider:
 def _stored(member: Any) -> Staff:
     """A person as the directory wrote him, with what the city adds: number, times, version."""
     staff = Staff.model_validate({**member.data, "schemas": [str(Staff.__schema__)]})
-    staff.id, staff.user_name, staff.active = member.uid, member.user_name, member.active
+    staff.id, staff.user_name = member.uid, member.user_name
     staff.meta = Meta(
         resource_type="User",
         created=member.made_at,
@@ -160,7 +160,7 @@ class StaffStorage(ScimStorage):
         return {
             "user_name": str(staff.user_name),
             "name": _name_of(staff)[:100],
-            "active": staff.active is not False,
+            "active": staff.active,
             "data": _plain(staff),
         }
 

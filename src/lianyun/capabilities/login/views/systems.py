@@ -150,7 +150,11 @@ def listing(request: HttpRequest) -> HttpResponseBase:
             ),
             Column("department.name", "部门", sort="department__name"),
             Column("client_id", "标识", kind="code"),
-            Column("level", "最低等级", cell=lambda r: identity.LEVELS[r.level] if r.level else "不要求"),
+            Column(
+                "level",
+                "最低等级",
+                cell=lambda r: identity.LEVELS[r.level] if r.level else "不要求",
+            ),
             Column(
                 "closed_at",
                 "状态",
