@@ -84,11 +84,15 @@ class PublicKey:
             except gmssl_pyx.GmsslInnerError:
                 return False
         try:
-            key = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x04" + self.point)
-            key.verify(signature, data, ec.ECDSA(hashes.SHA256()))
+            self._ec_key.verify(signature, data, ec.ECDSA(hashes.SHA256()))
         except (InvalidSignature, ValueError):
             return False
         return True
+
+    @cached_property
+    def _ec_key(self) -> ec.EllipticCurvePublicKey:
+        # Reading a point costs about as much as checking a signature.
+        return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), b"\x04" + self.point)
 
     def verify_raw(self, data: bytes, signature: bytes) -> bool:
         """As `verify`, the signature being r and s, 32 bytes each (RFC 9421, 3.3.4)."""

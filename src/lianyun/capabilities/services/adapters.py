@@ -182,14 +182,15 @@ def simulate(name: str, rows: Sequence[Mapping[str, Any]], key: Sequence[str]) -
         listed = ", ".join(quote(c) for c in columns)
         # A value that its column does not take is left empty: it was invented.
         values = ", ".join(
-            f"CASE WHEN pg_input_is_valid(%s, '{kind}') THEN %s::text::{kind} END"
-            for kind in columns.values()
+            f"CASE WHEN pg_input_is_valid(c{n}, '{kind}') THEN c{n}::{kind} END"
+            for n, kind in enumerate(columns.values())
         )
-        with pg.cursor() as cursor:
-            cursor.executemany(
-                f"INSERT INTO {place} ({listed}) VALUES ({values})".encode(),
-                [[v for c in columns for v in (row.get(c), row.get(c))] for row in rows],
-            )
+        lists = ", ".join(["%s::text[]"] * len(columns))
+        names = ", ".join(f"c{n}" for n in range(len(columns)))
+        pg.execute(
+            f"INSERT INTO {place} ({listed}) SELECT {values} FROM unnest({lists}) t({names})".encode(),
+            [[row.get(c) for row in rows] for c in columns],
+        )
         if key and set(key) <= set(columns):
             keys = ", ".join(quote(k) for k in key)
             doubles = " AND ".join(f"a.{quote(k)} IS NOT DISTINCT FROM b.{quote(k)}" for k in key)

@@ -14,7 +14,7 @@ from lianyun.capabilities.catalogue import api as catalogue
 from lianyun.kernel import resource as resources
 from lianyun.kernel.access import SYSTEM, Actor, UserError
 from lianyun.kernel.action import action
-from lianyun.kernel.element import citizen_check_digit, credit_check_digit, domain_choices
+from lianyun.kernel.element import citizen_check_digit, credit_check_digit
 from lianyun.kernel.event import record
 from lianyun.kernel.models import Batch, Event, Resource
 
@@ -279,9 +279,7 @@ def _simulate(source: Resource, by: Actor) -> None:
     """Fill the test environment's table with invented rows, where its columns are not right already."""
     fields = queries.fields(by, source)
     key = queries.key_of(by, source)
-    codes = {
-        f.domain: [code for code, _ in domain_choices(f.domain)[:40]] for f in fields if f.domain
-    }
+    codes = queries.codes_of(by, fields)
     rows: list[dict[str, Any]] = rules.invented_rows(
         fields, key, codes, {"citizen": citizen_check_digit, "credit": credit_check_digit}
     )

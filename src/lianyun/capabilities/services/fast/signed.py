@@ -35,8 +35,10 @@ _NONCE = re.compile(r"[\x21-\x7e]{8,80}")
 _BODY_DIGESTS = {"sha-256": "sha256", "sm3": "sm3"}
 # What enters the record must be signed too, where it is sent.
 _IF_SENT = ("x-purpose", "x-case", "content-digest")
+# Every worker sees a nonce at once; only the disk hears of it up to half a second later (ADR 0015).
 _USE_NONCE = """
-INSERT INTO services_usednonce (client_id, nonce, at) VALUES ($1, $2, now())
+INSERT INTO services_usednonce (client_id, nonce, at)
+SELECT $1::bigint, $2::text, now() FROM (SELECT set_config('synchronous_commit', 'off', true)) s
 ON CONFLICT DO NOTHING RETURNING true
 """
 

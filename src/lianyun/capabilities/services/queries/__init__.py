@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import QuerySet
@@ -14,14 +15,16 @@ from lianyun.kernel.element import (
     ElementSpec,
     citizen_check_digit,
     credit_check_digit,
-    domain_choices,
     mask_value,
 )
-from lianyun.kernel.models import Element, Grant, Resource
+from lianyun.kernel.models import Code, Element, Grant, Resource
 
 from .. import adapters, rules
 from ..models import Client, ClientKey, Service, Usage
 from .document import example_of, openapi
+
+SOME_CODES = 40
+"""Of so many codes of a list at most are invented rows made."""
 
 
 def _declared_library(source: Resource) -> dict[str, Any]:
@@ -154,12 +157,28 @@ def preview(viewer: Actor, source: Resource, chosen: list[str], rows: int) -> di
     """Invented rows as a service with these fields would give them, before and after the masks."""
     viewer.require("services.design")
     shown = [f for f in fields(viewer, source) if f.name in set(chosen)]
-    codes = {f.domain: [c for c, _ in domain_choices(f.domain)[:40]] for f in shown if f.domain}
+    codes = codes_of(viewer, shown)
     digits = {"citizen": citizen_check_digit, "credit": credit_check_digit}
     made = rules.invented_rows(shown, key_of(viewer, source), codes, digits, rows)
     return {
         "fields": [f.title for f in shown],
         "rows": [[mask_value(f.mask, row[f.name]) for f in shown] for row in made],
+    }
+
+
+def codes_of(viewer: Actor, fields: Iterable[rules.Field]) -> dict[str, list[str]]:
+    """Some codes of each value domain of these fields, for invented rows.
+
+    Asked for one by one: a list of regions has thousands of codes, and who publishes has a second.
+    """
+    today = timezone.localdate()
+    return {
+        domain: list(
+            Code.objects.filter(list__name=domain)
+            .exclude(valid_to__lt=today)
+            .values_list("code", flat=True)[:SOME_CODES]
+        )
+        for domain in {f.domain for f in fields if f.domain}
     }
 
 
@@ -209,6 +228,7 @@ def used_today(viewer: Actor, grants: list[Grant]) -> dict[int, int]:
 __all__ = [
     "client",
     "clients",
+    "codes_of",
     "example_of",
     "fields",
     "grants_on",

@@ -6,6 +6,7 @@ import datetime as dt
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 
 from .fields import Field, json_type
 
@@ -44,7 +45,12 @@ def invented_rows(
 
 
 def _length(field: Field) -> int:
-    found = re.search(r"(\d+)(?:,\d+)?(?:\(|$)", field.format)
+    return _longest(field.format)
+
+
+@lru_cache(1_000)
+def _longest(form: str) -> int:
+    found = re.search(r"(\d+)(?:,\d+)?(?:\(|$)", form)
     return int(found[1]) if found else 20
 
 
