@@ -31,7 +31,9 @@ from lianyun.project import (
     postgres,
     sample_delivery,
     sample_exchange,
+    sample_identity,
     sample_lives,
+    sample_login,
     sample_seals,
     sample_services,
 )
@@ -212,6 +214,9 @@ def open_accounts(home: Path, tell: Tell) -> dict[str, str]:
             )
         )
         wanted.append((party, f"{short}负责人", f"{slug}.fuzeren", ["share_head"]))
+    # The sample city says openly that it demands no second factor; its login page tells so.
+    if identity.policy_name() != "demonstration":
+        identity.choose_policy("demonstration", by=SYSTEM)
     have = set(get_user_model().objects.values_list("username", flat=True))
     told: dict[str, str] = {}
     for number, (party, name, username, roles) in enumerate(wanted):
@@ -751,7 +756,8 @@ def build(people: int, seed: int, quiet: bool) -> Outcome:
         with stage.step("sources", "部门数据源") as tell:
             outcome.steps["sources"] = write_sources(people, seed, folder, url, tell)
         with stage.step("accounts", "部门账号") as tell:
-            outcome.accounts = open_accounts(home, tell)
+            accounts = open_accounts(home, tell)
+            outcome.accounts = {**sample_identity.open_doors(home, tell), **accounts}
         with stage.step("catalogue", "数据目录") as tell:
             outcome.steps["catalogue"] = fill_catalogue(folder, tell)
         with stage.step("seals", "电子印章"):
@@ -760,6 +766,8 @@ def build(people: int, seed: int, quiet: bool) -> Outcome:
             outcome.steps["collection"] = collect(folder, url, tell)
         with stage.step("libraries", "基础库") as tell:
             outcome.steps["libraries"] = build_libraries(tell)
+        with stage.step("identity", "实名核验") as tell:
+            outcome.steps["identity"] = sample_identity.prove_people(home, officer, tell)
         with stage.step("linkage", "数据关联") as tell:
             outcome.steps["linkage"] = link_records(tell)
         with stage.step("comparison", "数据比对") as tell:
@@ -779,6 +787,8 @@ def build(people: int, seed: int, quiet: bool) -> Outcome:
             outcome.steps["lives"] = sample_lives.live_on(home, granted, officer, tell)
         with stage.step("exchange", "数据交换") as tell:
             outcome.steps["exchange"] = sample_exchange.use_each_other(home, officer, tell)
+        with stage.step("login", "统一登录"):
+            outcome.steps["login"] = sample_login.join_system(home, officer)
         with stage.step("delivery", "批量交换"):
             outcome.steps["delivery"] = sample_delivery.bring(officer)
         with stage.step("analysis", "自助分析") as tell:
@@ -849,6 +859,8 @@ def summary(outcome: Outcome) -> Table:
         table.add_row(
             "数据交换", f"{passed['calls']} 次调用，疑似超范围使用 {passed['suspicions']} 项"
         )
+    if "login" in steps:
+        table.add_row("统一登录", f"市民政局的系统 {steps['login']['address']}，用下列账号登录")
     if "delivery" in steps:
         table.add_row("批量交换", f"{steps['delivery']['rows']:,} 行已送入使用部门的数据库")
     if "analysis" in steps:  # a city built before there was any
@@ -883,4 +895,5 @@ def run(*, people: int, seed: int, serve: bool, as_json: bool) -> int:
     complete = outcome.steps["audit"]["ok"] and not outcome.steps["collection"]["failed"]
     if not serve:
         return 0 if complete else 1
-    return Supervisor().run()
+    with sample_login.department_system(postgres.home()):
+        return Supervisor().run()

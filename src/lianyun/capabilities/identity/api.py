@@ -11,22 +11,25 @@ from lianyun.kernel.party import Party
 
 from . import rules
 from .actions import (
+    choose_policy,
+    confirm_at_counter,
     create_account,
     create_personal_account,
     disable_account,
     enable_account,
     end_seats,
-    enter,
     find_entity,
     find_person,
+    go_to_counter,
     leave,
     parties_of,
+    prove_elements,
+    register,
     remove_role,
-    take_seat,
 )
-from .adapters import NUMBER_USE, number_hash, unseal
+from .adapters import NUMBER_USE, number_hash, phone_hash, unseal
 from .models import Account, Agency
-from .queries import accounts, agencies, may_act, party_by_hash
+from .queries import access_policy, accounts, agencies, may_act, party_by_hash
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -106,8 +109,19 @@ def party_of_number(number: str, *, name: str = "", by: Actor = SYSTEM) -> Party
     The number is kept encrypted and as its keyed hash. UserError for a malformed number.
     """
     plain = number.strip().upper()
-    found = party_by_hash(number_hash(plain)) if citizen_number_ok(plain) else None
+    found = party_by_hash(by, number_hash(plain)) if citizen_number_ok(plain) else None
     return found or find_person(plain, name=name, by=by)
+
+
+def party_of_phone(phone: str) -> Party | None:
+    """Whose account has this telephone; None where nobody's has."""
+    found = Account.objects.filter(phone_hash=phone_hash(phone)).select_related("party").first()
+    return found.party if found else None
+
+
+def policy_name() -> str:
+    """The access policy in force: a name of packs/core/access.yaml."""
+    return str(access_policy(SYSTEM)["name"])
 
 
 def party_of_credit_code(code: str, *, name: str = "", by: Actor = SYSTEM) -> Party:
@@ -131,12 +145,14 @@ __all__ = [
     "account_of",
     "accounts",
     "agencies",
+    "choose_policy",
+    "confirm_at_counter",
     "create_account",
     "create_personal_account",
     "disable_account",
     "enable_account",
     "end_seats",
-    "enter",
+    "go_to_counter",
     "leave",
     "level_of",
     "may_act",
@@ -145,7 +161,10 @@ __all__ = [
     "parties_of",
     "party_of_credit_code",
     "party_of_number",
+    "party_of_phone",
+    "policy_name",
+    "prove_elements",
+    "register",
     "remove_role",
     "require_level",
-    "take_seat",
 ]

@@ -139,8 +139,10 @@ def failures_by_day(viewer: Actor, days: int = 14) -> list[tuple[dt.date, int]]:
     return [(d, counted.get(d, 0)) for d in (begin + dt.timedelta(days=i) for i in range(days))]
 
 
-def party_by_hash(digest: str) -> Party | None:
-    """Who holds (or once held) the number with this keyed hash; for actions of this capability."""
+def party_by_hash(viewer: Actor, digest: str) -> Party | None:
+    """Who holds (or once held) the number with this keyed hash; nobody for a visitor."""
+    if not viewer.known:
+        return None
     account = Account.objects.filter(number_hash=digest).select_related("party").first()
     if account is None:
         former = (

@@ -57,7 +57,7 @@ def find_person(number: str, *, name: str, by: Actor) -> Party:
     plain = checked_number(number)
     digest = adapters.number_hash(plain)
     lock_number(digest)
-    found = queries.party_by_hash(digest)
+    found = queries.party_by_hash(by, digest)
     if found is None:
         found = Party.objects.filter(kind=Party.PERSON, data__citizen_hash=digest).first()
         if found is None:
@@ -378,7 +378,7 @@ def change_number(code: str, number: str, basis: str, seen: bool, *, by: Actor) 
     plain = checked_number(number)
     digest = adapters.number_hash(plain)
     lock_number(digest)
-    if queries.party_by_hash(digest) is not None:
+    if queries.party_by_hash(by, digest) is not None:
         raise UserError("不能变更为这个号码，请联系公安机关核对")
     FormerNumber.objects.create(
         account=account,

@@ -258,7 +258,7 @@ def second(request: HttpRequest) -> HttpResponse:
 def parsed(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
