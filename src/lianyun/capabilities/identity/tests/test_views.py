@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from lianyun.capabilities.identity import rules
 from lianyun.capabilities.identity.models import Seat
+from lianyun.kernel.event import Event
 
 from .conftest import PASSWORD, House
 
@@ -181,3 +182,84 @@ def test_an_administrator_reaches_no_other_department(house: House) -> None:
     wrong = {"department": house.other.pk, "role": "data_officer"}
     assert client.post(roles, wrong).status_code == 400
     assert client.post(roles, {"department": house.office.pk, "role": "leader"}).status_code == 400
+
+
+# ---- threats (docs/security/identity.md) -------------------------------------------------------
+
+
+def test_a_busy_session_ends_after_eight_hours(house: House) -> None:
+    client = log_in()
+    session = client.session
+    session["began"] = time.time() - rules.ABSOLUTE.total_seconds() - 1
+    session.save()
+    assert client.get("/workbench/account/").status_code == 302
+
+
+def test_a_stolen_cookie_in_another_browser_ends_the_session(house: House) -> None:
+    owner, thief = log_in(), Client(headers={"user-agent": "curl/8"})
+    thief.cookies["lianyun_session"] = owner.cookies["lianyun_session"].value
+    assert thief.get("/workbench/account/").status_code == 302
+    assert owner.get("/workbench/account/").status_code == 302, "the owner enters anew and is told"
+    assert Event.objects.filter(kind="session.suspected").count() == 1
+
+
+def test_a_planted_session_is_not_the_one_that_enters(house: House) -> None:
+    house.officer.factors.create(
+        kind="totp", title="x", secret="v1.", confirmed_at=house.officer.created_at
+    )
+    client = Client()
+    client.get("/register/")
+    session = client.session
+    session["planted"] = 1
+    session.save()
+    client.cookies["lianyun_session"] = before = session.session_key
+    client.post("/login/", {"username": "zheng.data", "password": PASSWORD})
+    assert client.session.session_key != before
+    assert "planted" not in client.session
+
+
+def test_a_new_device_is_told_and_can_be_disowned(house: House) -> None:
+    first = log_in()
+    log_in()
+    page = first.get("/workbench/account/").content.decode()
+    assert "刚刚在新设备" in page
+    device = house.officer.devices.get(told_at=None)
+    away = first.post(reverse("identity:judge_device"), {"device": device.pk, "mine": "0"})
+    assert away["Location"] == "/workbench/account/password/"
+    house.officer.refresh_from_db()
+    assert house.officer.must_change
+    assert Seat.objects.filter(user=house.officer).count() == 1
+
+
+def test_a_known_device_is_no_news(house: House) -> None:
+    client = log_in()
+    client.post("/logout/")
+    client.post("/login/", {"username": "zheng.data", "password": PASSWORD})
+    assert house.officer.devices.count() == 1
+
+
+def test_guesses_at_many_accounts_from_one_address_are_limited(house: House) -> None:
+    from lianyun.capabilities.identity.actions import limits
+
+    for _ in range(100):
+        limits.count("login_failures_per_address", "127.0.0.1")
+    refused = Client().post("/login/", {"username": "zheng.data", "password": PASSWORD})
+    assert refused.status_code == 401
+    assert rules.REFUSED in refused.content.decode()
+
+
+def test_a_level_that_is_missing_leads_to_the_way(house: House) -> None:
+    from lianyun.capabilities.identity import api
+    from lianyun.ui.pages import signed_in
+
+    @signed_in
+    def view(request):  # type: ignore[no-untyped-def]
+        api.require_level(request, api.PERSON)
+
+    client = log_in()
+    request = client.get("/workbench/account/").wsgi_request
+    request.path = "/my/licences/"
+    request.path_info = "/my/licences/"
+    page = view(request)
+    assert page.status_code == 403
+    assert "/my/identity/?need=3&amp;next=%2Fmy%2Flicences%2F" in page.content.decode()
