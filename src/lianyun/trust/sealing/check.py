@@ -40,7 +40,9 @@ _BROKEN = (
     MemoryError,
 )
 """What a hostile file makes a reader of PDF raise."""
+_ALGORITHMS = {"sha256": "SHA-256", "sha384": "SHA-384", "sha512": "SHA-512", "sm3": "SM2 / SM3"}
 _MOST_SEALS = 50
+_NEAR = 4096
 _LONG_TEXT = re.compile(rb"/Contents\s{0,8}(<[0-9A-Fa-f]{512,}>)")
 _PADES, _OLDER = "/ETSI.CAdES.detached", "/adbe.pkcs7.detached"
 
@@ -183,17 +185,22 @@ def _shortened(pdf: bytes) -> tuple[bytes, list[tuple[int, int]]]:
     """The file with each signature's long hexadecimal text replaced by its number, and their places.
 
     The reader takes such a text character by character, which is two thirds of a whole check.
-    Lengths and offsets stay: what the number leaves free is filled with white space.
+    Lengths and the offsets of all objects stay: what the number leaves free goes behind the
+    object's end, where nobody reads.
     """
     places: list[tuple[int, int]] = []
-
-    def number(found: re.Match[bytes]) -> bytes:
-        places.append(found.span(1))
+    out, done = [], 0
+    for found in _LONG_TEXT.finditer(pdf):
         begin, end = found.span(1)
-        lead = found[0][: begin - found.start()]
-        return lead + (b"<%08x" % (len(places) - 1)).ljust(end - begin - 1) + b">"
-
-    return _LONG_TEXT.sub(number, pdf), places
+        last = pdf.find(b"endobj", end, end + _NEAR)
+        if last < 0:
+            continue
+        last += len(b"endobj")
+        number = b"<%08x>" % len(places)
+        places.append((begin, end))
+        out += [pdf[done:begin], number, pdf[end:last], b" " * (end - begin - len(number))]
+        done = last
+    return b"".join([*out, pdf[done:]]), places
 
 
 def _span(
@@ -356,7 +363,7 @@ def _judged(
         when,
         claimed,
         reason,
-        "SM2 / SM3" if signed.digest_name == "sm3" else signed.digest_name.upper(),
+        _ALGORITHMS[signed.digest_name],
         certificate.serial_number,
         (*problems, *faults),
         tuple(notes),
@@ -441,7 +448,10 @@ def check_pdf(
         return Verdict((), (Problem("unsigned", "文件没有电子印章或者数字签名"),))
     marks.sort(key=lambda pair: pair[0])
     own: tuple[Problem, ...] = ()
-    if marks[-1][0] != len(pdf) and all(m.intact for _, m in marks):
+    # Evidence added later is a revision, which the comparison of revisions has judged; bytes that
+    # are none were not looked at by anybody.
+    rest = pdf[marks[-1][0] :].strip()
+    if rest and not rest.endswith(b"%%EOF"):
         own = (Problem("appended", "最后一次盖章之后，文件又被追加过内容"),)
     return Verdict(tuple(mark for _, mark in marks), own)
 

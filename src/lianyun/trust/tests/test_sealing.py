@@ -197,7 +197,7 @@ def test_a_second_seal_leaves_the_first_good(house: House, document: bytes) -> N
     two = sealed(house.signer(SM2), document)
     verdict = sealing.check_pdf(two, [house.root])
     assert verdict.good, verdict.problems
-    assert [m.algorithm for m in verdict.marks] == ["SHA256", "SM2 / SM3"]
+    assert [m.algorithm for m in verdict.marks] == ["SHA-256", "SM2 / SM3"]
     assert two.startswith(document)
 
 

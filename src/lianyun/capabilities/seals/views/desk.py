@@ -82,7 +82,8 @@ def new(request: ActorRequest) -> HttpResponse:
         if viewer.department is None:
             raise UserError("您没有任职部门，不能申请印章")
         given = form.cleaned_data
-        holder = next((p for p in people if str(p.pk) == given.pop("holder")), None)
+        named = given.pop("holder")
+        holder = next((p for p in people if str(p.pk) == named), None)
         try:
             case = actions.request_seal(
                 department=viewer.department, holder=holder, by=viewer, **given
