@@ -198,7 +198,12 @@ def _shortened(pdf: bytes) -> tuple[bytes, list[tuple[int, int]]]:
         last += len(b"endobj")
         number = b"<%08x>" % len(places)
         places.append((begin, end))
-        out += [pdf[done:begin], number, pdf[end:last], b" " * (end - begin - len(number))]
+        out += [
+            pdf[done:begin],
+            number,
+            pdf[end:last],
+            b"\n".ljust(end - begin - len(number), b"x"),
+        ]
         done = last
     return b"".join([*out, pdf[done:]]), places
 
