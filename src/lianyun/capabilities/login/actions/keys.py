@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 from django.db import connection
 from django.utils import timezone
 
@@ -20,7 +22,7 @@ def _one_at_a_time() -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
 
 
-def _new(signs_from: object) -> SigningKey:
+def _new(signs_from: dt.datetime) -> SigningKey:
     pair = adapters.new_pair()
     return SigningKey.objects.create(
         kid=pair.kid,

@@ -265,12 +265,9 @@ class Refresh(RefreshTokenGrant):
         )
         if row is None or row.admission is None:
             return None
+        family = Admission.objects.filter(pk=row.admission.pk)
         if row.used_at is not None:
-            end_admissions(
-                Admission.objects.filter(pk=row.admission_id),
-                why=REUSED,
-                by=actor_of_system(row.system),
-            )
+            end_admissions(family, why=REUSED, by=actor_of_system(row.system))
             return None
         good = row.ended_at is None and not row.is_expired() and queries.live(row.admission)
         return row if good else None

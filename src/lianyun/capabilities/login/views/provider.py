@@ -465,9 +465,9 @@ def end_session(request: HttpRequest) -> HttpResponseBase:
     """
     if request.method == "POST":
         # A post from another site comes without the session; the way by GET brings it.
-        response = redirect(f"{reverse('login:end_session')}?{request.POST.urlencode()}")
-        response.status_code = 303
-        return response
+        onward = redirect(f"{reverse('login:end_session')}?{request.POST.urlencode()}")
+        onward.status_code = 303
+        return onward
     server = actions.provider(actions.issuer_of(request))
     try:
         asked = server.validate_endpoint_request("end_session", request)

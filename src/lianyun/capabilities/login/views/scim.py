@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
@@ -16,11 +16,14 @@ from scim2_models import (
     URN,
     AuthenticationScheme,
     ChangePassword,
+    Email,
     ETag,
     Filter,
     Meta,
+    Name,
     NotFoundException,
     Patch,
+    PhoneNumber,
     PreconditionFailedException,
     Required,
     Resource,
@@ -33,7 +36,6 @@ from scim2_models import (
     UnauthorizedException,
     Uniqueness,
     UniquenessException,
-    User,
 )
 from scim2_server.applications.wsgi import WSGIApplication
 from scim2_server.memory import InMemoryStorage
@@ -56,23 +58,28 @@ class Staff(Resource[Any]):
     __schema__ = URN("urn:ietf:params:scim:schemas:core:2.0:User")
 
     user_name: Annotated[str | None, Uniqueness.server, Required.true] = None
-    name: User.Name | None = None
-    Name: ClassVar[Any] = User.Name
+    name: Name | None = None
     display_name: str | None = None
     title: str | None = None
     user_type: str | None = None
     active: bool | None = None
-    emails: list[User.Emails] | None = None
-    Emails: ClassVar[Any] = User.Emails
-    phone_numbers: list[User.PhoneNumbers] | None = None
-    PhoneNumbers: ClassVar[Any] = User.PhoneNumbers
+    emails: list[Email] | None = None
+    phone_numbers: list[PhoneNumber] | None = None
+
+
+_USERS = {
+    "id": "User",
+    "name": "User",
+    "endpoint": "/Users",
+    "schema": "urn:ietf:params:scim:schemas:core:2.0:User",
+}
 
 
 @cache
 def _provider() -> ScimProvider:
     return ScimProvider(
         [Staff],
-        [ResourceType(id="User", name="User", endpoint="/Users", schema_=str(Staff.__schema__))],
+        [ResourceType.model_validate(_USERS)],
         ServiceProviderConfig(
             patch=Patch(supported=True),
             filter=Filter(supported=True, max_results=MOST),
