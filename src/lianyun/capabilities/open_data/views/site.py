@@ -34,9 +34,9 @@ def _found(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """What a view does not find is a 404 page that says why; its own refusals it tells itself."""
 
     @wraps(view)
-    def call(request: HttpRequest, *args: Any) -> HttpResponse:
+    def call(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
-            return view(request, *args)
+            return view(request, *args, **kwargs)
         except UserError as error:
             return refusal(request, 404, str(error))
 
