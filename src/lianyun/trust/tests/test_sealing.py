@@ -377,15 +377,17 @@ def test_pyhankos_own_signature_is_read(house: House) -> None:
 
 def test_a_key_in_a_token_signs_and_does_not_come_out(house: House, tmp_path: Path) -> None:
     """SoftHSM stands for a hardware store: a key is made there, signs a PDF there, and stays there."""
-    (tmp_path / "tokens").mkdir()
-    settings_file = tmp_path / "softhsm2.conf"
-    settings_file.write_text(f"directories.tokendir = {tmp_path / 'tokens'}\nlog.level = ERROR\n")
-    os.environ["SOFTHSM2_CONF"] = str(settings_file)
-    subprocess.run(
-        ["softhsm2-util", "--init-token", "--free", "--label", "lianyun", "--so-pin", "12345678",
-         "--pin", "87654321"],
-        check=True, capture_output=True,
-    )  # fmt: skip
+    # The library reads its configuration once a process: one token for all tests.
+    if "SOFTHSM2_CONF" not in os.environ:
+        (tmp_path / "tokens").mkdir()
+        told = tmp_path / "softhsm2.conf"
+        told.write_text(f"directories.tokendir = {tmp_path / 'tokens'}\nlog.level = ERROR\n")
+        os.environ["SOFTHSM2_CONF"] = str(told)
+        subprocess.run(
+            ["softhsm2-util", "--init-token", "--free", "--label", "lianyun",
+             "--so-pin", "12345678", "--pin", "87654321"],
+            check=True, capture_output=True,
+        )  # fmt: skip
     found = [
         place
         for place in (

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import json
-import os
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -15,7 +13,6 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from lianyun.project import frontend
 from lianyun.trust import certificates, der, digests, signatures, timestamps
 from lianyun.trust.signatures import ECDSA, SM2
 
@@ -346,44 +343,3 @@ def test_an_outside_authority(outside: HTTPServer, authority: timestamps.Authori
 def test_nobody_there() -> None:
     with pytest.raises(timestamps.BadToken, match="无法连接"):
         timestamps.fetch("http://127.0.0.1:9/", bytes(32), 2)
-
-
-_NODE = """
-const {sm2, sm3} = require('sm-crypto');
-const told = JSON.parse(require('fs').readFileSync(0, 'utf8'));
-const pair = sm2.generateKeyPairHex();
-const options = {hash: true, der: true};
-process.stdout.write(JSON.stringify({
-  ours: sm2.doVerifySignature(told.text, told.signature, told.point, options),
-  changed: sm2.doVerifySignature(told.text + '!', told.signature, told.point, options),
-  digest: sm3(told.text),
-  point: pair.publicKey,
-  signature: sm2.doSignature(told.text, pair.privateKey, options),
-}));
-"""
-
-
-def test_sm_crypto_and_ours_verify_each_other() -> None:
-    """sm-crypto (JavaScript, by others) as the second witness beside openssl, both ways."""
-    key = signatures.new_key(SM2)
-    text = "政务数据"
-    told = {
-        "text": text,
-        "signature": key.sign(text.encode()).hex(),
-        "point": "04" + key.public.point.hex(),
-    }
-    done = subprocess.run(
-        [frontend.node(), "-e", _NODE],
-        input=json.dumps(told),
-        env={**os.environ, "NODE_PATH": str(frontend.folder() / "node_modules")},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
-    assert (said["ours"], said["changed"]) == (True, False)
-    assert said["digest"] == digests.hexdigest("sm3", text.encode())
-    theirs = signatures.PublicKey(SM2, bytes.fromhex(said["point"])[1:])
-    assert theirs.verify(text.encode(), bytes.fromhex(said["signature"]))
-    assert not theirs.verify(b"other", bytes.fromhex(said["signature"]))

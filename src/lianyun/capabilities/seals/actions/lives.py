@@ -57,6 +57,9 @@ def request_seal(
     if any(u not in rules.AUTOMATIC for u in uses) or (uses and kind == rules.PERSONAL):
         raise UserError("这种印章不能授权自动用印")
     _drawn(kind, name, below)
+    again = Case.objects.filter(once=once).first() if once else None
+    if again is not None:
+        raise UserError(f"这份申请已经提交，编号 {again.code}")
     return cases.open_case(
         PATH,
         title=f"申请电子印章：{title}",
