@@ -88,6 +88,8 @@ def _authority() -> ssl.SSLContext:
 
 def _url(address: str, path: str) -> httpx.URL:
     """The URL of a path of the node API under a node's address."""
+    if not address:
+        raise WireError("尚未确认对方的地址，本节点不能主动访问；请运维人员在连接页面确认")
     try:
         return httpx.URL(address.rstrip("/") + rules.BASE + path)
     except httpx.InvalidURL as error:

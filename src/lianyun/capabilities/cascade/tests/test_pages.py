@@ -108,6 +108,40 @@ def test_guessing_a_code_voids_it() -> None:
     assert not Link.objects.get().enabled
 
 
+def test_an_operator_says_where_a_node_is_called(bureau: Party) -> None:
+    named()
+    operator, officer = signed_in(bureau, "system_admin"), signed_in(bureau, "data_officer")
+    _, code = actions.invite(code="320707", name="赣榆区", level="county", by=SYSTEM)
+    admitted(code)
+    page = reverse("cascade:link", args=["320707"])
+
+    def stands() -> tuple[str, str]:
+        row = Link.objects.get()
+        return row.address, row.proposed
+
+    def press(verb: str, browser: Client = operator, **given: str) -> int:
+        where = reverse("cascade:change_link", args=["320707", verb])
+        return browser.post(where, given).status_code
+
+    assert stands() == ("", "http://h:1")
+    assert "自称的地址" in operator.get(page).content.decode()
+    # Enabled without the address: the other side may call, this one does not.
+    assert press("confirm") == 302
+    assert stands() == ("", "http://h:1")
+    assert actions.converse("320707", force=True) == ""
+    assert "对方的新地址" in operator.get(page).content.decode()
+    assert press("address", officer, address="http://h:1") == 403
+    assert press("address", address="http://other:1") == 400
+    assert press("address", address="http://h:1") == 302
+    assert stands() == ("http://h:1", "")
+    assert press("move", address="http://user@inside/") == 400
+    assert press("move", address="http://h:2") == 302
+    assert stands() == ("http://h:2", "")
+    Link.objects.update(proposed="http://h:3")
+    assert press("keep-address", address="http://h:3") == 302
+    assert stands() == ("http://h:2", "")
+
+
 def test_an_expired_code_is_refused() -> None:
     from django.utils import timezone
 

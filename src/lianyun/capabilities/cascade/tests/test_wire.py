@@ -78,6 +78,8 @@ def test_nothing_inside_is_called_unless_it_is_listed(
     monkeypatch.setenv(wire.HOSTS, f"127.0.0.1:{port + 1}")
     with pytest.raises(wire.WireError, match=wire.HOSTS):
         greet(f"http://127.0.0.1:{port}")
+    with pytest.raises(wire.WireError, match="尚未确认"):
+        greet("")
     assert not other.seen  # type: ignore[attr-defined]
     monkeypatch.setenv(wire.HOSTS, f"127.0.0.1:{port}")
     assert greet(f"http://127.0.0.1:{port}") == (200, b"ok")
