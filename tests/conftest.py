@@ -57,6 +57,7 @@ def chromium() -> Iterator[Any]:
     """
     if CHROMIUM is None or not frontend.installed():
         pytest.skip("chromium 或前端库未安装，浏览器测试被跳过")
+    from django.db import connections
     from playwright.sync_api import sync_playwright
 
     # Playwright's loop makes Django think that the test itself is asynchronous.
@@ -73,6 +74,9 @@ def chromium() -> Iterator[Any]:
             ],
         )
         yield browser
+        # While that loop runs, Django keeps connections of its own for this thread: to a database
+        # that goes with the module.
+        connections.close_all()
         browser.close()
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
@@ -82,7 +86,10 @@ def tab(chromium: Any) -> Iterator[Any]:
     """A new Chinese-speaking tab; the test fails if the page reports an error or breaks the
     content security policy."""
     context = chromium.new_context(
-        locale="zh-CN", timezone_id="Asia/Shanghai", viewport={"width": 1280, "height": 900}
+        locale="zh-CN",
+        timezone_id="Asia/Shanghai",
+        viewport={"width": 1280, "height": 900},
+        reduced_motion="reduce",  # a check must not meet a notice half faded in
     )
     page = context.new_page()
     page.set_default_timeout(20_000)
@@ -111,7 +118,7 @@ def sign_in(request: pytest.FixtureRequest) -> Callable[..., None]:
         tab.goto(f"{site}{path}")
         tab.fill("#id_username", username)
         tab.fill("#id_password", password)
-        with tab.expect_navigation(wait_until="networkidle"):
+        with tab.expect_navigation():
             tab.click("main button[type=submit]")
 
     return sign

@@ -103,7 +103,7 @@ def test_from_a_guided_question_to_a_file(
     chosen(tab, "#b-m0", "people")
     tab.fill("#b-purpose", "人口分布分析")
     look(tab, "builder", accessible)
-    with tab.expect_navigation(wait_until="networkidle"):
+    with tab.expect_navigation():
         tab.click("button[value=run]")
     tab.wait_for_selector("[data-chart] svg, [data-chart] canvas")
     table = tab.locator("section:has(h2:text-is('结果')) table").inner_text()
@@ -119,16 +119,16 @@ def test_from_a_guided_question_to_a_file(
     tab.click("summary:has-text('保存这个查询')")
     tab.fill("#id_title", "各县区人数")
     tab.select_option("#id_sharing", "city")
-    with tab.expect_navigation(wait_until="networkidle"):
+    with tab.expect_navigation():
         tab.click("form[action$='keep/'] button")
     assert "各县区人数" in tab.locator("main").inner_text()
     look(tab, "questions", accessible)
     # A colleague of another department may open it, yet reads nothing that is not his.
     sign_in(tab, people["school"], "/workbench/analysis/questions/")
-    with tab.expect_navigation(wait_until="networkidle"):
+    with tab.expect_navigation():
         tab.click("a:has-text('各县区人数')")
     tab.fill("#q-purpose", "看一看")
-    with tab.expect_navigation(wait_until="networkidle"):
+    with tab.expect_navigation():
         tab.click("main form button.primary")
     assert "没有权限读取" in tab.locator("main").inner_text()
     accessible(tab)
@@ -146,7 +146,7 @@ def test_a_question_taken_back_and_one_refused(
     look(tab, "editor", accessible)
     tab.fill("#id_sql", "SELECT * FROM rs_insured")
     tab.fill("#id_purpose", "试验")
-    with tab.expect_navigation(wait_until="networkidle"):
+    with tab.expect_navigation():
         tab.click("main form button.primary")
     assert "没有权限读取" in tab.locator("main").inner_text()
     cross = ", ".join(f"ga_residents t{n}" for n in range(5))

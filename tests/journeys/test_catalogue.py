@@ -52,11 +52,11 @@ def decide(
 ) -> None:
     """Open the newest waiting step of this entry at one's desk and decide it."""
     sign_in(tab, username, "/workbench/catalogue/review/")
-    with tab.expect_navigation(wait_until="networkidle"):
+    with tab.expect_navigation():
         tab.locator(f"a:has-text('{TITLE}')").first.click()
     if note:
         tab.fill("#note", note)
-    with tab.expect_navigation(wait_until="networkidle"):
+    with tab.expect_navigation():
         tab.click(f"button[value={outcome}]")
 
 
@@ -77,12 +77,12 @@ def test_from_draft_to_publication(
     row.locator("[name=item-element]").fill("entity_name")
     row.locator("[name=item-element]").press("Tab")
     expect(row.locator("[name=item-title]")).to_have_value("单位名称")
-    with tab.expect_navigation(wait_until="networkidle"):
+    with tab.expect_navigation():
         tab.click("button[name=stay]")
     assert "没有填写摘要" in tab.locator("main").inner_text()
     accessible(tab)
     tab.fill("#f-summary", "经审批设立的殡葬服务机构。")
-    with tab.expect_navigation(wait_until="networkidle"):
+    with tab.expect_navigation():
         tab.click("button[name=submit]")
     assert "正在审核" in tab.locator("main").inner_text()
     here = tab.url
@@ -91,7 +91,7 @@ def test_from_draft_to_publication(
     sign_in(tab, people["data"], here.removeprefix(site))
     assert "请补充机构地址" in tab.locator("main").inner_text()
     tab.click("text=提交审核")
-    with tab.expect_navigation(wait_until="networkidle"):
+    with tab.expect_navigation():
         tab.click("#confirm-yes")
 
     decide(sign_in, tab, people["head"], "agree")
@@ -105,10 +105,10 @@ def test_from_draft_to_publication(
     tab.wait_for_selector(f"#results h2 a:has-text('{TITLE}')")
     assert "q=" in tab.url
     accessible(tab)
-    with tab.expect_navigation(wait_until="networkidle"):
+    with tab.expect_navigation():
         tab.click("#results h2 a")
     for tab_name in ("信息项", "版本", "血缘", "共享授权"):
-        with tab.expect_navigation(wait_until="networkidle"):
+        with tab.expect_navigation():
             tab.click(f"nav.tabs a:has-text('{tab_name}')")
         accessible(tab)
     assert tab.locator("text=申请共享").count() >= 1

@@ -106,7 +106,7 @@ def test_from_a_dirty_file_to_a_closed_case(
     tab.goto(f"{site}/workbench/collection/upload/")
     look(tab, "upload", accessible)
     tab.set_input_files("#id_file", str(file))
-    with tab.expect_navigation(wait_until="networkidle"):
+    with tab.expect_navigation():
         tab.click("text=上传并识别")
     assert "gb18030" in tab.locator("main").inner_text()
     assert tab.locator("select[name=dataset]").input_value() == "ga_residents"
@@ -123,19 +123,19 @@ def test_from_a_dirty_file_to_a_closed_case(
     assert tab.locator(".stat", has_text="落地").locator(".value").inner_text().startswith("16")
     assert tab.locator(".stat", has_text="拒收").locator(".value").inner_text().startswith("4")
 
-    with tab.expect_navigation(wait_until="networkidle"):
+    with tab.expect_navigation():
         tab.click("text=在线更正")
     look(tab, "correct", accessible)
     tab.locator("input[aria-label='第 15 行 性别']").fill("1")
     tab.locator("input[aria-label='第 16 行 姓名']").fill("孙七")
-    with tab.expect_navigation(wait_until="networkidle"):
+    with tab.expect_navigation():
         tab.click("text=提交更正")
     assert "通过 2，仍拒收 0" in tab.locator("body").inner_text()
     work()
 
     tab.goto(f"{site}/workbench/collection/")
     look(tab, "board", accessible)
-    with tab.expect_navigation(wait_until="networkidle"):
+    with tab.expect_navigation():
         tab.click("table >> text=户籍人口信息")
     text = tab.locator("main").inner_text()
     assert "王**" in text
@@ -144,12 +144,12 @@ def test_from_a_dirty_file_to_a_closed_case(
 
     tab.goto(f"{site}/workbench/quality/desk/")
     look(tab, "desk", accessible)
-    with tab.expect_navigation(wait_until="networkidle"):
+    with tab.expect_navigation():
         tab.locator("main a:has-text('性别：不在值域内')").first.click()
     assert "问题行已全部更正" in tab.locator("main").inner_text()
     look(tab, "case", accessible)
     tab.check("input[name=outcome][value=corrected]")
-    with tab.expect_navigation(wait_until="networkidle"):
+    with tab.expect_navigation():
         tab.click("text=办结校核")
     assert "已更正" in tab.locator("main").inner_text()
     work()
@@ -174,13 +174,13 @@ def test_a_source_is_registered_and_tested(
     sign_in(tab, people["data"])
     tab.goto(f"{site}/workbench/collection/sources/new/")
     look(tab, "kinds", accessible)
-    with tab.expect_navigation(wait_until="networkidle"):
+    with tab.expect_navigation():
         tab.click("text=CSV 文件")
     look(tab, "source-form", accessible)
     tab.select_option("select[name=dataset]", "ga_households")
     tab.fill("#id_name", "ga-households-file")
     tab.fill("#id_location", "nobody.csv")
-    with tab.expect_navigation(wait_until="networkidle"):
+    with tab.expect_navigation():
         tab.click("main button[type=submit]")
     tab.click("text=测试连接")
     tab.wait_for_selector("text=找不到文件")

@@ -157,7 +157,7 @@ def press(tab: Any, text: str) -> None:
         button.click()
         if asks:
             tab.click("#confirm-yes")
-    tab.wait_for_load_state("networkidle")
+    tab.wait_for_load_state("load")
 
 
 def picture(tab: Any, name: str) -> None:
@@ -189,7 +189,7 @@ def test_from_run_to_recovered(city: str, tab: Any, accessible: Callable[[Any], 
     press(tab, "现在比对")
     # The bar asks for the page anew when the run has ended.
     tab.locator("main", has_text="新增 3").wait_for(timeout=90_000)
-    tab.wait_for_load_state("networkidle")
+    tab.wait_for_load_state("load")
     assert "新增 3" in words(tab)
     tab.click("summary:has-text('查看语句')")
     assert "SELECT" in words(tab)
@@ -204,7 +204,7 @@ def test_from_run_to_recovered(city: str, tab: Any, accessible: Callable[[Any], 
     press(tab, "立案交办")
     assert "已立案 3 件" in tab.content()
     tab.locator("main td a").first.click()
-    tab.wait_for_load_state("networkidle")
+    tab.wait_for_load_state("load")
     assert "当事人信息由承办部门查看" in words(tab)
     accessible(tab)
     picture(tab, "finding-bureau")
@@ -257,7 +257,7 @@ def test_from_run_to_recovered(city: str, tab: Any, accessible: Callable[[Any], 
     accessible(tab)
 
     enter(tab, city, "sjj.lead", "/workbench/comparison/")
-    tab.wait_for_load_state("networkidle")
+    tab.wait_for_load_state("load")
     line = tab.locator("main tr", has_text="死亡后仍发放特困供养金").inner_text()
     assert "3,600" in line
     accessible(tab)

@@ -101,7 +101,7 @@ def press(tab: Any, text: str) -> None:
     """Press a button of the page that leads on."""
     with tab.expect_navigation():
         tab.locator(f"main button:has-text('{text}')").first.click()
-    tab.wait_for_load_state("networkidle")
+    tab.wait_for_load_state("load")
 
 
 def test_a_visitor_finds_downloads_and_speaks(

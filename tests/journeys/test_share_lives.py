@@ -170,7 +170,7 @@ def press(tab: Any, text: str) -> None:
         button.click()
         if asks:
             tab.click("#confirm-yes")
-    tab.wait_for_load_state("networkidle")
+    tab.wait_for_load_state("load")
 
 
 def here(tab: Any) -> str:
@@ -202,7 +202,7 @@ def test_a_basket_of_datasets(city: City, tab: Any, accessible: Callable[[Any], 
     tab.fill("#q", "户籍人口")
     press(tab, "搜索")
     tab.locator("main li", has_text="户籍人口信息").locator("button:has-text('选数')").click()
-    tab.wait_for_load_state("networkidle")
+    tab.wait_for_load_state("load")
     look(tab, "home-search", accessible)
     tab.goto(f"{city.url}/workbench/sharing/new/?q=结婚")
     tab.locator("main td input[name=pick]").first.check()

@@ -152,7 +152,7 @@ def press(tab: Any, text: str) -> None:
         button.click()
         if asks:
             tab.click("#confirm-yes")
-    tab.wait_for_load_state("networkidle")
+    tab.wait_for_load_state("load")
 
 
 def picture(tab: Any, name: str) -> None:
@@ -228,7 +228,7 @@ def test_from_request_to_withdrawal(
     enter(tab, city, "sjj.run", "/workbench/sharing/grants/")
     accessible(tab)
     tab.locator("main td a").first.click()
-    tab.wait_for_load_state("networkidle")
+    tab.wait_for_load_state("load")
     accessible(tab)
     picture(tab, "grant")
     tab.fill("#id_reason", "发现超出批准用途使用数据")

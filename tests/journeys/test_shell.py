@@ -43,10 +43,10 @@ def test_a_citizen_finds_an_entry(
     assert tab.locator("[data-chart] svg").count() >= 1
     accessible(tab)
     tab.fill("#q", "結婚登記")
-    with tab.expect_navigation(wait_until="networkidle"):
+    with tab.expect_navigation():
         tab.press("#q", "Enter")
     accessible(tab)
-    with tab.expect_navigation(wait_until="networkidle"):
+    with tab.expect_navigation():
         tab.click("text=结婚登记信息")
     assert tab.locator("h1").inner_text() == "结婚登记信息"
     assert "信息项" in tab.locator("main").inner_text()
@@ -76,12 +76,12 @@ def test_the_elders_version_is_larger_and_stays(
     tab.goto(f"{site}/")
     size = "parseFloat(getComputedStyle(document.querySelector('main')).fontSize)"
     before = tab.evaluate(size)
-    with tab.expect_navigation(wait_until="networkidle"):
+    with tab.expect_navigation():
         tab.click("text=长者版")
     assert tab.evaluate(size) >= before * 1.2
     tab.goto(f"{site}/help/")
     assert tab.evaluate(size) >= before * 1.2
-    with tab.expect_navigation(wait_until="networkidle"):
+    with tab.expect_navigation():
         tab.click("text=标准版")
     assert tab.evaluate(size) == before
 
@@ -108,17 +108,17 @@ def test_an_officer_signs_in_and_sees_the_own_menu(
     menu = tab.locator("#side").inner_text()
     assert "数据目录" in menu
     assert "账号管理" not in menu
-    with tab.expect_navigation(wait_until="networkidle"):
+    with tab.expect_navigation():
         tab.click("#side >> text=工作台首页")
     assert "郑专员" in tab.locator("h1").inner_text()
     accessible(tab)
     tab.click(".usermenu summary")
-    with tab.expect_navigation(wait_until="networkidle"):
+    with tab.expect_navigation():
         tab.click("text=我的账号")
     assert "本机" in tab.locator("main").inner_text()
     accessible(tab)
     tab.click(".usermenu summary")
-    with tab.expect_navigation(wait_until="networkidle"):
+    with tab.expect_navigation():
         tab.click("text=退出登录")
     assert "已安全退出" in tab.locator("#toasts").inner_text()
     tab.goto(f"{site}/workbench/")
@@ -134,10 +134,10 @@ def test_an_administrator_opens_an_account_and_its_owner_changes_the_password(
 ) -> None:
     sign_in(tab, people["admin"], "/workbench/accounts/")
     accessible(tab)
-    with tab.expect_navigation(wait_until="networkidle"):
+    with tab.expect_navigation():
         tab.click("text=新建账号")
     accessible(tab)
-    with tab.expect_navigation(wait_until="networkidle"):
+    with tab.expect_navigation():
         tab.click("text=建立账号")
     assert "请填写姓名" in tab.locator(".errors").inner_text()
     assert tab.evaluate("document.activeElement.classList.contains('errors')")
@@ -145,11 +145,11 @@ def test_an_administrator_opens_an_account_and_its_owner_changes_the_password(
     tab.fill("#id_name", "孙新")
     tab.fill("#id_username", "shell.sun")
     tab.check("text=数据专员")
-    with tab.expect_navigation(wait_until="networkidle"):
+    with tab.expect_navigation():
         tab.click("text=建立账号")
     first = tab.locator("[data-copy]").get_attribute("data-copy")
     accessible(tab)
-    with tab.expect_navigation(wait_until="networkidle"):
+    with tab.expect_navigation():
         tab.click("text=查看账号")
     accessible(tab)
 
@@ -160,7 +160,7 @@ def test_an_administrator_opens_an_account_and_its_owner_changes_the_password(
     new.fill("#id_old", first)
     new.fill("#id_new", "Ganyu-2027x")
     new.fill("#id_again", "Ganyu-2027x")
-    with new.expect_navigation(wait_until="networkidle"):
+    with new.expect_navigation():
         new.click("main button[type=submit]")
     assert "密码已修改" in new.locator("#toasts").inner_text()
 
