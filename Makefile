@@ -11,7 +11,7 @@ BIN = $(if $(LIANYUN_VENV),$(LIANYUN_VENV),.venv)/bin
 PEOPLE ?= 20000
 SEED ?= 1
 SERVE ?= 1
-WORKERS ?= 2
+WORKERS ?= 3
 TESTS ?=
 ONLY ?=
 
@@ -37,11 +37,11 @@ up: setup ## 启动联云(数据库、网站、后台任务)
 
 test: ## 运行全部测试(TESTS=路径 只运行一部分)
 	@$(BOOTSTRAP) --dev --spark --system
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(TESTS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(TESTS)
 
-test-slow: ## 运行耗时较长的测试(全部 Spark、级联两节点全程、Febrl 2 和 3)
+test-slow: ## 运行耗时较长的测试(全部 Spark、级联两节点全程、Febrl 2 和 3、更多随机种子)
 	@$(BOOTSTRAP) --dev --spark --system
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m slow
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder -m slow
 
 check: setup-dev ## 格式、静态检查、类型、导入契约、架构测试、行业包、迁移
 	@$(BIN)/python -m lianyun.project.check

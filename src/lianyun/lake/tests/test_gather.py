@@ -85,7 +85,7 @@ def listed(lake: Lake, name: str) -> list[dict[str, Any]]:
     return [{k: v for k, v in r.items() if k not in ("_batch", "_updated_at")} for r in found]
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_from_batches_alone_as_from_everything(lake: Lake, seed: int) -> None:
     dice = random.Random(seed)
     food: dict[str, list[str]] = {}

@@ -83,7 +83,7 @@ def random_days(lake: Lake, seed: int, days: int) -> tuple[list[str], list[State
     return codes, left
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_every_former_state_and_every_difference(lake: Lake, seed: int) -> None:
     codes, left = random_days(lake, seed, 9)
     assert states(lake, codes) == left
@@ -111,7 +111,7 @@ def test_every_former_state_and_every_difference(lake: Lake, seed: int) -> None:
     assert states(lake, codes) == left
 
 
-@pytest.mark.parametrize("seed", [3, 4])
+@pytest.mark.parametrize("seed", [3, pytest.param(4, marks=pytest.mark.slow)])
 def test_the_last_batch_taken_back_leaves_what_was_before(lake: Lake, seed: int) -> None:
     codes, left = random_days(lake, seed, 5)
     plan = history.preview_undo(lake, "town", codes[-1])

@@ -115,7 +115,7 @@ def state(lake: Lake, name: str) -> tuple[dict[str, Any], dict[str, Any], list[A
     return told, counts, quarrels
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in (2, 3))])
 def test_from_batches_alone_as_from_everything(lake: Lake, seed: int) -> None:
     dice = random.Random(seed)
     specs = {s.name: s for s in (POLICE, INSURED, VISITS)}

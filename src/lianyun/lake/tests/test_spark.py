@@ -381,7 +381,7 @@ def _dirty(rows: int, seed: int = 3) -> list[tuple[Any, ...]]:
     return [(line, *(value(item.name) for item in ITEMS)) for line in range(rows)]
 
 
-@pytest.mark.parametrize("excel", [False, True])
+@pytest.mark.parametrize("excel", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_every_check_gives_the_same_verdict_and_reasons(
     lake: Lake, standalone: str, excel: bool
 ) -> None:
@@ -660,7 +660,7 @@ def test_linkage_gives_the_same_pairs(
     assert made.merged > 120
 
 
-@pytest.mark.parametrize("mode", ["full", "append"])
+@pytest.mark.parametrize("mode", [pytest.param("full", marks=pytest.mark.slow), "append"])
 def test_a_load_checked_on_the_cluster_is_the_same_load(
     lake_pair: tuple[Lake, Lake],
     rows: Callable[..., Source],
