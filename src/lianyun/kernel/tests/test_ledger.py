@@ -16,11 +16,17 @@ from .conftest import officer
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture
+def no_events(db: None) -> None:
+    """A ledger in which nothing has happened."""
+    Event.objects.all().delete()
+
+
 def dataset(owner: Party) -> Resource:
     return register(code="301001/000001", name="rows", kind="dataset", title="行", owner=owner)[0]
 
 
-def test_the_chain_names_the_first_broken_link() -> None:
+def test_the_chain_names_the_first_broken_link(no_events: None) -> None:
     for number in range(5):
         record("thing.done", f"thing:{number}", by=SYSTEM, data={"n": number})
     assert seal() == 5
@@ -36,7 +42,7 @@ def test_the_chain_names_the_first_broken_link() -> None:
     assert "缺少第 3 条" in verify().reason
 
 
-def test_personal_data_can_be_forgotten_and_not_forged() -> None:
+def test_personal_data_can_be_forgotten_and_not_forged(no_events: None) -> None:
     record("person.seen", "person:1", by=SYSTEM, personal={"name": "张三"})
     assert verify().ok
     Event.objects.update(personal={"name": "李四"})
@@ -99,7 +105,7 @@ def test_versions_are_kept(giver: Party) -> None:
     assert [v.snapshot["n"] for v in rows.versions.all()] == [2, 1]
 
 
-def test_the_ledger_has_an_order_of_its_own() -> None:
+def test_the_ledger_has_an_order_of_its_own(no_events: None) -> None:
     record("a.done", "x:1", by=SYSTEM)
     assert seal() == 1
     record("b.done", "x:1", by=SYSTEM)

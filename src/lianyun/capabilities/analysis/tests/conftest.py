@@ -15,7 +15,6 @@ from lianyun.capabilities.collection import api as collection
 from lianyun.kernel import grant as grants
 from lianyun.kernel.access import SYSTEM, Actor, actor_of
 from lianyun.kernel.element import citizen_check_digit
-from lianyun.kernel.install import install
 from lianyun.kernel.models import Membership, Party, Resource
 
 Officer = Callable[[str, str], Actor]
@@ -54,8 +53,6 @@ def _dataset(slug: str, code: str, name: str, title: str, items: list[dict[str, 
 @pytest.fixture
 def city(db: None, fresh_lake: Any, tmp_path: Path) -> None:
     """Twelve people with the police, benefits of seven of them with civil affairs."""
-    install(by=SYSTEM)
-    catalogue.sync_declared(by=SYSTEM)
     key = {"name": "citizen_number", "element": "citizen_number", "required": True, "key": True}
     _dataset(
         "ga",

@@ -251,6 +251,7 @@ def test_a_cut_off_end_is_found_once_anchored() -> None:
 
 
 def test_the_ledger_of_events_is_anchored_in_seals() -> None:
+    Event.objects.all().delete()
     record("something.happened", "system:x", by=SYSTEM)
     event.seal()
     sealed()
@@ -278,9 +279,9 @@ def test_events_alone_are_sealed_once_a_minute(settings: Any) -> None:
 
 
 def test_receipts_are_for_those_concerned() -> None:
-    owner = Party.objects.create(kind="department", slug="ga", name="市公安局")
-    taker = Party.objects.create(kind="department", slug="mz", name="市民政局")
-    other = Party.objects.create(kind="department", slug="jy", name="市教育局")
+    owner = Party.objects.get(slug="ga")
+    taker = Party.objects.get(slug="mz")
+    other = Party.objects.get(slug="jy")
     Resource.objects.create(code="1", name="people", kind="dataset", title="人口", owner=owner)
 
     def reader(department: Party) -> Actor:

@@ -9,18 +9,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from lianyun.capabilities.catalogue import actions
-from lianyun.kernel.access import SYSTEM, Actor, actor_of
-from lianyun.kernel.install import install
+from lianyun.kernel.access import Actor, actor_of
 from lianyun.kernel.models import Membership, Party
 from lianyun.kernel.party import department
-
-
-@pytest.fixture
-def city(db: None) -> None:
-    """Departments, elements, codes, paths and the declared datasets."""
-    install(by=SYSTEM)
-    actions.sync_declared(by=SYSTEM)
 
 
 @pytest.fixture

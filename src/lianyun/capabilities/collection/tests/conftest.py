@@ -11,10 +11,8 @@ import pytest
 from django.contrib.auth import get_user_model
 from django.test import Client
 
-from lianyun.capabilities.catalogue import api as catalogue
 from lianyun.kernel import resource as kernel_resource
-from lianyun.kernel.access import SYSTEM, Actor, actor_of
-from lianyun.kernel.install import install
+from lianyun.kernel.access import Actor, actor_of
 from lianyun.kernel.models import Membership, Party, Resource
 
 ITEMS = [
@@ -49,8 +47,6 @@ RULES = [
 @pytest.fixture
 def city(db: None, fresh_lake: Any) -> None:
     """Departments, elements and code lists, and an empty lake."""
-    install(by=SYSTEM)
-    catalogue.sync_declared(by=SYSTEM)
 
 
 @pytest.fixture

@@ -13,14 +13,8 @@ from django.utils import timezone
 from lianyun.capabilities.dashboard import rules
 from lianyun.kernel.access import SYSTEM, Membership
 from lianyun.kernel.case import open_case
-from lianyun.kernel.install import install
 from lianyun.kernel.models import Batch, Party, Resource, WorkItem
 from lianyun.kernel.party import department
-
-
-@pytest.fixture
-def installed(db: None) -> None:
-    install(by=SYSTEM)
 
 
 def browser(slug: str, *roles: str) -> Client:
@@ -71,20 +65,20 @@ def test_visitors_are_led_to_the_login(db: None) -> None:
     assert Client().get("/workbench/")["Location"] == "/login/?next=%2Fworkbench%2F"
 
 
-def test_a_new_city_is_told_where_to_begin(installed: None) -> None:
+def test_a_new_city_is_told_where_to_begin(db: None) -> None:
     page = home(browser("sjj", "bureau_operator"))
     assert "从这里开始" in page
     assert "编制并发布目录" in page
     assert "没有需要您办理的事项" in page
 
 
-def test_someone_without_a_post_is_told_whom_to_ask(installed: None) -> None:
+def test_someone_without_a_post_is_told_whom_to_ask(db: None) -> None:
     page = home(browser("sjj"))
     assert "您还没有任职的部门" in page
     assert "从这里开始" not in page
 
 
-def test_overdue_work_comes_first_and_in_red(installed: None) -> None:
+def test_overdue_work_comes_first_and_in_red(db: None) -> None:
     for title in ("海州更正", "灌云更正"):
         open_case(
             "correction", title=title, department=department("ga"),
@@ -100,7 +94,7 @@ def test_overdue_work_comes_first_and_in_red(installed: None) -> None:
     assert "海州更正" not in home(browser("gjj", "data_officer")), "other desks' work is not shown"
 
 
-def test_the_health_of_the_own_datasets(installed: None) -> None:
+def test_the_health_of_the_own_datasets(db: None) -> None:
     load(dataset("t_fresh", "ga"), 0)
     load(dataset("t_dead", "ga"), 40)
     load(dataset("t_other", "gjj"), 0)
@@ -113,7 +107,7 @@ def test_the_health_of_the_own_datasets(installed: None) -> None:
     assert "数据t_other" not in own
 
 
-def test_the_page_costs_few_queries(installed: None, django_assert_max_num_queries: Any) -> None:
+def test_the_page_costs_few_queries(db: None, django_assert_max_num_queries: Any) -> None:
     for i in range(30):
         load(dataset(f"t_{i}", "ga"), i % 3)
     client = browser("ga", "data_officer")

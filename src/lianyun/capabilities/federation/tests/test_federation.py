@@ -17,7 +17,6 @@ from django.test import Client
 from django.urls import reverse
 
 from lianyun.capabilities.audit.models import CallRecord
-from lianyun.capabilities.catalogue import api as catalogue
 from lianyun.capabilities.collection import api as collection
 from lianyun.capabilities.federation import actions, queries, rules
 from lianyun.capabilities.libraries import api as libraries
@@ -25,7 +24,6 @@ from lianyun.capabilities.services import api as services
 from lianyun.capabilities.services.fast import app, shutdown
 from lianyun.capabilities.services.fast.answers import federated
 from lianyun.kernel import grant as grants
-from lianyun.kernel import install
 from lianyun.kernel.access import SYSTEM, Actor, Denied, Membership, UserError, actor_of
 from lianyun.kernel.models import Event, Grant, Party, Resource
 
@@ -37,8 +35,6 @@ Officer = Callable[..., Actor]
 @pytest.fixture
 def city(transactional_db: None, fresh_lake: Any) -> None:
     """All packs installed, datasets and libraries catalogued, the population library filled."""
-    install.install(by=SYSTEM)
-    catalogue.sync_declared(by=SYSTEM)
     libraries.sync_libraries(by=SYSTEM)
     rows = [
         {"citizen_number": A, "name": "张三丰", "sex": "1", "town_code": "320703001"},

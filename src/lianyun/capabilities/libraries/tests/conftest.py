@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from lianyun.capabilities.catalogue import api as catalogue
 from lianyun.capabilities.libraries import adapters, api
-from lianyun.kernel import install
-from lianyun.kernel.access import SYSTEM, Actor, Membership, actor_of
-from lianyun.kernel.models import Party, Resource
+from lianyun.kernel.access import SYSTEM
+from lianyun.kernel.models import Resource
 from lianyun.lake.shelves import Column, ensure_table
 
 PERSON = "320703199003070016"
@@ -20,24 +18,8 @@ OTHER = "320703198811110034"
 
 @pytest.fixture
 def city(db: None) -> None:
-    """All packs installed, datasets and libraries catalogued."""
-    install.install(by=SYSTEM)
-    catalogue.sync_declared(by=SYSTEM)
+    """Datasets and libraries catalogued."""
     api.sync_libraries(by=SYSTEM)
-
-
-@pytest.fixture
-def officer(city: None) -> Callable[..., Actor]:
-    """An officer of a department with roles."""
-
-    def make(slug: str, *roles: str) -> Actor:
-        department = Party.objects.get(kind="department", slug=slug)
-        person = Party.objects.create(kind="person", name=f"{department.short}干部")
-        for role in roles:
-            Membership.objects.create(party=person, department=department, role=role)
-        return actor_of(person)
-
-    return make
 
 
 def fill(dataset: str, rows: list[dict[str, Any]], batch: str) -> None:

@@ -8,10 +8,8 @@ from typing import Any
 
 import pytest
 
-from lianyun.capabilities.catalogue import api as catalogue
 from lianyun.capabilities.open_data.models import Opening
-from lianyun.kernel import install
-from lianyun.kernel.access import SYSTEM, Actor
+from lianyun.kernel.access import Actor
 from lianyun.project.testing import LakePlace
 
 from .rows import appoint, open_one
@@ -21,8 +19,6 @@ from .rows import appoint, open_one
 def city(db: None, fresh_lake: LakePlace, settings: Any, tmp_path: Path) -> None:
     """All packs installed, datasets catalogued; opened files go to a folder of the test's own."""
     settings.HOME = tmp_path / "home"
-    install.install(by=SYSTEM)
-    catalogue.sync_declared(by=SYSTEM)
 
 
 @pytest.fixture

@@ -12,13 +12,11 @@ from django.contrib.auth import get_user_model
 from django.test import Client
 
 from lianyun.capabilities.audit import api as audit
-from lianyun.capabilities.catalogue import api as catalogue
 from lianyun.capabilities.collection import api as collection
 from lianyun.capabilities.quality import actions, queries
 from lianyun.capabilities.quality.models import Finding
 from lianyun.kernel import resource as kernel_resource
 from lianyun.kernel.access import SYSTEM, Actor, Denied, UserError, actor_of
-from lianyun.kernel.install import install
 from lianyun.kernel.models import Batch, Case, Event, Measurement, Membership, Party, Resource
 
 HEAD = "编号,金额,状态\n"
@@ -36,8 +34,6 @@ RULES = [
 @pytest.fixture
 def payments(db: None, fresh_lake: Any) -> Resource:
     """A dataset of the finance bureau with a rule that refuses and one that warns."""
-    install(by=SYSTEM)
-    catalogue.sync_declared(by=SYSTEM)
     made, _ = kernel_resource.register(
         code="307030/900001",
         name="payments",

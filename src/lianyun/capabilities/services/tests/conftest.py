@@ -9,8 +9,6 @@ import pytest
 
 from lianyun.capabilities.catalogue import api as catalogue
 from lianyun.capabilities.services import adapters
-from lianyun.kernel import install
-from lianyun.kernel.access import SYSTEM
 from lianyun.kernel.models import Resource
 from lianyun.lake.check import ItemCheck
 from lianyun.lake.land import from_rows
@@ -22,8 +20,6 @@ TOWNS = ("320703001", "320703002", "320705001")
 @pytest.fixture
 def city(transactional_db: None) -> None:
     """All packs installed, their datasets catalogued."""
-    install.install(by=SYSTEM)
-    catalogue.sync_declared(by=SYSTEM)
 
 
 def people(first: int, last: int, town: str = "") -> list[tuple[str, str, str, str]]:

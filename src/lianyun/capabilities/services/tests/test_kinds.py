@@ -54,7 +54,7 @@ def rows() -> list[tuple[Any, ...]]:
 
 @pytest.fixture
 def source() -> Iterator[Resource]:
-    owner = Party.objects.create(kind="department", slug="ga", name="市公安局")
+    owner = Party.objects.get(slug="ga")
     found = Resource.objects.create(
         code="101001/1", name="people", kind="dataset", title="户籍人口信息", owner=owner
     )
@@ -100,7 +100,7 @@ def service(source: Resource, kind: str, version: int = 1, **more: Any) -> Servi
 
 def granted(source: Resource, **terms: Any) -> tuple[Grant, str]:
     """A grant of every operation and its credential."""
-    grantee, _ = Party.objects.get_or_create(kind="department", slug="mz", name="市民政局")
+    grantee = Party.objects.get(slug="mz")
     grant = grants.issue(
         kind="data",
         to=grantee,

@@ -13,7 +13,6 @@ from django.utils import timezone
 from lianyun.capabilities.sharing import actions, queries, rules
 from lianyun.capabilities.sharing.actions.terms import set_term
 from lianyun.kernel import case as cases
-from lianyun.kernel import install
 from lianyun.kernel.access import SYSTEM, Actor
 from lianyun.kernel.clock import calendar
 from lianyun.kernel.models import Case, Party, Resource, WorkItem
@@ -21,11 +20,6 @@ from lianyun.kernel.models import Case, Party, Resource, WorkItem
 pytestmark = pytest.mark.django_db
 Officer = Callable[..., Actor]
 DAY = dt.timedelta(days=1)
-
-
-@pytest.fixture
-def installed(db: None) -> None:
-    install.install(by=SYSTEM)
 
 
 def live(chance: random.Random, path: str) -> Case:
@@ -70,7 +64,7 @@ def live(chance: random.Random, path: str) -> Case:
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_events_alone_make_the_same_clocks(installed: None, seed: int) -> None:
+def test_events_alone_make_the_same_clocks(db: None, seed: int) -> None:
     chance = random.Random(seed)
     for path in ("share_request", "misuse", "dispute", "need", "stop", "disposal", "correction"):
         case = live(chance, path)
@@ -81,7 +75,7 @@ def test_events_alone_make_the_same_clocks(installed: None, seed: int) -> None:
         assert [queries.used_days(SYSTEM, c.item) for c in listed] == [c.used for c in listed]
 
 
-def test_a_changed_day_is_found(installed: None) -> None:
+def test_a_changed_day_is_found(db: None) -> None:
     case = live(random.Random(3), "share_request")
     while not case.items.exclude(due_on=None).exists():
         case = live(random.Random(4), "share_request")
