@@ -129,9 +129,8 @@ def sort_people() -> None:
 
 def _hashes(people: Iterable[str]) -> list[str]:
     """Keyed hashes of people, each once; of many in their own order, which the index takes quickest."""
-    key = adapters.hash_key()
-    found = list(dict.fromkeys(rules.keyed_hash(key, p) for p in people if p))
-    return sorted(found) if len(found) > PEOPLE else found
+    found = list(rules.keyed_hashes(adapters.hash_key(), filter(None, people)))
+    return sorted(set(found)) if len(found) > PEOPLE else list(dict.fromkeys(found))
 
 
 def _record(
