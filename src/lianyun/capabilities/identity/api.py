@@ -67,10 +67,8 @@ def account_of(who: Any) -> Account | None:
         party = getattr(who, "party", None)
     if party is None:
         return None
-    try:
-        return party.identity
-    except Account.DoesNotExist:
-        return None
+    # Read anew each time: a level that was lost must be lost at once.
+    return Account.objects.filter(party=party).select_related("party").first()
 
 
 def level_of(who: Any) -> int:

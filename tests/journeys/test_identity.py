@@ -1,0 +1,256 @@
+"""Who one is: a citizen registers on a phone and is proven; the clerk enters with two factors."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from lianyun.project.testing import create_database, drop_database, fits
+
+PASSWORD = "Haizhou-2026"
+PERSON, CHILD, STRANGER = "320703199003070016", "320703201801010018", "320703198811110034"
+FIRM = "91110000600037341L"
+PHONE = {"width": 375, "height": 800}
+
+
+@pytest.fixture(scope="module")
+def city(city_database: None, tmp_path_factory: Any) -> Iterator[None]:
+    """A population of three, a firm, and three officers; strict as a real city is."""
+    import secrets
+
+    from django.db import transaction
+    from django.test import override_settings
+
+    from lianyun.capabilities.catalogue.api import sync_declared
+    from lianyun.capabilities.identity.api import create_account
+    from lianyun.capabilities.libraries import api as libraries
+    from lianyun.kernel.access import SYSTEM
+    from lianyun.kernel.party import department
+
+    name = f"lake_{secrets.token_hex(6)}"
+    catalogue = create_database(name)
+    folder = str(tmp_path_factory.mktemp("lake"))
+    with override_settings(LAKE_CATALOGUE_URL=catalogue, LAKE=folder, ACCESS_POLICY="standard"):
+        for slug, who, username, role in (
+            ("zwb", "何窗口", "id.clerk", "counter_clerk"),
+            ("sjj", "周系统", "id.system", "system_admin"),
+            ("sjj", "冯安全", "id.secure", "security_admin"),
+        ):
+            create_account(
+                department(slug), who, username, [role],
+                password=PASSWORD, must_change=False, by=SYSTEM,
+            )  # fmt: skip
+        with transaction.atomic():
+            sync_declared(by=SYSTEM)
+            libraries.sync_libraries(by=SYSTEM)
+        household = {"household_number": "H1", "update_time": "2025-01-01"}
+        _fill(
+            "ga_residents",
+            {"citizen_number": PERSON, "name": "张三丰", **household},
+            {"citizen_number": CHILD, "name": "张小宝", **household},
+            {"citizen_number": STRANGER, "name": "李四", "household_number": "H2"},
+        )
+        _fill(
+            "scjg_enterprises",
+            {"credit_code": FIRM, "entity_name": "甲公司", "legal_representative": "张三丰"},
+        )
+        for library in ("population", "legal_entity"):
+            libraries.build_library(name=library, by=SYSTEM)
+        yield
+    drop_database(name)
+
+
+def _fill(dataset: str, *rows: dict[str, Any]) -> None:
+    from lianyun.capabilities.catalogue.api import items_of, resource_of
+    from lianyun.capabilities.collection import api as collection
+    from lianyun.lake.shelves import Column, ensure_table
+
+    with collection.lake().connect() as con:
+        names = [i.name for i in items_of(resource_of(dataset))]
+        typed = [Column(n, "TIMESTAMP" if n == "update_time" else "VARCHAR") for n in names]
+        system = [Column("_batch"), Column("_line", "BIGINT"), Column("_loaded_at", "TIMESTAMP")]
+        ensure_table(con, "trusted", dataset, [*typed, *system])
+        for line, row in enumerate(rows, 1):
+            full = {**row, "_batch": "b1", "_line": line, "_loaded_at": "2026-11-01 08:00:00"}
+            marks = ", ".join("?" for _ in full)
+            con.execute(
+                f"INSERT INTO lake.trusted.{dataset} ({', '.join(full)}) VALUES ({marks})",
+                list(full.values()),
+            )
+
+
+def picture(tab: Any, name: str) -> None:
+    """Keep what the page looks like, where LIANYUN_PICTURES says."""
+    folder = os.environ.get("LIANYUN_PICTURES")
+    if folder:
+        tab.screenshot(path=f"{folder}/{name}.png", full_page=True)
+
+
+def press(tab: Any, name: str) -> None:
+    """Press a button of the page's body and wait for the page that follows."""
+    with tab.expect_navigation():
+        tab.locator("main").get_by_role("button", name=name, exact=True).first.click()
+
+
+def authenticator(secret: str, ahead: int = 0) -> str:
+    """What a telephone's authenticator shows for a secret typed by hand."""
+    import base64
+
+    from lianyun.capabilities.identity import rules
+
+    plain = secret.replace(" ", "")
+    key = base64.b32decode(plain + "=" * (-len(plain) % 8))
+    return rules.totp(key, int(time.time() // rules.STEP_SECONDS) + ahead)
+
+
+def test_a_citizen_is_proven_by_a_clerk_with_two_factors(
+    city: None, site: str, tab: Any, accessible: Callable[[Any], None]
+) -> None:
+    home = site.replace("127.0.0.1", "localhost")
+
+    def look(page: Any, name: str) -> None:
+        accessible(page)
+        for size, word in ((PHONE, "375"), ({"width": 1280, "height": 900}, "1280")):
+            page.set_viewport_size(size)
+            assert fits(page), f"{page.url} scrolls sideways at {word}"
+            picture(page, f"{name}-{word}")
+
+    # On a phone: telephone, code, name and number; then the library.
+    citizen = tab.context.browser.new_context(viewport=PHONE, locale="zh-CN").new_page()
+    citizen.goto(f"{home}/register/")
+    look(citizen, "register-1")
+    citizen.fill("#id_phone", "13812345678")
+    press(citizen, "获取验证码")
+    code = re.search(r"验证码 (\d{6})", citizen.locator("#text").inner_text())
+    assert code is not None
+    look(citizen, "register-2")
+    for field, text in (
+        ("code", code.group(1)),
+        ("name", "张三丰"),
+        ("number", PERSON),
+        ("password", PASSWORD),
+    ):
+        citizen.fill(f"#id_{field}", text)
+    citizen.check("#id_agreed")
+    press(citizen, "开通账号")
+    assert citizen.url == f"{home}/my/identity/"
+    press(citizen, "与人口库核对姓名和号码")
+    assert "两要素核验通过" in citizen.content()
+    press(citizen, "到窗口核验：生成到窗码")
+    visit = citizen.locator("#visit").inner_text()
+    look(citizen, "mine")
+    assert PERSON not in citizen.content()
+
+    # The clerk must register a factor before anything else: an authenticator, then a key.
+    tab.goto(f"{home}/login/?next=/workbench/counter/identity/")
+    look(tab, "login")
+    tab.fill("#id_username", "id.clerk")
+    tab.fill("#id_password", PASSWORD)
+    press(tab, "登 录")
+    assert tab.url == f"{home}/workbench/account/factors/"
+    look(tab, "factors-none")
+    tab.goto(f"{home}/workbench/account/factors/totp/")
+    look(tab, "totp")
+    tab.fill("#code", authenticator(tab.locator("#secret").inner_text()))
+    press(tab, "启用")
+    assert tab.locator("#codes li").count() == 10
+    look(tab, "codes")
+    keys = tab.context.new_cdp_session(tab)
+    keys.send("WebAuthn.enable")
+    keys.send(
+        "WebAuthn.addVirtualAuthenticator",
+        {
+            "options": {
+                "protocol": "ctap2",
+                "transport": "usb",
+                "hasUserVerification": False,
+                "automaticPresenceSimulation": True,
+            }
+        },
+    )
+    tab.goto(f"{home}/workbench/account/factors/key/")
+    look(tab, "key")
+    tab.fill("#title", "工位上的密钥")
+    press(tab, "开始登记")
+    assert "工位上的密钥" in tab.locator("main").inner_text()
+    look(tab, "factors")
+    tab.context.clear_cookies()
+    tab.goto(f"{home}/login/?next=/workbench/counter/identity/")
+    tab.fill("#id_username", "id.clerk")
+    tab.fill("#id_password", PASSWORD)
+    press(tab, "登 录")
+    look(tab, "second")
+    press(tab, "使用安全密钥")
+    assert tab.url == f"{home}/workbench/counter/identity/"
+
+    # At the counter: the visitor's code, then what stands in the document.
+    tab.fill("#code", visit)
+    press(tab, "查找")
+    assert PERSON not in tab.content()
+    look(tab, "counter")
+    tab.fill("#id_proof-name", "张三丰")
+    tab.fill("#id_proof-number", PERSON)
+    tab.check("#id_proof-seen")
+    press(tab, "确认核验")
+    assert "已通过实人核验" in tab.content()
+    citizen.goto(f"{home}/my/identity/")
+    assert "实人核验" in citizen.locator(".badge").first.inner_text()
+    press(citizen, "生成到窗码（号码变更、法人登记）")
+    tab.fill("#code", citizen.locator("#visit").inner_text())
+    press(tab, "查找")
+    tab.fill("#id_entity-credit_code", FIRM)
+    tab.check("#id_entity-seen")
+    press(tab, "核对法人库并登记")
+    assert "甲公司" in tab.content()
+
+    # She acts for the firm, and for a child of her household.
+    citizen.goto(f"{home}/my/agencies/")
+    assert "甲公司" in citizen.locator("main").inner_text()
+    citizen.fill("#id_child-name", "李四")
+    citizen.fill("#id_child-number", CHILD)
+    press(citizen, "核对并登记")
+    assert "未能核验" in citizen.locator("main").inner_text()
+    citizen.fill("#id_child-name", "张小宝")
+    citizen.fill("#id_child-number", CHILD)
+    press(citizen, "核对并登记")
+    assert "张小宝" in citizen.locator("main").inner_text()
+    look(citizen, "agencies")
+    citizen.goto(f"{home}/workbench/account/")
+    look(citizen, "account-citizen")
+    citizen.context.close()
+
+
+def test_what_the_library_says_is_told_to_nobody_else(city: None) -> None:
+    """No such number, another's name, a number that is somebody's: one answer, few tries."""
+    from lianyun.capabilities.audit.models import CallRecord
+    from lianyun.capabilities.identity import actions, api, rules
+    from lianyun.kernel.access import ANONYMOUS, UserError, actor_of
+
+    def enter(phone: str, name: str, number: str) -> Any:
+        user = actions.register(phone, name, number, PASSWORD, address="10.1.1.1", by=ANONYMOUS)
+        assert user.party is not None
+        return actor_of(user.party)
+
+    right = enter("13700000001", "李四", STRANGER)
+    assert actions.prove_elements(by=right) is True
+    assert api.level_of(right) == rules.ELEMENTS
+    said = {
+        actions.prove_elements(by=enter(phone, name, number))
+        for phone, name, number in (
+            ("13700000002", "王五", STRANGER),
+            ("13700000003", "李四", STRANGER),
+            ("13700000004", "王五", "110101199003070011"),
+        )
+    }
+    assert said == {False}
+    assert CallRecord.objects.filter(purpose="账号实名核验").exists(), "the person sees who asked"
+    other = enter("13700000005", "王五", STRANGER)
+    for _ in range(3):
+        actions.try_proof(address="10.1.1.1", by=other)
+    with pytest.raises(UserError, match="次数过多"):
+        actions.try_proof(address="10.1.1.1", by=other)
