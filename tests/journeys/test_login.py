@@ -46,7 +46,7 @@ def test_a_persons_way_into_a_departments_system(
     tab.screenshot(path=str(tmp_path / "new-375.png"), full_page=True)
     tab.set_viewport_size({"width": 1280, "height": 900})
     tab.fill("#id_name", "困难群众救助系统")
-    tab.select_option("#id_department", label="市民政局")
+    tab.select_option("#id_department", label="连云港市民政局")
     tab.fill("#id_purpose", "办理临时救助")
     tab.fill("#id_redirect_uris", "http://relief.example/x")
     tab.click("main button[type=submit]")

@@ -78,8 +78,11 @@ def admission_of_sid(viewer: Actor, sid: str) -> Admission | None:
     return Admission.objects.filter(sid=sid, party=viewer.party).first()
 
 
-def access_token(text: str) -> Token | None:
-    """The access token of this text that is good now, with its system and entry."""
+def access_token(text: str, viewer: Actor = ANONYMOUS) -> Token | None:
+    """The access token of this text that is good now, with its system and entry.
+
+    Whoever shows it is the viewer.
+    """
     found = (
         Token.objects.select_related("system__party", "system__department", "admission__party")
         .filter(digest=rules.digest(text), kind=Token.ACCESS, ended_at=None)
@@ -92,7 +95,7 @@ def access_token(text: str) -> Token | None:
     return found
 
 
-def signing_key() -> SigningKey | None:
+def signing_key(viewer: Actor = ANONYMOUS) -> SigningKey | None:
     """The key that signs at this moment."""
     now = timezone.now()
     rows = SigningKey.objects.filter(signs_from__lte=now).filter(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from django.db import models
 from django.utils import timezone
 
-from lianyun.kernel.access import UserError
+from lianyun.kernel.access import ANONYMOUS, UserError
 from lianyun.kernel.event import Event, timeline
 from lianyun.kernel.models import Party
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from lianyun.kernel.access import Actor
 
 
-def client(client_id: str | None) -> ClientSystem | None:
-    """The open system of this name, for the protocol."""
+def client(client_id: str | None, viewer: Actor = ANONYMOUS) -> ClientSystem | None:
+    """The open system of this name: everybody may know that it is one."""
     if not client_id:
         return None
     return (
@@ -91,8 +91,11 @@ def directory_of(viewer: Actor, slug: str) -> Directory:
     return found
 
 
-def directory_of_token(token: str) -> Directory | None:
-    """The open directory whose token this is: the present one, or the former within the overlap."""
+def directory_of_token(token: str, viewer: Actor = ANONYMOUS) -> Directory | None:
+    """The open directory whose token this is: the present one, or the former within the overlap.
+
+    Whoever shows the token is the viewer.
+    """
     digest = rules.digest(token)
     return (
         Directory.objects.select_related("department", "party")
