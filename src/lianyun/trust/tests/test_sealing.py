@@ -327,6 +327,23 @@ def test_no_broken_or_changed_file_passes_or_crashes(
         assert hashlib.sha256(made.lower()).digest() == hashlib.sha256(document.lower()).digest()
 
 
+def test_a_weak_digest_is_refused(house: House, tmp_path: Path) -> None:
+    """SHA-1 by openssl's own hand: the certificate is good, the digest is not believed."""
+    key = new_key(ECDSA)
+    (tmp_path / "key.pem").write_text(key.pem)
+    (tmp_path / "own.pem").write_bytes(house.certified(key).public_bytes(Encoding.PEM))
+    made = {}
+    for name in ("sha1", "sha256"):
+        made[name] = subprocess.run(
+            ["openssl", "cms", "-sign", "-binary", "-md", name, "-signer", "own.pem", "-inkey",
+             "key.pem", "-outform", "DER"],
+            cwd=tmp_path, input=b"data", capture_output=True, check=True,
+        ).stdout  # fmt: skip
+    assert cms.read(made["sha256"]).holds()
+    with pytest.raises(cms.BadSignature, match="摘要算法"):
+        cms.read(made["sha1"])
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=300))
 def test_no_bytes_crash_the_reader_of_signatures(data: bytes) -> None:
