@@ -221,8 +221,8 @@ def change_licence(
     row.save(update_fields=["ending"])
     try:
         number = identifiers.parse(row.identifier).next
-    except identifiers.BadIdentifier as wrong:
-        raise UserError(str(wrong)) from wrong
+    except identifiers.BadIdentifier as full:
+        raise UserError(str(full)) from full
     made = _make(
         one, number, row.grant.grantee, told, case=case, once=word, trust=trust or row.trust,
         by=by, replaces=row, source=source or row.source,

@@ -77,7 +77,7 @@ def credential_of(
         issuer=shelf.site(),
         kind=f"{shelf.site()}/licences/types/{row.kind}",
         claims=claims,
-        open_claims={"licence_title": one.title, "issuing_authority": str(row.grant.grantor.name)},
+        open_claims={"licence_title": one.title, "issuing_authority": str(row.grant.grantor or "")},
         issued=int(now.timestamp()),
         expires=int(ends.timestamp()),
         status=(status.uri_of(row.pk), status.place_of(row.pk)),

@@ -98,15 +98,15 @@ def _portion(
     with transaction.atomic():
         _hold(f"licences:{one.name}")
         known = {
-            row.grant.once: row
-            for row in Licence.objects.filter(grant__once__in=list(good)).select_related("grant")
+            str(held.grant.once): held
+            for held in Licence.objects.filter(grant__once__in=list(good)).select_related("grant")
         }
         fresh = {word: told for word, told in good.items() if word not in known}
         issued = _issue(one, issuer, fresh, by=by)
-        for word, row in known.items():
-            told = good[str(word)]
+        for key, held in known.items():
+            told = good[key]
             mark = f"{one.register.dataset}#{_fingerprint(told)}"
-            newest = row
+            newest = held
             while newest.ending == Licence.REPLACED:
                 newest = newest.replaced_by
             if newest.ending or newest.source == mark or newest.grant.state != Grant.ACTIVE:

@@ -7,6 +7,7 @@ checks (numbers, codes, dates). Licences per thousand inhabitants are counted be
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.db.models import Count, Q
@@ -96,7 +97,7 @@ def figures(viewer: Actor) -> Figures:
     for kind in kinds.kinds().values():
         if slugs is not None and kind.issuer not in slugs:
             continue
-        row = counted.get(kind.name, {})
+        row: Mapping[str, int] = counted.get(kind.name, {})
         rows = registers.count(kind)
         lines.append(
             Line(

@@ -62,10 +62,11 @@ def one(viewer: Actor, identifier: str) -> Licence:
 
 def history(viewer: Actor, licence: Licence) -> list[Event]:
     """What happened to a licence and its earlier versions, newest first."""
-    chain, row = [], licence
+    chain: list[Licence] = []
+    row: Licence | None = licence
     while row is not None and len(chain) < 50:
         chain.append(row)
-        row = row.replaces  # type: ignore[assignment]
+        row = row.replaces
     out: list[Event] = []
     for each in chain:
         out += list(timeline(each).order_by("-id")[:30])

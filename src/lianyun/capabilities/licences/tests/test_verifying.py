@@ -47,7 +47,7 @@ def test_the_file_is_made_once_and_proves_itself(
     assert "居住证" in text
     assert "张三丰" in text
     assert "模拟数据" in text
-    found = zxingcpp.read_barcodes(page.render(scale=3).to_pil())
+    found = zxingcpp.read_barcodes(page.render(scale=3).to_numpy())
     assert [b.text for b in found] == [f"{shelf.site()}/verify/{permit.check_code}/"]
 
     at = data.index(b"/Keywords") if b"/Keywords" in data else len(data) // 3
