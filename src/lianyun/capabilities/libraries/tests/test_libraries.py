@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from django.contrib.auth import get_user_model
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -13,7 +14,6 @@ from django.utils import timezone
 from lianyun.capabilities.audit import api as audit
 from lianyun.capabilities.audit.models import CallRecord
 from lianyun.capabilities.catalogue import api as catalogue
-from lianyun.capabilities.identity.models import User
 from lianyun.capabilities.libraries import actions, adapters, api, queries
 from lianyun.capabilities.services import api as services
 from lianyun.kernel import batch as batches
@@ -113,7 +113,7 @@ def test_a_library_is_served_like_a_dataset(sources: None) -> None:
 def test_pages(sources: None, officer: Officer) -> None:
     api.build_library(name="population", by=SYSTEM)
     operator = officer("sjj", "bureau_operator")
-    user = User.objects.create(username="operator", party=operator.party)
+    user = get_user_model().objects.create(username="operator", party=operator.party)
     browser = Client()
     browser.force_login(user)
     session = browser.session
