@@ -167,6 +167,7 @@ class Side:
         self.environment = {
             **kept,
             "LIANYUN_TESTING": "1",
+            "LIANYUN_ACCESS_POLICY": "demonstration",
             "LIANYUN_CASCADE_HOSTS": "127.0.0.1",
             "LIANYUN_HOME": str(self.home),
             "LIANYUN_LAKE": str(self.home / "lake"),
