@@ -17,7 +17,6 @@ import contextlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -67,41 +66,17 @@ def day_sql(count: int, day: int) -> str:
 
 
 @contextlib.contextmanager
-def mariadb(folder: Path) -> Iterator[int]:
+def receiving(folder: Path) -> Iterator[int]:
     """A MariaDB as a package leaves it, but for a buffer that holds the table; its port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    user = ["--user=root"] if os.getuid() == 0 else []
-    place = f"/tmp/lianyun-bench-{os.getpid()}.sock"
-    subprocess.run(
-        ["mariadb-install-db", "--no-defaults", f"--datadir={folder}", *user,
-         "--auth-root-authentication-method=normal", "--skip-test-db"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    running = subprocess.Popen(
-        ["mariadbd", "--no-defaults", f"--datadir={folder}", f"--socket={place}", *user,
-         f"--port={port}", "--bind-address=127.0.0.1", f"--pid-file={folder}/pid",
-         "--innodb-buffer-pool-size=512M", "--innodb-log-file-size=512M"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    import pymysql
+    from lianyun.project.mariadb import mariadb
 
-    try:
-        for _ in range(300):
-            with contextlib.suppress(pymysql.Error):
-                con = pymysql.connect(unix_socket=place, user="root", charset="utf8mb4")
-                break
-            time.sleep(0.1)
-        with con.cursor() as cursor:
+    sizes = ("--innodb-buffer-pool-size=512M", "--innodb-log-file-size=512M", "--general-log=0")
+    with mariadb(folder, *sizes) as server:
+        with server.connect(autocommit=True) as con, con.cursor() as cursor:
             cursor.execute("CREATE DATABASE hz CHARACTER SET utf8mb4")
             cursor.execute("CREATE USER writer@'127.0.0.1' IDENTIFIED BY 'bench'")
             cursor.execute("GRANT ALL ON hz.* TO writer@'127.0.0.1'")
-        yield port
-    finally:
-        running.terminate()
-        running.wait(30)
-        Path(place).unlink(missing_ok=True)
+        yield server.port
 
 
 def load_mariadb(port: int, file: Path) -> float:
@@ -114,8 +89,6 @@ def load_mariadb(port: int, file: Path) -> float:
     )  # fmt: skip
     with con, con.cursor() as cursor:
         cursor.execute("DROP TABLE IF EXISTS bare")
-        cursor.execute("SHOW TABLES LIKE 'people_b'")
-        assert cursor.fetchone()
         cursor.execute("CREATE TABLE bare LIKE people_b")
         begun = time.perf_counter()
         cursor.execute(
@@ -292,30 +265,29 @@ def deliver(lake: Any, resource: Any, count: int, rounds: int, folder: Path, url
     return out
 
 
-def masking(lake: Any, count: int, rounds: int, folder: Path) -> dict[str, Any]:
+def masking(rounds: int, folder: Path) -> dict[str, Any]:
     """A CSV of the same rows with four masked columns and without; the best of each."""
     from lianyun.capabilities.delivery.adapters import Portion, taking, write_csv
 
     told: dict[str, list[float]] = {}
-    file = folder / "out.csv"
+    file, rows = folder / "out.csv", 0
     for _ in range(rounds):
         for name, masks in (("plain", {}), ("masked", MASKS)):
             with taking(Portion("people_b", COLUMNS, masks, secret="s")) as taken:
                 assert taken is not None
-                listed = ", ".join(COLUMNS)
-                sql = f"SELECT {listed} FROM ({taken.rows}) LIMIT {count}"
-                timed(name, lambda t=taken, s=sql: write_csv(t, s, file, lambda: None), told)
+                rows = taken.upserts
+                timed(name, lambda t=taken: write_csv(t, t.rows, file, lambda: None), told)
             file.unlink()
     plain, masked = min(told["plain"]), min(told["masked"])
     return {
-        "rows": count,
+        "rows": rows,
         "plain_seconds": round(plain, 2),
         "masked_seconds": round(masked, 2),
         "ratio": round(masked / plain, 2),
     }
 
 
-def child(count: int, rounds: int, masked: int) -> dict[str, Any]:
+def child(count: int, rounds: int) -> dict[str, Any]:
     """Everything at one size in a home of its own; called in a process of its own."""
     from lianyun.project import postgres
 
@@ -340,9 +312,9 @@ def child(count: int, rounds: int, masked: int) -> dict[str, Any]:
         from lianyun.capabilities.collection import api as collection
 
         (folder / "mariadb").mkdir()
-        with mariadb(folder / "mariadb") as port:
+        with receiving(folder / "mariadb") as port:
             told = deliver(collection.lake(), dataset(), count, rounds, folder, url, port)
-        told["masking"] = masking(collection.lake(), masked, 3, folder)
+        told["masking"] = masking(3, folder)
         return told
     finally:
         own.stop()
@@ -359,7 +331,7 @@ def main() -> int:
     parser.add_argument("--child", type=int, default=0)
     asked = parser.parse_args()
     if asked.child:
-        print(json.dumps(child(asked.child, asked.rounds, asked.child * BASE)))
+        print(json.dumps(child(asked.child, asked.rounds)))
         return 0
     failed = False
     for size in [int(s) for s in asked.sizes.split(",")]:

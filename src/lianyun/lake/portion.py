@@ -90,7 +90,8 @@ class Taken:
     """What is to be given now, in a transaction of the lake's own; `rows` and `gone` are SQL.
 
     `since` is empty where `full`. `upserts` and `deletes` count rows; a full portion has no
-    deletions: what the receiver has beyond it must go.
+    deletions: what the receiver has beyond it must go. Of a change's upserts, `come` are those that
+    the receiver had not at `since` (`newcomers` of them), `changed` the others, both by key.
     """
 
     def __init__(
@@ -193,7 +194,8 @@ class Taken:
                 if people
                 else ""
             )
-            self.gone = ""
+            self.gone = self.come = self.changed = ""
+            self.newcomers = 0
             self.upserts = self._count(
                 f"SELECT count(*) FROM ({source}) r WHERE {self._scope('r')}"
             )
@@ -228,7 +230,7 @@ class Taken:
         ]
         more = f", {', '.join(people)}" if people else ""
         self.con.execute(
-            "CREATE OR REPLACE TEMP TABLE _portion AS SELECT here AS _here, "
+            "CREATE OR REPLACE TEMP TABLE _portion AS SELECT here AS _here, was AS _was, "
             f"{body}{more} FROM (SELECT before, after, "
             f"after IS NOT NULL AND ({after}) AS here, before IS NOT NULL AND ({before}) AS was "
             f"FROM ({difference}) d) d WHERE (here OR was) "
@@ -237,11 +239,18 @@ class Taken:
         key = ", ".join(quote(k) for k in self.keys)
         self.rows = f"SELECT {listed} FROM _portion WHERE _here"
         self.ordered = f"{self.rows} ORDER BY {order}"
+        self.come = f"{self.rows} AND NOT _was ORDER BY {order}"
+        self.changed = f"{self.rows} AND _was ORDER BY {order}"
         self.gone = f"SELECT {key} FROM _portion WHERE NOT _here"
         named = ", ".join(quote(f"_person{i}") for i in range(len(people)))
         self._persons = f"SELECT {named} FROM _portion" if people else ""
-        self.upserts = self._count("SELECT count(*) FROM _portion WHERE _here")
-        self.deletes = self._count("SELECT count(*) FROM _portion WHERE NOT _here")
+        counted = self.con.execute(
+            "SELECT count(*) FILTER (_here AND NOT _was), count(*) FILTER (_here AND _was), "
+            "count(*) FILTER (NOT _here) FROM _portion"
+        ).fetchone()
+        assert counted is not None
+        self.newcomers, changed, self.deletes = (int(n) for n in counted)
+        self.upserts = self.newcomers + changed
 
     def _count(self, sql: str) -> int:
         row = self.con.execute(sql).fetchone()
@@ -254,19 +263,20 @@ class Taken:
         yield from self.con.execute(sql).to_arrow_reader(rows)
 
     def persons(self) -> Iterator[str]:
-        """The numbers of the persons whom this portion names, each once, as they are in the lake."""
+        """The numbers of the persons whom this portion names, each once, as they are in the lake.
+
+        They are read at once: the lake may be asked other things while somebody goes through them.
+        """
         if not self._persons:
-            return
+            return iter(())
         names = [
             f"SELECT {quote(f'_person{i}')} AS p FROM ({self._persons})"
             for i, c in enumerate(c for c in self.portion.people if c in self.held)
         ]
         told = self.con.execute(
             f"SELECT DISTINCT p FROM ({' UNION ALL '.join(names)}) WHERE p IS NOT NULL AND p <> ''"
-        )
-        while rows := told.fetchmany(BATCH_ROWS):
-            for (number,) in rows:
-                yield number
+        ).to_arrow_table()
+        return (number for chunk in told.column(0).chunks for number in chunk.to_pylist())
 
 
 @contextlib.contextmanager
@@ -323,8 +333,8 @@ class _Shape(Taken):
     """A portion of which only the shape is wanted."""
 
     def _prepare(self) -> None:
-        self.rows = self.gone = self.ordered = self._persons = ""
-        self.upserts = self.deletes = 0
+        self.rows = self.gone = self.come = self.changed = self.ordered = self._persons = ""
+        self.upserts = self.newcomers = self.deletes = 0
 
 
 def _far(con: duckdb.DuckDBPyConnection, portion: Portion, waiting: list[str], most: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from django.db import transaction
 from django.utils import timezone
@@ -142,14 +142,17 @@ def _bring(row: Subscription, open_one: Delivery | None, by: Actor) -> bool:
             delivery.part if delivery else 0,
             stood,
         )
-        if delivery is not None and not delivery.recorded:
-            note_record(row, delivery, taken)
 
         def sent(part: int) -> None:
             if delivery is not None:
                 Delivery.objects.filter(pk=delivery.pk).update(part=part)
 
-        receipt = receiver.give(taken, parcel, still_of(row.grant), sent)
+        record_due = delivery is not None and not delivery.recorded
+        people = taken.persons() if record_due else iter(())
+        with receiver.packing(taken):
+            if delivery is not None and record_due:
+                note_record(row, delivery, taken, people)
+            receipt = receiver.give(taken, parcel, still_of(row.grant), sent)
     if delivery is None:
         up_to_date(row, parcel.upto, parcel.shape)
     else:
@@ -215,7 +218,12 @@ def begin(
     return open_one
 
 
-def note_record(row: Subscription, delivery: Delivery, taken: adapters.Taken) -> None:
+def note_record(
+    row: Subscription,
+    delivery: Delivery,
+    taken: adapters.Taken,
+    people: Iterable[str] | None = None,
+) -> None:
     """The exchange goes on record before anything leaves, once for all attempts at it."""
     grant = row.grant
     assert grant.resource is not None
@@ -227,7 +235,7 @@ def note_record(row: Subscription, delivery: Delivery, taken: adapters.Taken) ->
         operation="feed",
         version=0,
         by=Actor(party=grant.grantee, department=grant.grantee),
-        people=taken.persons(),
+        people=taken.persons() if people is None else people,
         purpose=str(grant.terms.get("purpose") or ""),
         case_code=grant.case.code if grant.case else "",
         request=json.dumps(asked).encode(),

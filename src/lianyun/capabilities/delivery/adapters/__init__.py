@@ -37,6 +37,9 @@ class Receiver(Protocol):
     def stands(self, subscription: str, number: int) -> Stand | None:
         """Where it stands by its own account; None where it keeps none or has nothing."""
 
+    def packing(self, taken: Taken) -> contextlib.AbstractContextManager[None]:
+        """While it lasts the parcel may be made ready here; nothing leaves before `give`."""
+
     def give(
         self,
         taken: Taken,

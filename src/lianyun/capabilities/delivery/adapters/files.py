@@ -325,6 +325,10 @@ class Files:
                         return Stand(told["upto"], told["shape"], int(told["number"]))
         return None
 
+    def packing(self, taken: Taken) -> contextlib.AbstractContextManager[None]:
+        """See Receiver: nothing is made ready."""
+        return contextlib.nullcontext()
+
     def give(
         self,
         taken: Taken,

@@ -47,6 +47,17 @@ class MariaDB:
         self.user, self.password, self.vouched = user, password, vouched
         self.files = True
         self.exact = "utf8mb4_bin"
+        self.ahead: pump.Ahead | None = None
+
+    @contextlib.contextmanager
+    def packing(self, taken: Taken) -> Iterator[None]:
+        """See Receiver: what has changed is written aside."""
+        wanted = () if taken.full or not taken.upserts else (taken.ordered,)
+        self.ahead = pump.Ahead(taken, [_body(taken.columns, sql) for sql in wanted])
+        try:
+            yield
+        finally:
+            self.ahead.close()
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[Any]:
@@ -121,7 +132,8 @@ class MariaDB:
     ) -> Receipt:
         """Bring a parcel in one transaction with its position; a parcel that is there changes nothing."""
         with self._open() as cursor:
-            cursor.execute("SELECT GET_LOCK(%s, 0)", (f"lianyun:{parcel.subscription}"[:64],))
+            # a connection that has just been cut off may hold it for a moment longer
+            cursor.execute("SELECT GET_LOCK(%s, 5)", (f"lianyun:{parcel.subscription}"[:64],))
             if not cursor.fetchone()[0]:
                 raise ReceiverError("另一个进程正在向该接收库传送，将稍后再试", away=True)
             cursor.execute(_POSITION)
@@ -272,10 +284,8 @@ class MariaDB:
         columns: tuple[Given, ...],
         still: Callable[[], None],
     ) -> int:
-        shown = ", ".join(f"{_text(c)} AS {quoted(c.name)}" for c in columns)
-        form = f"FORMAT csv, HEADER false, NULLSTR '\\N'{pump.texts(columns)}"
         listed = ", ".join(_name(c.name) for c in columns)
-        with pump.piped(taken, f"SELECT {shown} FROM ({sql})", form) as descriptor:
+        with pump.piped(taken, *_body(columns, sql), self.ahead) as descriptor:
             still()
             # REPLACE, because without it a LOCAL file's bad values would pass as warnings
             cursor.execute(
@@ -292,10 +302,19 @@ class MariaDB:
         return 0
 
 
+def _body(columns: tuple[Given, ...], sql: str) -> pump.Body:
+    """A statement's rows as LOAD DATA reads them."""
+    shown = ", ".join(f"{_text(c)} AS {quoted(c.name)}" for c in columns)
+    return (
+        f"SELECT {shown} FROM ({sql})",
+        f"FORMAT csv, HEADER false, NULLSTR '\\N'{pump.texts(columns)}",
+    )
+
+
 def _text(column: Given) -> str:
     """SQL of a value as LOAD DATA reads it."""
     if column.kind == "VARCHAR":
-        return f"replace({quoted(column.name)}, '\\', '\\\\')"
+        return pump.without(quoted(column.name), "'\\'", "'\\\\'")
     if column.kind == "BOOLEAN":
         return f"CAST({quoted(column.name)} AS INTEGER)"
     return quoted(column.name)

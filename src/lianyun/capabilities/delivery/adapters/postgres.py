@@ -27,6 +27,7 @@ _NOTE = (
     "delivery = excluded.delivery, position = excluded.position, shape = excluded.shape, "
     "table_name = excluded.table_name, taken_at = now()"
 )
+_NOTHING = "''"
 FREE = 70
 """Share of a page (%) that is filled at first, so that a changed row finds room beside the old one."""
 
@@ -38,6 +39,17 @@ class Postgres:
         self.parts = rules.split_location(location, vouched=vouched)
         self.user, self.password, self.vouched = user, password, vouched
         self.schema = schema or "public"
+        self.ahead: pump.Ahead | None = None
+
+    @contextlib.contextmanager
+    def packing(self, taken: Taken) -> Iterator[None]:
+        """See Receiver: what has changed is written aside."""
+        wanted = () if taken.full else (taken.come, taken.changed)
+        self.ahead = pump.Ahead(taken, [_body(taken.columns, sql) for sql in wanted])
+        try:
+            yield
+        finally:
+            self.ahead.close()
 
     @contextlib.contextmanager
     def _open(self) -> Iterator[psycopg.Connection[Any]]:
@@ -125,7 +137,7 @@ class Postgres:
             fresh = self._table(con, taken, parcel, ours=self._known(con, parcel))
             place, size = quote(parcel.table), 0
             if fresh:
-                size = _copy(con, taken, taken.rows, place, taken.columns, still)
+                size = self._copy(con, taken, taken.rows, place, taken.columns, still)
             else:
                 size = self._merge(con, taken, place, still)
             con.execute(
@@ -222,12 +234,83 @@ class Postgres:
                 f"CREATE TEMP TABLE _gone ON COMMIT DROP AS SELECT {keys} FROM {place} LIMIT 0".encode()
             )
             gone = tuple(c for c in taken.columns if c.key)
-            size += _copy(con, taken, taken.gone, "_gone", gone, still)
+            size += self._copy(con, taken, taken.gone, "_gone", gone, still)
             con.execute(f"DELETE FROM {place} t USING _gone x WHERE {on}".encode())
-        if not taken.upserts and not taken.full:
+        if taken.full:
+            size += self._replace(con, taken, place, taken.ordered, still)
+            con.execute(b"ANALYZE _come")
+            con.execute(
+                f"DELETE FROM {place} t WHERE NOT EXISTS (SELECT 1 FROM _come x WHERE {on})".encode()
+            )
             return size
+        if taken.newcomers:
+            try:
+                with con.transaction():
+                    size += self._copy(con, taken, taken.come, place, taken.columns, still)
+            except psycopg.errors.UniqueViolation:
+                # somebody there has added such rows by hand: ours take their place
+                return size + self._replace(con, taken, place, taken.ordered, still)
+        if taken.upserts > taken.newcomers:
+            size += self._update(con, taken, place, still)
+        return size
+
+    def _update(
+        self, con: psycopg.Connection[Any], taken: Taken, place: str, still: Callable[[], None]
+    ) -> int:
+        """Bring rows that the receiver should have; those that somebody removed there come back.
+
+        By key and by the index alone: what it costs grows with the change, not with the table. An
+        UPDATE leaves out the lock and the second look of ON CONFLICT.
+        """
+        on = " AND ".join(f"t.{quote(k)} = x.{quote(k)}" for k in taken.keys)
+        listed = ", ".join(quote(c.name) for c in taken.columns)
+        sets = ", ".join(f"{quote(c.name)} = x.{quote(c.name)}" for c in taken.columns if not c.key)
+        con.execute(f"CREATE TEMP TABLE _changed (LIKE {place}) ON COMMIT DROP".encode())
+        size = self._copy(con, taken, taken.changed, "_changed", taken.columns, still)
+        con.execute(b"SET LOCAL enable_hashjoin = off")
+        con.execute(b"SET LOCAL enable_mergejoin = off")
+        done = con.execute(f"UPDATE {place} t SET {sets} FROM _changed x WHERE {on}".encode())
+        if done.rowcount < taken.upserts - taken.newcomers:
+            con.execute(
+                f"INSERT INTO {place} ({listed}) SELECT {listed} FROM _changed x "
+                f"WHERE NOT EXISTS (SELECT 1 FROM {place} t WHERE {on})".encode()
+            )
+        return size
+
+    def _copy(
+        self,
+        con: psycopg.Connection[Any],
+        taken: Taken,
+        sql: str,
+        place: str,
+        columns: tuple[Given, ...],
+        still: Callable[[], None],
+    ) -> int:
+        """COPY a statement's rows into a table; returns the bytes that went over."""
+        listed = ", ".join(quote(c.name) for c in columns)
+        size = 0
+        with (
+            con.cursor() as cursor,
+            cursor.copy(f"COPY {place} ({listed}) FROM STDIN (FORMAT csv)".encode()) as copy,
+            pump.piped(taken, *_body(columns, sql), self.ahead) as descriptor,
+        ):
+            for piece in pump.chunks(descriptor, still):
+                copy.write(piece)
+                size += len(piece)
+        return size
+
+    def _replace(
+        self,
+        con: psycopg.Connection[Any],
+        taken: Taken,
+        place: str,
+        rows: str,
+        still: Callable[[], None],
+    ) -> int:
+        """Bring rows of which nobody knows whether the receiver has them; they stay in `_come`."""
+        keys = ", ".join(quote(k) for k in taken.keys)
         con.execute(f"CREATE TEMP TABLE _come (LIKE {place}) ON COMMIT DROP".encode())
-        size += _copy(con, taken, taken.ordered, "_come", taken.columns, still)
+        size = self._copy(con, taken, rows, "_come", taken.columns, still)
         rest = [c.name for c in taken.columns if not c.key]
         sets = ", ".join(f"{quote(n)} = excluded.{quote(n)}" for n in rest)
         listed = ", ".join(quote(c.name) for c in taken.columns)
@@ -236,41 +319,21 @@ class Postgres:
             f"INSERT INTO {place} AS t ({listed}) SELECT {listed} FROM _come "
             f"ON CONFLICT ({keys}) DO {doing}".encode()
         )
-        if taken.full:
-            con.execute(b"ANALYZE _come")
-            con.execute(
-                f"DELETE FROM {place} t WHERE NOT EXISTS (SELECT 1 FROM _come x WHERE {on})".encode()
-            )
         return size
 
 
-def _copy(
-    con: psycopg.Connection[Any],
-    taken: Taken,
-    sql: str,
-    place: str,
-    columns: tuple[Given, ...],
-    still: Callable[[], None],
-) -> int:
-    """COPY a statement's rows into a table; returns the bytes that went over."""
+def _body(columns: tuple[Given, ...], sql: str) -> pump.Body:
+    """A statement's rows as COPY reads them."""
     shown = ", ".join(
-        f"replace({quote(c.name)}, chr(0), '') AS {quote(c.name)}"
+        f"{pump.without(quote(c.name), 'chr(0)', _NOTHING)} AS {quote(c.name)}"
         if c.kind == "VARCHAR"
         else quote(c.name)
         for c in columns
     )
-    listed = ", ".join(quote(c.name) for c in columns)
-    form = f"FORMAT csv, HEADER false, NULLSTR ''{pump.texts(columns)}"
-    size = 0
-    with (
-        con.cursor() as cursor,
-        cursor.copy(f"COPY {place} ({listed}) FROM STDIN (FORMAT csv)".encode()) as copy,
-        pump.piped(taken, f"SELECT {shown} FROM ({sql})", form) as descriptor,
-    ):
-        for piece in pump.chunks(descriptor, still):
-            copy.write(piece)
-            size += len(piece)
-    return size
+    return (
+        f"SELECT {shown} FROM ({sql})",
+        f"FORMAT csv, HEADER false, NULLSTR ''{pump.texts(columns)}",
+    )
 
 
 def _same(have: str, wanted: str) -> bool:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import IO
 
 import duckdb
+from django.conf import settings
 
 from lianyun.lake.portion import Given, Taken
 from lianyun.lake.shelves import quote
@@ -16,13 +20,68 @@ from lianyun.lake.shelves import quote
 CHUNK = 1 << 20
 
 
+Body = tuple[str, str]
+"""A statement and the COPY format in which its rows are wanted."""
+
+
+class Ahead:
+    """Bodies written aside by a thread while the exchange is put on record; nothing leaves yet.
+
+    The files have no name, so that nothing of them is left whatever becomes of the process.
+    """
+
+    def __init__(self, taken: Taken, bodies: Sequence[Body]) -> None:
+        self._taken, self._wrong = taken, list[BaseException]()
+        folder = Path(settings.HOME) / "delivery"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._files: dict[Body, IO[bytes]] = {}
+        for body in bodies:
+            self._files[body] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - until close
+        self._thread = threading.Thread(target=self._write, name="delivery-ahead", daemon=True)
+        self._thread.start()
+
+    def _write(self) -> None:
+        try:
+            for (sql, form), file in self._files.items():
+                _copy_out(self._taken, sql, form, file.fileno())
+        except BaseException as error:
+            self._wrong.append(error)
+
+    def file(self, body: Body) -> int | None:
+        """Waits; the descriptor of a file with this body, at its beginning, or None."""
+        self._thread.join()
+        if self._wrong:
+            raise self._wrong[0]
+        found = self._files.get(body)
+        if found is not None:
+            found.seek(0)
+        return found.fileno() if found is not None else None
+
+    def close(self) -> None:
+        """End what is still being written; the files are gone."""
+        if self._thread.is_alive():
+            self._taken.con.interrupt()
+            self._thread.join()
+        for file in self._files.values():
+            file.close()
+
+
+def _copy_out(taken: Taken, sql: str, form: str, descriptor: int) -> None:
+    taken.con.execute(f"COPY ({sql}) TO '/dev/fd/{descriptor}' ({form}, USE_TMP_FILE false)")
+
+
 @contextlib.contextmanager
-def piped(taken: Taken, sql: str, form: str) -> Iterator[int]:
+def piped(taken: Taken, sql: str, form: str, ahead: Ahead | None = None) -> Iterator[int]:
     """A file descriptor from which the rows of a statement can be read in a COPY format of DuckDB.
 
     Whoever reads to its end has everything: if the engine fails meanwhile, leaving raises its
-    error, so that what was written from the bytes must not be committed before.
+    error, so that what was written from the bytes must not be committed before. What was written
+    `ahead` is read from there.
     """
+    file = ahead.file((sql, form)) if ahead is not None else None
+    if file is not None:
+        yield file
+        return
     reader, writer = os.pipe()
     with contextlib.suppress(OSError):  # a small pipe has both sides wait for each other
         fcntl.fcntl(writer, fcntl.F_SETPIPE_SZ, CHUNK)
@@ -30,7 +89,7 @@ def piped(taken: Taken, sql: str, form: str) -> Iterator[int]:
 
     def write() -> None:
         try:
-            taken.con.execute(f"COPY ({sql}) TO '/dev/fd/{writer}' ({form}, USE_TMP_FILE false)")
+            _copy_out(taken, sql, form, writer)
         except BaseException as error:
             wrong.append(error)
         finally:
@@ -62,6 +121,14 @@ def texts(columns: tuple[Given, ...]) -> str:
     """The FORCE_QUOTE list of a COPY: every text, so that an empty one is no NULL."""
     listed = ", ".join(quote(c.name) for c in columns if c.kind == "VARCHAR")
     return f", FORCE_QUOTE ({listed})" if listed else ""
+
+
+def without(column: str, piece: str, instead: str) -> str:
+    """SQL of a text with a piece replaced; the rows that do not have it pay for a look only."""
+    return (
+        f"CASE WHEN contains({column}, {piece}) THEN replace({column}, {piece}, {instead}) "
+        f"ELSE {column} END"
+    )
 
 
 def explain(error: duckdb.Error) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from collections.abc import Callable, Iterator
@@ -37,6 +38,10 @@ class Webhook:
     def stands(self, subscription: str, number: int) -> Stand | None:
         """A webhook keeps no position for us."""
         return None
+
+    def packing(self, taken: Taken) -> contextlib.AbstractContextManager[None]:
+        """See Receiver: nothing is made ready."""
+        return contextlib.nullcontext()
 
     def give(
         self,

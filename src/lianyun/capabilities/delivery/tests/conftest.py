@@ -27,13 +27,13 @@ from lianyun.capabilities.catalogue import api as catalogue
 from lianyun.capabilities.collection import api as collection
 from lianyun.capabilities.delivery import rules
 from lianyun.kernel import grant as grants
-from lianyun.kernel.access import SYSTEM, Actor, actor_of
-from lianyun.kernel.install import install
-from lianyun.kernel.models import Grant, Membership, Party, Resource
+from lianyun.kernel.access import SYSTEM, Actor
+from lianyun.kernel.models import Grant, Party, Resource
 from lianyun.lake.check import ItemCheck
 from lianyun.lake.land import from_rows
 from lianyun.lake.merge import DatasetSpec, Outcome, load
 from lianyun.project import testing
+from lianyun.project.mariadb import MariaDB
 
 ITEMS = [
     {
@@ -73,14 +73,7 @@ def person(number: int, *, name: str = "", town: str = "A", amount: str = "1.50"
 
 
 @pytest.fixture
-def city(db: None, fresh_lake: Any) -> None:
-    """Departments, elements and codes, an empty lake."""
-    install(by=SYSTEM)
-    catalogue.sync_declared(by=SYSTEM)
-
-
-@pytest.fixture
-def people(city: None) -> Resource:
+def people(city: None, fresh_lake: Any) -> Resource:
     """A dataset of the police with a key."""
     content = {
         "name": "people_d",
@@ -109,17 +102,8 @@ def fill(people: Resource) -> Fill:
     return run
 
 
-def officer(slug: str, *roles: str) -> Actor:
-    """A person who holds roles in a department."""
-    department = Party.objects.get(slug=slug)
-    one = Party.objects.create(kind=Party.PERSON, name=f"{slug} 专员")
-    for role in roles:
-        Membership.objects.create(party=one, department=department, role=role)
-    return actor_of(one)
-
-
 @pytest.fixture
-def receiver(city: None) -> Actor:
+def receiver(officer: Callable[..., Actor]) -> Actor:
     """A data officer of the housing fund, who receives."""
     return officer("gjj", "data_officer")
 
@@ -159,44 +143,6 @@ def free_port() -> int:
 # ---- receivers -----------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
-def mariadb_server() -> Iterator[int]:
-    """The port of a MariaDB of the run's own, with an account `writer` on the database `hz`."""
-    if not testing.program("mariadbd"):
-        pytest.skip("没有安装 mariadb-server")
-    home = Path(tempfile.mkdtemp(prefix="lianyun-mariadb-"))
-    socket_file, port = f"/tmp/lianyun-delivery-{os.getpid()}.sock", free_port()
-    user = ["--user=root"] if os.getuid() == 0 else []
-    subprocess.run(
-        [str(testing.program("mariadb-install-db")), "--no-defaults", f"--datadir={home}/data", *user,
-         "--auth-root-authentication-method=normal", "--skip-test-db"],
-        check=True, capture_output=True,
-    )  # fmt: skip
-    running = subprocess.Popen(
-        [str(testing.program("mariadbd")), "--no-defaults", f"--datadir={home}/data", f"--socket={socket_file}", *user,
-         f"--port={port}", "--bind-address=127.0.0.1", f"--pid-file={home}/pid",
-         "--innodb-buffer-pool-size=64M"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        for _ in range(300):
-            with contextlib.suppress(pymysql.Error):
-                con = pymysql.connect(unix_socket=socket_file, user="root", charset="utf8mb4")
-                break
-            time.sleep(0.1)
-        with con.cursor() as cursor:
-            cursor.execute("CREATE DATABASE hz CHARACTER SET utf8mb4")
-            cursor.execute("CREATE USER writer@'127.0.0.1' IDENTIFIED BY 'S3cret word'")
-            cursor.execute("GRANT ALL ON hz.* TO writer@'127.0.0.1'")
-        con.close()
-        yield port
-    finally:
-        running.terminate()
-        running.wait(20)
-        Path(socket_file).unlink(missing_ok=True)
-        shutil.rmtree(home, ignore_errors=True)
-
-
 @dataclass
 class Database:
     """A receiver's database: how to subscribe to it, and its rows as its owner sees them."""
@@ -212,14 +158,18 @@ class Database:
 
 
 @pytest.fixture
-def mariadb(mariadb_server: int, monkeypatch: pytest.MonkeyPatch) -> Database:
+def mariadb(mariadb_server: MariaDB, monkeypatch: pytest.MonkeyPatch) -> Database:
     """An empty MariaDB database whose address the operator allows."""
-    monkeypatch.setenv("LIANYUN_RECEIVER_HOSTS", f"127.0.0.1:{mariadb_server}")
+    monkeypatch.setenv("LIANYUN_RECEIVER_HOSTS", f"127.0.0.1:{mariadb_server.port}")
+    with mariadb_server.connect(autocommit=True) as root, root.cursor() as cursor:
+        cursor.execute("CREATE DATABASE IF NOT EXISTS hz CHARACTER SET utf8mb4")
+        cursor.execute("CREATE USER IF NOT EXISTS writer@'127.0.0.1' IDENTIFIED BY 'S3cret word'")
+        cursor.execute("GRANT ALL ON hz.* TO writer@'127.0.0.1'")
 
     def ask(sql: str) -> list[tuple[Any, ...]]:
         con = pymysql.connect(
             host="127.0.0.1",
-            port=mariadb_server,
+            port=mariadb_server.port,
             user="writer",
             password="S3cret word",
             database="hz",
@@ -234,7 +184,7 @@ def mariadb(mariadb_server: int, monkeypatch: pytest.MonkeyPatch) -> Database:
         ask(f"DROP TABLE `{name}`")
     return Database(
         rules.MYSQL,
-        f"mysql://127.0.0.1:{mariadb_server}/hz",
+        f"mysql://127.0.0.1:{mariadb_server.port}/hz",
         {"user": "writer", "password": "S3cret word"},
         ask,
     )

@@ -88,6 +88,22 @@ def test_rows_move_into_and_out_of_the_scope(
     assert database.rows("mine") == [(number(3), "张3"), (number(9), "张9")]
 
 
+def test_rows_that_somebody_added_or_removed_there_by_hand_are_put_right(
+    fill: Fill, grant: Make, receiver: Actor, database: Database
+) -> None:
+    fill("b1", [person(n) for n in range(1, 5)])
+    row = subscribe(grant(), database, receiver)
+    carry(row)
+    database.ask(f"DELETE FROM people_d WHERE citizen_number = '{number(2)}'")
+    fill("b2", [person(n, name=f"王{n}") for n in range(1, 6)])
+    assert carry(row) == 1
+    assert database.rows() == [(number(n), f"王{n}") for n in range(1, 6)]
+    database.ask(f"INSERT INTO people_d (citizen_number, name) VALUES ('{number(6)}', '谁')")
+    fill("b3", [person(n, name=f"李{n}") for n in range(1, 8)])
+    assert carry(row) == 1
+    assert database.rows() == [(number(n), f"李{n}") for n in range(1, 8)]
+
+
 def test_masks_hold_and_a_masked_key_is_replaced(
     fill: Fill, grant: Make, receiver: Actor, database: Database
 ) -> None:

@@ -30,7 +30,7 @@ from lianyun.kernel.access import SYSTEM, Actor, UserError
 from lianyun.kernel.models import Grant, Party, Resource
 from lianyun.trust import certificates, signatures
 
-from .conftest import Box, Fill, Hook, officer, person
+from .conftest import Box, Fill, Hook, person
 from .test_databases import carry, number
 
 Make = Callable[..., Grant]
@@ -262,7 +262,12 @@ def test_a_webhook_that_refuses_is_a_dead_letter_at_once(
 
 
 def test_a_department_writes_into_no_folder_of_another(
-    fill: Fill, grant: Make, receiver: Actor, people: Resource, outbox: Path
+    fill: Fill,
+    grant: Make,
+    receiver: Actor,
+    people: Resource,
+    outbox: Path,
+    officer: Callable[..., Actor],
 ) -> None:
     fill("b1", [person(1)])
     actions.open_subscription(grant=grant(), kind="folder", location="gjj/in", by=receiver)

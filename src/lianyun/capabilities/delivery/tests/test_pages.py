@@ -14,7 +14,7 @@ from lianyun.capabilities.delivery import actions
 from lianyun.kernel.access import SYSTEM, Actor
 from lianyun.kernel.models import Grant
 
-from .conftest import Database, Fill, officer, person
+from .conftest import Database, Fill, person
 from .test_databases import carry, subscribe
 
 Make = Callable[..., Grant]
@@ -33,7 +33,12 @@ def browser(actor: Actor) -> Client:
 
 
 def test_every_page_shows(
-    fill: Fill, grant: Make, receiver: Actor, mariadb: Database, run_jobs: Callable[[], int]
+    fill: Fill,
+    grant: Make,
+    receiver: Actor,
+    mariadb: Database,
+    run_jobs: Callable[[], int],
+    officer: Callable[..., Actor],
 ) -> None:
     fill("b1", [person(1)])
     given = grant(masks={"name": "name"}, operations=["feed", "file"])
