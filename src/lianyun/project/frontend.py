@@ -38,7 +38,23 @@ FILES: dict[str, tuple[str, tuple[str, ...]]] = {
     "axe": ("axe-core", ("axe.min.js", "LICENSE", "LICENSE-3RD-PARTY.txt")),
 }
 # Judges that tests run in node, unchanged: whole packages, as npm laid them out. No page uses them.
-JUDGES = ("openid-client", "oauth4webapi", "jose", "sm-crypto", "jsbn")
+JUDGES = (
+    "openid-client",
+    "oauth4webapi",
+    "jose",
+    "sm-crypto",
+    "jsbn",
+    "@sd-jwt/core",
+    "@sd-jwt/decode",
+    "@sd-jwt/jwt-status-list",
+    "@sd-jwt/present",
+    "@sd-jwt/sd-jwt-vc",
+    "@sd-jwt/types",
+    "@sd-jwt/utils",
+    "js-base64",
+    "pako",
+    "zod",
+)
 _COMPRESSED = {".js", ".mjs", ".css"}
 
 
