@@ -51,8 +51,8 @@ def use_each_other(home: Path, officer: Callable[[str], Any], tell: Tell) -> dic
         return {"calls": 0, "suspicions": 0}
     tell(0.0, "联邦查询服务")
     _bureau_desk(home)
-    for name, fields in CONSENTS:
-        walk("sjj", name, fields, "汇合为个人参保与公积金实时查询服务", "federated", officer)
+    for joined, given in CONSENTS:
+        walk("sjj", joined, given, "汇合为个人参保与公积金实时查询服务", "federated", officer)
     _draw_up(officer("yunying"))
     calls = 0
     for number, (asker, name, fields, why, way) in enumerate(SHARES):

@@ -64,8 +64,8 @@ def by_credential(
                 return _refused(503, str(closed), 60)
             except Denied as error:
                 if client is not None:
-                    refused = services.Refused(403, "forbidden", str(error))
-                    services.note_refusal(client.grant, refused, channel, operation)
+                    told = services.Refused(403, "forbidden", str(error))
+                    services.note_refusal(client.grant, told, channel, operation)
                 return _refused(403, str(error))
             except UserError as error:
                 return _refused(400, str(error))
