@@ -7,8 +7,8 @@ checks (numbers, codes, dates). Licences per thousand inhabitants are counted be
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Count, Q
 
@@ -82,8 +82,8 @@ def figures(viewer: Actor) -> Figures:
         else set(Party.objects.filter(pk__in=scope).values_list("slug", flat=True))
     )
     names = dict(Party.objects.filter(kind=Party.DEPARTMENT).values_list("slug", "short"))
-    counted = {
-        row["kind"]: row
+    counted: dict[str, dict[str, Any]] = {
+        str(row["kind"]): dict(row)
         for row in Licence.objects.filter(ending="")
         .values("kind")
         .annotate(
@@ -97,7 +97,7 @@ def figures(viewer: Actor) -> Figures:
     for kind in kinds.kinds().values():
         if slugs is not None and kind.issuer not in slugs:
             continue
-        row: Mapping[str, int] = counted.get(kind.name, {})
+        row = counted.get(kind.name, {})
         rows = registers.count(kind)
         lines.append(
             Line(
