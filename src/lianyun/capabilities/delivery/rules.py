@@ -168,6 +168,15 @@ def genuine(secret: str, header: str, key: str, body: bytes, now: int, window: i
 
 # ---- words ---------------------------------------------------------------------------------
 
+STANDINGS = {
+    "delivered": ("已送达", "green"),
+    "skipped": ("已跳过", "grey"),
+    "dead": ("死信", "red"),
+    "failed": ("待重试", "amber"),
+    "sending": ("传送中", "blue"),
+}
+"""What became of a delivery, in words and as a tone."""
+
 
 def lag(behind: int, since: dt.datetime | None, now: dt.datetime) -> tuple[str, str]:
     """How far a receiver is behind, in words and as a tone."""
