@@ -17,7 +17,14 @@ from .actions import (
     open_service,
     rotate_secret,
 )
-from .fast.callers import Refused, browser_problem, identify_caller, note_refusal, use_call
+from .fast.callers import (
+    Refused,
+    browser_problem,
+    identify_caller,
+    note_refusal,
+    use_call,
+    visitors_wait,
+)
 from .models import Client, Service
 from .queries import fields, key_of, used_today
 from .rules import OPERATIONS, Design, Field, operations_of
@@ -76,4 +83,5 @@ __all__ = [
     "services_of",
     "use_call",
     "used_today",
+    "visitors_wait",
 ]

@@ -110,7 +110,7 @@ def pull(*, client: services.Client, cursor: str, limit: int) -> Page:
                 if open_one is None or here != (open_one.since, open_one.upto, open_one.shape):
                     open_one = begin(row=row, open_one=open_one, taken=taken, by=SYSTEM)
             if not open_one.recorded:
-                note_record(row, open_one, taken)
+                note_record(row, open_one, taken, taken.persons())
             rows = _rows(taken, limit, offset)
             total = taken.upserts + taken.deletes
             end = offset + len(rows) >= total

@@ -17,7 +17,7 @@ from lianyun.ui.pages import ActorRequest, page, public
 from lianyun.ui.tables import Column, Empty, Filter, Table
 
 from .. import actions, queries, rules
-from ..fast.callers import visitors_wait
+from ..api import visitors_wait
 from . import pages
 from .builder import build
 from .pages import detail, end_version, trial
