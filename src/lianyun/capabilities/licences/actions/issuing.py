@@ -21,6 +21,7 @@ from lianyun.kernel.element import citizen_number_ok
 from lianyun.kernel.event import record
 from lianyun.kernel.models import Case, Grant, Party
 
+from ..adapters import values
 from ..models import Licence
 from ..queries import kinds
 from ..rules import identifier as identifiers
@@ -101,7 +102,7 @@ def issue_licence(
         return found
     told = types.cleaned(one, elements)
     today = timezone.localdate()
-    if wrong := types.faults(one, told, today):
+    if wrong := values.faults(one, told, today):
         raise UserError("；".join(wrong))
     party = _holder(one, told, by)
     if holder is not None and holder.pk != party.pk:
@@ -214,7 +215,7 @@ def change_licence(
         raise UserError("没有任何要素发生变化")
     if told.get(one.holder_number) != before[one.holder_number]:
         raise UserError("持证人不能变更，请注销后重新签发")
-    if wrong := types.faults(one, told, timezone.localdate()):
+    if wrong := values.faults(one, told, timezone.localdate()):
         raise UserError("；".join(wrong))
     grants.revoke(row.grant, reason=f"换发新版本：{why}"[:500], by=by)
     row.ending = Licence.REPLACED

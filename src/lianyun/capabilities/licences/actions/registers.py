@@ -18,7 +18,7 @@ from lianyun.kernel.action import action
 from lianyun.kernel.event import record, record_many
 from lianyun.kernel.models import Grant, Party
 
-from ..adapters import registers
+from ..adapters import registers, values
 from ..models import Licence, Run
 from ..queries import kinds
 from ..rules import identifier as identifiers
@@ -88,7 +88,7 @@ def _portion(
     refused = doubled = 0
     for row in rows:
         told = types.cleaned(one, row)
-        if wrong := types.faults(one, told, today):
+        if wrong := values.faults(one, told, today):
             refused += 1
             reasons.update(wrong)
             continue
@@ -137,10 +137,10 @@ def _issue(
     grants, made = [], []
     for word, told in fresh.items():
         number = str(identifiers.make(one.code(code), code, new_serial()))
-        values = columns(
+        cells = columns(
             one, number, told, one.trust, f"{one.register.dataset}#{_fingerprint(told)}", today
         )
-        begins, ends = values["begins_on"], values["ends_on"]
+        begins, ends = cells["begins_on"], cells["ends_on"]
         grant = Grant(
             code=number,
             kind=GRANT,
@@ -152,7 +152,7 @@ def _issue(
             valid_to=moment(types.next_day(ends)) if ends else None,
         )
         grants.append(grant)
-        made.append(Licence(grant=grant, **values))
+        made.append(Licence(grant=grant, **cells))
     Grant.objects.bulk_create(grants, batch_size=1000)
     Licence.objects.bulk_create(made, batch_size=1000)
     record_many(

@@ -14,6 +14,7 @@ from lianyun.kernel.action import action
 from lianyun.kernel.event import record
 from lianyun.kernel.models import Case, Party, WorkItem
 
+from ..adapters import values
 from ..models import Licence
 from ..queries import desk, kinds
 from ..rules import types
@@ -43,7 +44,7 @@ def draw_up(
     """
     one = kinds.kind(kind)
     told = types.cleaned(one, elements)
-    if wrong := types.faults(one, told, timezone.localdate()):
+    if wrong := values.faults(one, told, timezone.localdate()):
         raise UserError("；".join(wrong))
     if not why.strip():
         raise UserError("请写明签发依据或理由")

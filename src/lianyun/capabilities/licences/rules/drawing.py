@@ -75,9 +75,9 @@ class Sheet:
 
 def code(text: str, *, dark: str = "#1f2329") -> str:
     """A QR code as SVG (ISO/IEC 18004, level M, quiet zone of two modules)."""
-    made = segno.make(text, error="m", micro=False)
+    mark = segno.make(text, error="m", micro=False)
     out = io.BytesIO()
-    made.save(out, kind="svg", xmldecl=False, border=2, dark=dark, omitsize=True)
+    mark.save(out, kind="svg", xmldecl=False, border=2, dark=dark, omitsize=True)
     return out.getvalue().decode()
 
 

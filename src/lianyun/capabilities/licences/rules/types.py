@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lianyun.kernel.element import citizen_number_ok, credit_code_ok, mask_value
-
 PERSON, ENTITY = "person", "legal_entity"
 HOLDERS = {PERSON: "自然人", ENTITY: "法人和其他组织"}
 GRADES = {
@@ -242,49 +240,9 @@ def span(kind: LicenceType, elements: Mapping[str, str], today: dt.date) -> Span
     return Span(issued, begins, ends)
 
 
-def faults(kind: LicenceType, elements: Mapping[str, str], today: dt.date) -> list[str]:
-    """Why a licence of these elements cannot be issued, each in Chinese; empty when it can."""
-    out = [f"缺少“{i.title}”" for i in kind.items if i.required and not elements.get(i.name)]
-    for item in kind.items:
-        value = elements.get(item.name, "")
-        if not value:
-            continue
-        checked = {"citizen_number": citizen_number_ok, "credit_code": credit_code_ok}
-        if item.check in checked and not checked[item.check](value):
-            out.append(f"“{item.title}”校验不通过")
-        elif item.type == "D" and date_of(value) is None:
-            out.append(f"“{item.title}”不是日期")
-        elif len(value) > 2_000:
-            out.append(f"“{item.title}”过长")
-    number = elements.get(kind.holder_number, "")
-    if number and not (
-        (PERSON in kind.holders and citizen_number_ok(number))
-        or (ENTITY in kind.holders and credit_code_ok(number))
-    ):
-        title = f"“{kind.item(kind.holder_number).title}”校验不通过"
-        if title not in out:
-            out.append(title)
-    dates = span(kind, elements, today)
-    if dates.issued > today:
-        out.append("发证日期晚于今天")
-    if dates.ends is not None and dates.ends < dates.begins:
-        out.append("有效期止早于有效期起")
-    return out
-
-
 def complete(kind: LicenceType, elements: Mapping[str, str]) -> bool:
     """Whether every declared element has a value (完整率 counts this)."""
     return all(elements.get(i.name) for i in kind.items)
-
-
-def masked(kind: LicenceType, elements: Mapping[str, str]) -> dict[str, str]:
-    """The elements as whoever has no reason for them in clear may see them."""
-    out = {}
-    for item in kind.items:
-        value = elements.get(item.name, "")
-        if value:
-            out[item.name] = mask_value(item.mask, value) if item.personal else value
-    return out
 
 
 def sentence(day: dt.date | None) -> str:
@@ -295,7 +253,7 @@ def sentence(day: dt.date | None) -> str:
 def proofs(kind: LicenceType, elements: Mapping[str, str], today: dt.date) -> dict[str, bool]:
     """What can be shown of a person instead of a date of birth: over 16, 18, 60, 65 today."""
     number = elements.get(kind.holder_number, "")
-    born = date_of(number[6:14]) if kind.for_people and citizen_number_ok(number) else None
+    born = date_of(number[6:14]) if kind.for_people and len(number) == 18 else None
     if born is None:
         return {}
     age = today.year - born.year - ((today.month, today.day) < (born.month, born.day))
@@ -319,8 +277,6 @@ __all__ = [
     "cleaned",
     "complete",
     "date_of",
-    "faults",
-    "masked",
     "next_day",
     "proofs",
     "read",

@@ -20,6 +20,7 @@ from lianyun.ui.pages import ActorRequest, page
 from lianyun.ui.tables import Column, Empty, Filter, Table
 
 from .. import actions
+from ..adapters import values
 from ..queries import desk, kinds, licences
 from ..queries.figures import figures as all_figures
 from ..rules import types
@@ -40,7 +41,7 @@ def _number(row: Any) -> str:
     item = kind.item(kind.number)
     if not item.personal:
         return str(row.number)
-    return types.masked(kind, {kind.number: row.number})[kind.number]
+    return values.masked(kind, {kind.number: row.number})[kind.number]
 
 
 def _holder(row: Any) -> str:
@@ -122,7 +123,7 @@ def detail(request: ActorRequest, identifier: str) -> HttpResponse:
             purpose=purpose,
         )  # fmt: skip
         clear = True
-    spoken = kinds.spoken(kind, told if clear else types.masked(kind, told))
+    spoken = kinds.spoken(kind, told if clear else values.masked(kind, told))
     code, words, tone = licences.standing(row)
     case = row.grant.case
     return render(
@@ -238,7 +239,7 @@ def case(request: ActorRequest, code: str) -> HttpResponse:
             by=viewer, resource=f"电子证照·{kind.title}", people=[told[kind.holder_number]],
             purpose=f"审核签发（办件 {found.code}）",
         )  # fmt: skip
-    spoken = kinds.spoken(kind, told if item is not None else types.masked(kind, told))
+    spoken = kinds.spoken(kind, told if item is not None else values.masked(kind, told))
     return render(
         request,
         "licences/case.html",

@@ -18,7 +18,7 @@ from lianyun.ui.forms import Styled, once
 from lianyun.ui.pages import ActorRequest, signed_in
 
 from .. import actions
-from ..adapters import shelf
+from ..adapters import shelf, values
 from ..queries import kinds, licences
 from ..rules import types
 from ..rules.drawing import code as qr
@@ -38,7 +38,7 @@ def _cards(rows: list[Any], viewer: Any) -> list[dict[str, Any]]:
             {
                 "licence": row,
                 "kind": kind,
-                "number": types.masked(kind, told)[kind.number] if number.personal else row.number,
+                "number": values.masked(kind, told)[kind.number] if number.personal else row.number,
                 "name": row.grant.grantee.name,
                 "own": row.grant.grantee == viewer.party,
                 "state": words,
@@ -78,7 +78,7 @@ def detail(request: ActorRequest, identifier: str) -> HttpResponse:
     known = identity.level_of(request.actor) >= LEVEL
     kind = kinds.kind(row.kind)
     told = licences.elements(row)
-    spoken = kinds.spoken(kind, told if known else types.masked(kind, told))
+    spoken = kinds.spoken(kind, told if known else values.masked(kind, told))
     _, words, tone = licences.standing(row)
     return render(
         request,
