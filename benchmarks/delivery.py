@@ -275,8 +275,8 @@ def masking(rounds: int, folder: Path) -> dict[str, Any]:
         for name, masks in (("plain", {}), ("masked", MASKS)):
             with taking(Portion("people_b", COLUMNS, masks, secret="s")) as taken:
                 assert taken is not None
-                rows = taken.upserts
-                timed(name, lambda t=taken: write_csv(t, t.rows, file, lambda: None), told)
+                rows, sql = taken.upserts, f"SELECT {', '.join(COLUMNS)} FROM ({taken.rows})"
+                timed(name, lambda t=taken, s=sql: write_csv(t, s, file, lambda: None), told)
             file.unlink()
     plain, masked = min(told["plain"]), min(told["masked"])
     return {
