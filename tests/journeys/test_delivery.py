@@ -214,6 +214,7 @@ def test_a_subscription_from_its_form_to_a_correction_taken(
     look(tab, "7-receivers", accessible)
     tab.locator("main section").get_by_role("link", name="参保人员", exact=True).click()
     expect(tab.locator("main")).to_contain_text("尚未接收的接收方")
+    expect(tab.locator("main")).to_contain_text("停在死信，等待处理")
     look(tab, "8-takers", accessible)
     takers = tab.url
 

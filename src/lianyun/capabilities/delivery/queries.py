@@ -318,11 +318,11 @@ def takers(viewer: Actor, resource: Resource, batch: str) -> list[Untaken]:
     known: dict[str, list[str]] = {}
     out = []
     rows = Subscription.objects.select_related(*_PARTS).filter(grant__resource=resource)
-    for row in rows:
+    for one in _lines(rows):
+        row = one.row
         order = _order(row.grant, known)
         at = order.index(row.position) if row.position in order else -1
         wanted = order.index(batch) if batch in order else len(order)
-        one = _line(row, known, set())
         out.append(
             Untaken(
                 row.grant.grantee,
