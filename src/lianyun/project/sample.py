@@ -32,6 +32,7 @@ from lianyun.project import (
     sample_delivery,
     sample_exchange,
     sample_identity,
+    sample_licences,
     sample_lives,
     sample_login,
     sample_seals,
@@ -768,6 +769,8 @@ def build(people: int, seed: int, quiet: bool) -> Outcome:
             outcome.steps["libraries"] = build_libraries(tell)
         with stage.step("identity", "实名核验") as tell:
             outcome.steps["identity"] = sample_identity.prove_people(home, officer, tell)
+        with stage.step("licences", "电子证照") as tell:
+            outcome.steps["licences"] = sample_licences.issue_all(officer, tell)
         with stage.step("linkage", "数据关联") as tell:
             outcome.steps["linkage"] = link_records(tell)
         with stage.step("comparison", "数据比对") as tell:
@@ -858,6 +861,13 @@ def summary(outcome: Outcome) -> Table:
         passed = steps["exchange"]
         table.add_row(
             "数据交换", f"{passed['calls']} 次调用，疑似超范围使用 {passed['suspicions']} 项"
+        )
+    if "licences" in steps:
+        given = steps["licences"]
+        table.add_row(
+            "电子证照",
+            f"{given['types']} 种，签发 {given['issued']:,} 张，"
+            f"登记簿中 {given['refused']:,} 行不合要求未予签发",
         )
     if "login" in steps:
         table.add_row("统一登录", f"市民政局的系统 {steps['login']['address']}，用下列账号登录")

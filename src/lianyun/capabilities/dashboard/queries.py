@@ -97,7 +97,7 @@ def figures(viewer: Actor, board: list[collection.Row]) -> Figures:
         rows=sum(r.rows or 0 for r in board),
         on_time=words,
         on_time_tone=tone,
-        grants=Grant.objects.filter(state=Grant.ACTIVE).count(),
+        grants=Grant.objects.filter(kind="data", state=Grant.ACTIVE).count(),
         open_cases=Case.objects.filter(state=Case.OPEN).count(),
         overdue=overdue_items().count(),
         score=sum(scores) / len(scores) if scores else None,
@@ -274,7 +274,7 @@ def beginning(viewer: Actor) -> list[dict[str, Any]]:
         (
             "办理第一件共享申请",
             "其他部门在目录中提出申请，提供部门按时限答复。",
-            Grant.objects.exists(),
+            Grant.objects.filter(kind="data").exists(),
             address_of("sharing:list"),
             "share",
         ),
