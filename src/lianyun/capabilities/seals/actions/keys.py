@@ -172,16 +172,17 @@ def make_authority(*, by: Actor) -> Authority:
 
 
 @lru_cache(maxsize=4)
-def _office(pk: int, responder: int, stamper: int) -> Office:
-    row = Authority.objects.get(pk=pk)
+def _office(thumbprint: str, responder: str, stamper: str) -> Office:
+    # By their certificates, not by their rows: a restored database may number rows anew.
+    row = Authority.objects.get(thumbprint=thumbprint)
     certificate = loaded(row.certificate)
     above, at = [], row.above
     while at is not None:
         above.append(at)
         at = at.above
     chain = tuple(loaded(a.certificate) for a in above)
-    answering = Authority.objects.get(pk=responder)
-    stamping = Authority.objects.get(pk=stamper)
+    answering = Authority.objects.get(thumbprint=responder)
+    stamping = Authority.objects.get(thumbprint=stamper)
     pem = stamping.certificate
     direct = above[0] if above else row
 
@@ -205,8 +206,8 @@ def _office(pk: int, responder: int, stamper: int) -> Office:
 
 def office_of(row: Authority) -> Office:
     """The authority whose issuer this is, also a former one: it goes on answering."""
-    staff = {a.use: a.pk for a in row.below.order_by("pk")}
-    return _office(row.pk, staff[Authority.RESPONDER], staff[Authority.STAMPER])
+    staff = {a.use: a.thumbprint for a in row.below.order_by("pk")}
+    return _office(row.thumbprint, staff[Authority.RESPONDER], staff[Authority.STAMPER])
 
 
 def office() -> Office:
