@@ -12,7 +12,7 @@ from lianyun.capabilities.cascade import actions, queries, rules
 from lianyun.capabilities.cascade.models import Link
 from lianyun.capabilities.identity.models import User
 from lianyun.kernel.access import ANONYMOUS, SYSTEM, Denied, Membership, UserError
-from lianyun.kernel.party import Party
+from lianyun.kernel.party import Party, department
 
 pytestmark = pytest.mark.django_db
 READ = ("home", "entries", "transfers", "list")
@@ -20,13 +20,13 @@ MANAGE = ("identity", "invite", "join")
 
 
 @pytest.fixture
-def bureau() -> Party:
-    return Party.objects.create(kind=Party.DEPARTMENT, slug="sjj", name="市大数据局")
+def bureau(city: None) -> Party:
+    return department("sjj")
 
 
-def signed_in(department: Party, role: str) -> Client:
+def signed_in(desk: Party, role: str) -> Client:
     person = Party.objects.create(kind=Party.PERSON, name=role)
-    Membership.objects.create(party=person, department=department, role=role)
+    Membership.objects.create(party=person, department=desk, role=role)
     user = User.objects.create(username=role.replace("_", "."), party=person)
     browser = Client()
     browser.force_login(user)
