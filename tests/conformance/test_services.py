@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 BIN = Path(sys.executable).parent
-EXAMPLES = int(os.environ.get("LIANYUN_EXAMPLES", "10"))
+EXAMPLES = int(os.environ.get("LIANYUN_EXAMPLES", "4"))
 
 
 def _open() -> str:
