@@ -148,6 +148,7 @@ def test_an_import_says_what_is_wrong_and_takes_the_rest(
     assert fits(tab)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
     [

@@ -318,6 +318,7 @@ def test_misuse_to_the_end(city: City, tab: Any, accessible: Callable[[Any], Non
     look(tab, "clock-case", accessible)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
     ["home/", "matters/", "needs/", "returns/", "returns/new/", "yearly/", "ranking/", "overlaps/"],

@@ -261,6 +261,7 @@ def test_from_request_to_withdrawal(
     picture(tab, "ledger")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
     [

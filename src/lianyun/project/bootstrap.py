@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[3]
 VENV = Path(os.environ.get("LIANYUN_VENV") or ROOT / ".venv")
 SYSTEM = {
     # what the browser, database and seal tests need: program → Debian package
-    "chromium": "chromium",
+    "chromium-headless-shell": "chromium-headless-shell",
     "mariadbd": "mariadb-server",
     "java": "openjdk-17-jre-headless",
     # who judges our seals: a PDF reader of others, a hardware store in software

@@ -163,7 +163,7 @@ def _port() -> Iterator[Finding]:
 
 def _for_tests() -> Iterator[Finding]:
     for program, package, what in (
-        ("chromium", "chromium", "浏览器测试"),
+        ("chromium-headless-shell", "chromium-headless-shell", "浏览器测试"),
         ("mariadbd", "mariadb-server", "MariaDB 来源测试"),
         ("java", "openjdk-17-jre-headless", "Spark 集群测试"),
     ):
