@@ -63,6 +63,7 @@ def _everything(sample: Sample) -> dict[str, str]:
     return found
 
 
+@pytest.mark.slow
 def test_same_arguments_give_the_same_city(
     sample: Sample, make_city: Callable[..., Sample]
 ) -> None:

@@ -119,6 +119,7 @@ def test_softer_until_few_are_held_back(lake: Lake) -> None:
     assert d.measure(lake, "p", softened, TODAY) == risk
 
 
+@pytest.mark.slow
 def test_counts_are_rounded_without_bias_and_alike_each_time(lake: Lake, tmp_path: Path) -> None:
     fill(lake, [("N", None, "1", f"{t:09d}", 1, None) for t in range(400) for _ in range(t % 7)])
     counts = d.Recipe((T("town", d.KEEP, d.QUASI),), 5, form=d.COUNTS, small=d.NOISE)

@@ -199,6 +199,7 @@ def test_results_enter_the_lake_without_a_copy(
     assert lake.orphans(older_than="0 seconds") == []
 
 
+@pytest.mark.slow
 def test_a_job_that_dies_leaves_orphans_only(lake: Lake, standalone: str) -> None:
     with lake.connect() as con:
         _evolved(con)
@@ -381,7 +382,8 @@ def _dirty(rows: int, seed: int = 3) -> list[tuple[Any, ...]]:
     return [(line, *(value(item.name) for item in ITEMS)) for line in range(rows)]
 
 
-@pytest.mark.parametrize("excel", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("excel", [False, True])
 def test_every_check_gives_the_same_verdict_and_reasons(
     lake: Lake, standalone: str, excel: bool
 ) -> None:

@@ -39,6 +39,7 @@ def test_many_small_files_become_one(
     assert len(merge.batches(lake, "people")) == tend.MANY_SMALL
 
 
+@pytest.mark.slow
 def test_tending_waits_for_nobody_and_lets_go(lake: Lake) -> None:
     """A load that comes while a table is tended gets it within a second or two."""
     with lake.connect() as con:

@@ -152,6 +152,7 @@ def test_killed_in_the_middle_and_before_noting(house: dict[str, str]) -> None:
     assert run(house, "print(json.dumps(carry()))") == 0
 
 
+@pytest.mark.slow
 def test_killed_while_writing_a_parcel_into_a_folder(house: dict[str, str]) -> None:
     begin(house, "folder", "gjj")
     folder = Path(house["LIANYUN_OUTBOX"]) / "gjj"
