@@ -770,7 +770,8 @@ def build(people: int, seed: int, quiet: bool) -> Outcome:
         with stage.step("identity", "实名核验") as tell:
             outcome.steps["identity"] = sample_identity.prove_people(home, officer, tell)
             if outcome.steps["identity"]["level"]:
-                outcome.accounts[sample_identity.PHONE] = "市民 已在窗口实名核验"
+                citizen = {sample_identity.PHONE: "市民 已在窗口实名核验"}
+                outcome.accounts = {**citizen, **outcome.accounts}
         with stage.step("licences", "电子证照") as tell:
             outcome.steps["licences"] = sample_licences.issue_all(officer, tell)
         with stage.step("linkage", "数据关联") as tell:
