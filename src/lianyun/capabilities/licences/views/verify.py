@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
@@ -16,6 +14,7 @@ from django.views.decorators.csrf import csrf_exempt
 from lianyun.kernel.access import UserError
 from lianyun.trust import check_licence
 from lianyun.ui.pages import ActorRequest, public
+from lianyun.ui.visitor import address_of
 
 from .. import actions
 from ..adapters import shelf
@@ -23,20 +22,6 @@ from ..queries import kinds, licences, status, verdicts
 from ..rules import credential
 
 LARGEST = 5 * 1024 * 1024
-
-
-def address_of(request: HttpRequest) -> str:
-    """The address whose tries are counted together: one of IPv4, a /64 of IPv6."""
-    text = request.META.get("REMOTE_ADDR") or ""
-    if settings.HTTPS and (passed := request.META.get("HTTP_X_FORWARDED_FOR")):
-        text = passed.rsplit(",", 1)[-1].strip()
-    try:
-        found = ipaddress.ip_address(text)
-    except ValueError:
-        return "unknown"
-    if found.version == 6:
-        return str(ipaddress.ip_network((found, 64), strict=False))
-    return str(found)
 
 
 def _quiet(response: HttpResponse) -> HttpResponse:

@@ -20,11 +20,12 @@ from django.views.decorators.csrf import csrf_exempt
 from lianyun.kernel.access import ANONYMOUS, UserError
 from lianyun.lake import release
 from lianyun.ui.pages import public
+from lianyun.ui.visitor import address_of
 
 from .. import actions
 from ..queries import site
 from ..rules import standards
-from .visitor import address_of, base_of, key_text, shared
+from .visitor import base_of, key_text, shared
 
 Data = Mapping[str, Any]
 

@@ -19,11 +19,12 @@ from django.utils.http import http_date
 from lianyun.kernel.access import ANONYMOUS, UserError
 from lianyun.kernel.packs import mapping
 from lianyun.ui.pages import public, refusal
+from lianyun.ui.visitor import address_of
 
 from .. import actions, adapters
 from ..queries import site
 from ..rules import standards
-from .visitor import address_of, base_of, key_text, shared
+from .visitor import base_of, key_text, shared
 
 PAGES = ("home", "datasets", "applications", "requests", "developers", "help")
 _RANGE = re.compile(r"bytes=(\d{0,15})-(\d{0,15})")

@@ -18,11 +18,12 @@ from lianyun.kernel.access import ANONYMOUS, UserError
 from lianyun.ui.forms import Styled, once
 from lianyun.ui.maps import counties
 from lianyun.ui.pages import public, refusal
+from lianyun.ui.visitor import address_of
 
 from .. import actions, rules
 from ..queries import site
 from ..rules import standards
-from .visitor import address_of, base_of
+from .visitor import base_of
 
 
 def _page_number(request: HttpRequest) -> int:
