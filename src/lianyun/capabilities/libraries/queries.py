@@ -341,6 +341,58 @@ def series(shelf: Shelf) -> list[Series]:
     ]
 
 
+@dataclass(frozen=True)
+class Plain:
+    """One holder's row in clear for a sibling that reads under a grant of its own.
+
+    `origins` tells per field the dataset's title and provider and the day (ISO) of the value;
+    `masked` holds the values as they may be shown.
+    """
+
+    title: str
+    titles: dict[str, str]
+    values: dict[str, Any]
+    masked: dict[str, Any]
+    origins: dict[str, tuple[str, str, str]]
+
+
+def plain(viewer: Actor, name: str, key: str) -> Plain | None:
+    """A golden record, or a list's newest row of one holder, in clear; None where there is none.
+
+    Whoever asks records the reading (audit.record_exchange) with the grant it goes by.
+    """
+    viewer.require("libraries.reveal")
+    one, masks = rule(name), _masks(rule(name))
+    told: dict[str, dict[str, str]] = {}
+    if one.form == "golden":
+        found = adapters.record(one, key)
+        values = found.values if found else {}
+        told = found.origins if found else {}
+    else:
+        values = next(iter(adapters.rows_of(one, key, limit=1)), {})
+        day = values.get("_date_source")
+        origin = {
+            "dataset": str(values.get("_dataset") or ""),
+            "date": day.isoformat() if day is not None else "",
+        }
+        told = {f.name: origin for f in one.fields if values.get(f.name) is not None}
+    if not values:
+        return None
+    named = {o["dataset"] for o in told.values()}
+    rows = Resource.objects.filter(kind=Resource.DATASET, name__in=named).select_related("owner")
+    known = {r.name: (r.title, str(r.owner)) for r in rows}
+    return Plain(
+        one.title,
+        {f.name: f.title for f in one.fields},
+        {n: v for n, v in values.items() if not n.startswith("_")},
+        {n: mask_value(masks.get(n, "none"), v) for n, v in values.items() if n in masks},
+        {
+            n: (*known.get(o["dataset"], (o["dataset"], "")), o.get("date") or "")
+            for n, o in told.items()
+        },
+    )
+
+
 def shown_key(viewer: Actor, name: str, key: str, *, reveal: bool = False) -> str:
     """The record's own number as a page shows it."""
     one = rule(name)
