@@ -97,6 +97,7 @@ class Actor:
     """Who acts or reads: a party with the permissions its roles give, each with the departments.
 
     `held` maps a permission to the ids of the departments for which it is held; None means all.
+    `behalf` is whom a person acts for (a firm, a child): every event then names both.
     """
 
     party: Party | None = None
@@ -104,6 +105,7 @@ class Actor:
     roles: tuple[str, ...] = ()
     held: Mapping[str, frozenset[int] | None] = field(default_factory=dict)
     everything: bool = False
+    behalf: Party | None = None
 
     @property
     def known(self) -> bool:

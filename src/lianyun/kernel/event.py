@@ -106,17 +106,19 @@ def record(
     """Write one event in the current transaction and wake its listeners after commit.
 
     `kind` is noun.past (`grant.issued`); `data` holds nothing personal: that goes to `personal`.
+    Who acts for another is recorded with him (`data.behalf`, and in the name).
     """
     plain = json.loads(json.dumps(personal, default=str)) if personal else None
+    both = {"behalf": by.behalf.ref} if by.behalf is not None else {}
     salt = secrets.token_hex(16) if plain else ""
     event = Event.objects.create(
         kind=kind,
         subject=ref_of(subject),
         by=by.ref,
-        by_name=by.name,
+        by_name=f"{by.name}（代{by.behalf.name}）"[:120] if by.behalf is not None else by.name,
         department=by.department,
         case_id_ref=getattr(case, "pk", case),
-        data=json.loads(json.dumps(data or {}, default=str)),
+        data=json.loads(json.dumps({**(data or {}), **both}, default=str)),
         personal=plain,
         salt=salt,
         personal_digest=_personal_digest(salt, plain) if plain else "",

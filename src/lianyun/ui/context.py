@@ -67,7 +67,12 @@ def shell(request: HttpRequest) -> dict[str, Any]:
 
 
 def _account_links() -> list[dict[str, str]]:
-    wanted = (("我的账号", "identity:account", "user"), ("修改密码", "identity:password", "key"))
+    wanted = (
+        ("我的身份", "identity:mine", "card"),
+        ("切换办理身份", "identity:acting", "users"),
+        ("我的账号", "identity:account", "user"),
+        ("修改密码", "identity:password", "key"),
+    )
     return [{"title": t, "url": address(n), "icon": i} for t, n, i in wanted if address(n)]
 
 

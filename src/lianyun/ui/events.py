@@ -9,6 +9,8 @@ EVENTS = {
     "admission.ended": "退出接入系统",
     "admissions.ended": "接入系统登录已清理",
     "admissions.forgotten": "过期登录记录已清理",
+    "acting.began": "以被代理人身份办理",
+    "acting.ended": "恢复本人身份",
     "agency.accepted": "代理关系生效",
     "agency.ended": "代理关系终止",
     "agency.offered": "发出委托",

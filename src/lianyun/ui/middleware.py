@@ -61,6 +61,9 @@ def _actor(request: HttpRequest) -> Actor:
     if getattr(request, "without_posts", False):
         # The guard of sessions withholds the posts of who owes a password or a second factor.
         return Actor(party)
+    if (behalf := getattr(request, "behalf", None)) is not None:
+        # Who acts for a firm or a child is no officer in that moment: posts rest.
+        return Actor(party, behalf=behalf)
     chosen = request.session.get(POST_KEY)
     if chosen and party.memberships.filter(department_id=chosen).exists():
         return actor_of(party, Party.objects.get(pk=chosen))

@@ -71,6 +71,17 @@ def account_of(who: Any) -> Account | None:
     return Account.objects.filter(party=party).select_related("party").first()
 
 
+def acting(request: HttpRequest) -> Party:
+    """For whom a request is made: the firm or child the person chose, else the person himself.
+
+    Raises Denied for a visitor. Whether the mandate covers what is asked, `may_act` says.
+    """
+    actor: Actor = request.actor  # type: ignore[attr-defined]
+    if actor.party is None:
+        raise Denied("请先登录")
+    return actor.behalf or actor.party
+
+
 def level_of(who: Any) -> int:
     """How surely an actor, user or party is known: a key of LEVELS, 0 for nobody."""
     account = account_of(who)
@@ -142,6 +153,7 @@ __all__ = [
     "LevelNeeded",
     "account_of",
     "accounts",
+    "acting",
     "agencies",
     "choose_policy",
     "confirm_at_counter",

@@ -159,17 +159,29 @@ def agencies(viewer: Party) -> list[Agency]:
         Agency.objects.filter(agent=viewer, ended_at=None, since__lte=today)
         .exclude(accepted_at=None)
         .filter(models.Q(until=None) | models.Q(until__gte=today))
+        .filter(principal__active=True)
         .select_related("principal")
     )
     return list(rows)
 
 
-def may_act(viewer: Party, principal: Party, scope: str) -> bool:
-    """Whether the viewer may do this (a key of rules.SCOPES) for the principal today."""
-    return any(
+def may_act(viewer: Actor | Party, principal: Party, scope: str) -> bool:
+    """Whether the viewer may do this (a key of rules.SCOPES) for the principal today.
+
+    Everybody may for himself; for others by a mandate that is in force and covers it.
+    """
+    who = viewer if isinstance(viewer, Party) else viewer.party
+    if who is None:
+        return False
+    return who.pk == principal.pk or any(
         a.principal_id == principal.pk and rules.covers_scope(a.kind, a.scope, scope)
-        for a in agencies(viewer)
+        for a in agencies(who)
     )
+
+
+def mandate(viewer: Party, pk: int) -> Agency | None:
+    """A mandate of the viewer's that is in force today, by its number."""
+    return next((a for a in agencies(viewer) if a.pk == pk), None)
 
 
 # ---- login ---------------------------------------------------------------------------------

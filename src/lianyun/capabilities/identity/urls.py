@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .views import counter, entry, officers, own, persons
+from .views import acting, counter, entry, officers, own, persons
 
 app_name = "identity"
 urlpatterns = [
@@ -15,6 +15,7 @@ urlpatterns = [
     path("my/identity/phone/", persons.phone, name="phone"),
     path("my/identity/erase/", persons.erase, name="erase"),
     path("my/agencies/", persons.agencies, name="agencies"),
+    path("my/acting/", acting.acting, name="acting"),
     path("workbench/account/", own.own_account, name="account"),
     path("workbench/account/password/", own.password, name="password"),
     path("workbench/account/seats/end/", own.end_seats, name="end_own_seats"),

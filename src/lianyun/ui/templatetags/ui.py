@@ -428,11 +428,25 @@ def field(bound: Any) -> dict[str, Any]:
     return {"field": bound}
 
 
-@register.simple_tag
-def once() -> SafeString:
-    """The hidden token that `ui.forms.once(request)` accepts one single time."""
+@register.simple_tag(takes_context=True)
+def once(context: dict[str, Any]) -> SafeString:
+    """The hidden token that `ui.forms.once(request)` accepts one single time, and in whose name."""
     return format_html(
-        '<input type="hidden" name="{}" value="{}">', ui_forms.TOKEN, ui_forms.new_token()
+        '<input type="hidden" name="{}" value="{}">{}',
+        ui_forms.TOKEN,
+        ui_forms.new_token(),
+        behalf(context),
+    )
+
+
+@register.simple_tag(takes_context=True)
+def behalf(context: dict[str, Any]) -> SafeString:
+    """The hidden word in whose name a form was opened: sent in another name it is refused."""
+    actor = getattr(context.get("request"), "actor", None)
+    if actor is None or not actor.known:
+        return SafeString("")
+    return format_html(
+        '<input type="hidden" name="behalf" value="{}">', actor.behalf.ref if actor.behalf else ""
     )
 
 

@@ -1,5 +1,6 @@
 """Actions: enter and leave, prove who one is, act for others, open and close accounts."""
 
+from .acting import begin_acting, end_acting
 from .agencies import (
     accept_agency,
     add_child,
@@ -67,6 +68,7 @@ __all__ = [
     "appoint_agent",
     "ask_erasure",
     "assign_role",
+    "begin_acting",
     "begin_totp",
     "bind_representative",
     "change_number",
@@ -81,6 +83,7 @@ __all__ = [
     "create_personal_account",
     "disable_account",
     "enable_account",
+    "end_acting",
     "end_agency",
     "end_cover",
     "end_own_seats",

@@ -20,7 +20,8 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from lianyun.kernel.access import ANONYMOUS, actor_of
 from lianyun.ui.forms import Styled
-from lianyun.ui.pages import public, safe_next
+from lianyun.ui.pages import public, refusal, safe_next
+from lianyun.ui.visitor import address_of, caller_of
 
 from .. import actions, queries, rules
 
@@ -34,6 +35,8 @@ SEEN_EVERY = 60
 DEVICE_COOKIE = "lianyun_device"
 DEVICE_AGE = 365 * 24 * 3600
 FREE = ("/workbench/account/factors/", "/workbench/account/password/", "/logout/")
+ACTING = "acting"
+"""Session key: the number of the mandate under which the person acts for another."""
 HALF = "half"
 """Session key: who gave the password and still owes the second factor."""
 
@@ -41,11 +44,6 @@ HALF = "half"
 def actor_in(request: HttpRequest) -> Actor:
     """Who acts in this request."""
     return cast("Actor", request.actor)  # type: ignore[attr-defined]
-
-
-def address_in(request: HttpRequest) -> str:
-    """The caller's address."""
-    return str(request.META.get("REMOTE_ADDR") or "")
 
 
 def host_in(request: HttpRequest) -> str:
@@ -63,7 +61,7 @@ def _agent_digest(agent: str) -> str:
 
 class Guard:
     """Ends sessions that slept or lived too long or came from another browser, and withholds posts
-    from those who owe a new password or a second factor.
+    from those who owe a new password or a second factor; says for whom a person acts.
 
     Stands after AuthenticationMiddleware and before ui's Shell.
     """
@@ -74,7 +72,7 @@ class Guard:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         """Handle one request."""
         if not request.path.startswith("/static/") and request.user.is_authenticated:
-            answer = self._ended(request) or self._owing(request)
+            answer = self._ended(request) or self._owing(request) or self._acting(request)
             if answer is not None:
                 return answer
         return self.get_response(request)
@@ -101,6 +99,35 @@ class Guard:
             if notice:
                 messages.warning(request, notice)
         return None
+
+    def _acting(self, request: HttpRequest) -> HttpResponse | None:
+        chosen = request.session.get(ACTING) if request.user.is_authenticated else None
+        if not chosen:
+            return None
+        party = cast("User", request.user).party
+        found = queries.mandate(party, chosen) if party is not None else None
+        if found is not None:
+            request.behalf = found.principal  # type: ignore[attr-defined]
+            return None
+        request.session.pop(ACTING, None)
+        messages.warning(request, "代理已经到期或终止，现已恢复本人身份")
+        # What was meant for another must not be done in one's own name.
+        return None if request.method in ("GET", "HEAD") else redirect("identity:acting")
+
+    def process_view(
+        self, request: HttpRequest, view: Any, args: Any, kwargs: Any
+    ) -> HttpResponse | None:
+        """Refuse a form that was opened in another name than the one chosen now (two windows)."""
+        if request.method != "POST" or getattr(view, "csrf_exempt", False):
+            return None
+        meant = request.POST.get("behalf")
+        behalf = getattr(request, "behalf", None)
+        now = behalf.ref if behalf is not None else ""
+        if meant is None or meant == now or not request.user.is_authenticated:
+            return None
+        name = behalf.name if behalf is not None else "本人"
+        why = f"您在另一个窗口换了办理身份，现在是“{name}”。这次没有提交，请核对身份后重新打开页面办理。"
+        return refusal(request, 400, why, ("办理身份", reverse("identity:acting")))
 
     def _owing(self, request: HttpRequest) -> HttpResponse | None:
         user = request.user
@@ -156,7 +183,7 @@ def login_page(request: HttpRequest) -> HttpResponse:
             form.cleaned_data["username"].strip(),
             form.cleaned_data["password"],
             by=ANONYMOUS,
-            address=address_in(request),
+            address=address_of(request),
         )
         if user is not None:
             target = _home_of(user, target, wanted)
@@ -186,7 +213,7 @@ def open_session(request: HttpRequest, user: User, factor: str, target: str) -> 
     ended, _ = actions.take_seat(
         user,
         request.session.session_key or "",
-        address=address_in(request) or None,
+        address=caller_of(request) or None,
         agent=_agent(request),
         by=actor_of(user.party),
         device=mark,

@@ -17,9 +17,10 @@ from lianyun.kernel.access import UserError
 from lianyun.ui.forms import Styled
 from lianyun.ui.middleware import POST_KEY
 from lianyun.ui.pages import safe_next, signed_in
+from lianyun.ui.visitor import caller_of
 
 from .. import actions, queries, rules
-from .entry import actor_in, address_in, host_in, parsed
+from .entry import actor_in, host_in, parsed
 
 if TYPE_CHECKING:
     from ..models import User
@@ -97,7 +98,7 @@ def _reseat(request: HttpRequest, user: User) -> None:
     actions.take_seat(
         user,
         request.session.session_key or "",
-        address=address_in(request) or None,
+        address=caller_of(request) or None,
         agent=request.headers.get("User-Agent", ""),
         by=actor_in(request),
     )

@@ -18,9 +18,10 @@ from django.views.decorators.debug import sensitive_post_parameters
 from lianyun.kernel.access import ANONYMOUS, UserError
 from lianyun.ui.forms import Styled, once
 from lianyun.ui.pages import public, safe_next, signed_in
+from lianyun.ui.visitor import address_of
 
 from .. import actions, queries, rules
-from .entry import actor_in, address_in, open_session
+from .entry import actor_in, open_session
 from .own import user_in
 
 PHONE = "register_phone"
@@ -86,7 +87,7 @@ def register(request: HttpRequest) -> HttpResponse:
             phone = form.cleaned_data["phone"].strip()
             try:
                 shown = actions.send_code(
-                    phone, REGISTER_USE, address=address_in(request), by=ANONYMOUS
+                    phone, REGISTER_USE, address=address_of(request), by=ANONYMOUS
                 )
             except UserError as mistake:
                 form.add_error("phone", str(mistake))
@@ -109,7 +110,7 @@ def register(request: HttpRequest) -> HttpResponse:
                     data["name"],
                     data["number"],
                     data["password"],
-                    address=address_in(request),
+                    address=address_of(request),
                     by=ANONYMOUS,
                 )
                 request.session.flush()
@@ -137,6 +138,7 @@ def tabs() -> list[tuple[str, str]]:
     return [
         ("我的身份", reverse("identity:mine")),
         ("我的代办", reverse("identity:agencies")),
+        ("办理身份", reverse("identity:acting")),
         ("登录与安全", reverse("identity:account")),
     ]
 
@@ -173,7 +175,7 @@ def prove(request: HttpRequest) -> HttpResponse:
         actions.go_to_counter(by=actor)
         return redirect(f"{reverse('identity:mine')}#counter")
     began = time.monotonic()
-    actions.try_proof(address=address_in(request), by=actor)
+    actions.try_proof(address=address_of(request), by=actor)
     right = actions.prove_elements(by=actor)
     steady(began)
     if right:
@@ -212,7 +214,7 @@ def phone(request: HttpRequest) -> HttpResponse:
         if form.is_valid():
             number = form.cleaned_data["phone"].strip()
             try:
-                shown = actions.send_code(number, CHANGE_USE, address=address_in(request), by=actor)
+                shown = actions.send_code(number, CHANGE_USE, address=address_of(request), by=actor)
             except UserError as mistake:
                 form.add_error("phone", str(mistake))
             else:
@@ -342,7 +344,7 @@ def agencies(request: HttpRequest) -> HttpResponse:
     if step == "child" and child.is_valid():
         began, data = time.monotonic(), child.cleaned_data
         try:
-            actions.try_proof(address=address_in(request), by=actor)
+            actions.try_proof(address=address_of(request), by=actor)
             made = actions.add_child(data["name"], data["number"], by=actor)
         except UserError as mistake:
             child.add_error(None, str(mistake))

@@ -15,6 +15,7 @@ from django.utils import timezone
 from lianyun.capabilities.audit import api as audit
 from lianyun.kernel.access import Actor
 from lianyun.kernel.models import Grant
+from lianyun.ui.visitor import place_of
 
 from .. import rules
 from ..models import Client
@@ -157,7 +158,7 @@ def _named(statement: str) -> str:
 
 def visitors_wait(peer: str, forwarded: str) -> int:
     """Count a visit without a credential; after how many seconds the next is welcome (0: this one is)."""
-    now, place = time.monotonic(), rules.place_of(guards.source_of(peer, forwarded))
+    now, place = time.monotonic(), place_of(guards.source_of(peer, forwarded))
     wait = _VISITS.wait(place, now)
     if not wait:
         _VISITS.add(place, now)

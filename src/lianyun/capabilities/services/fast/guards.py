@@ -9,12 +9,10 @@ import hashlib
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
-from django.conf import settings
-
 from lianyun.trust import signatures
+from lianyun.ui.visitor import by_proxy, source_of, within
 
 from .calls import Call, Refused
 
@@ -27,42 +25,6 @@ def _networks(texts: Any) -> tuple[Network, ...] | None:
         return tuple(ipaddress.ip_network(str(t).strip(), strict=False) for t in texts or ())
     except ValueError:
         return None
-
-
-@cache
-def _proxies(texts: tuple[str, ...]) -> tuple[Network, ...]:
-    return tuple(ipaddress.ip_network(t.strip(), strict=False) for t in texts)
-
-
-def _within(address: str, networks: tuple[Network, ...]) -> bool:
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
-        found = found.ipv4_mapped
-    return any(found.version == n.version and found in n for n in networks)
-
-
-def by_proxy(peer: str) -> bool:
-    """Whether a peer is one of the proxies whose headers are believed."""
-    return bool(settings.TRUSTED_PROXIES) and _within(
-        peer, _proxies(tuple(settings.TRUSTED_PROXIES))
-    )
-
-
-def source_of(peer: str, forwarded: str) -> str:
-    """Where a call comes from: the peer, or what the trusted proxies in front of us saw.
-
-    From the right: the first address that is no trusted proxy; what stands left of it anybody could
-    have written.
-    """
-    if not forwarded or not by_proxy(peer):
-        return peer
-    for hop in reversed([h.strip() for h in forwarded.split(",")]):
-        if not by_proxy(hop):
-            return hop[:60]
-    return peer
 
 
 def thumbprint_of(header: str) -> str:
@@ -110,7 +72,7 @@ class Guard:
         """Refuse a call from outside the networks that the grant allows."""
         if self.networks == ():
             return
-        if self.networks is None or not _within(call.source, self.networks):
+        if self.networks is None or not within(call.source, self.networks):
             raise Refused(403, "network", "来源网络不在授权范围内", f"来源 {call.source}")
 
     def check_certificate(self, shown: str) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 
+from lianyun.ui.visitor import place_of
+
 from .. import rules
 from .calls import Refused
 
@@ -44,7 +46,7 @@ class Turnstile:
         """
         if not self.pairs.heard:
             return
-        now, place = time.monotonic(), rules.place_of(source)
+        now, place = time.monotonic(), place_of(source)
         wait = self.pairs.wait(f"{client_id} {place}", now)
         if not wait:
             proven = self.known.get((client_id, place))
@@ -56,7 +58,7 @@ class Turnstile:
 
     def failed(self, source: str, client_id: str) -> None:
         """Count a try that proved nothing."""
-        now, place = time.monotonic(), rules.place_of(source)
+        now, place = time.monotonic(), place_of(source)
         self.pairs.add(f"{client_id} {place}", now)
         self.addresses.add(place, now)
         if client_id:
@@ -64,7 +66,7 @@ class Turnstile:
 
     def passed(self, source: str, client_id: str) -> None:
         """Remember from where a credential was proven."""
-        pair = (client_id, rules.place_of(source))
+        pair = (client_id, place_of(source))
         self.known[pair] = time.monotonic()
         self.known.move_to_end(pair)
         if len(self.known) > KNOWN:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .attempts import Attempts, place_of
+from .attempts import Attempts
 from .calls import (
     MAXIMUM_ROWS,
     Address,
@@ -75,7 +75,6 @@ __all__ = [
     "new_trial_id",
     "operations_of",
     "origin_of",
-    "place_of",
     "problems",
     "rangeable",
     "read_token",

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import ipaddress
 import math
 import secrets
 from array import array
-from functools import lru_cache
 
 PLACES = 1 << 15
 ROWS = 2
@@ -56,21 +54,4 @@ class Attempts:
         return max(1, math.ceil(self.ends - now)) if heard >= self.most else 0
 
 
-@lru_cache(4_096)
-def place_of(address: str) -> str:
-    """The name under which an address is counted: of IPv6 its /64, which is one holder's.
-
-    An IPv4 address inside an IPv6 one is itself; what is no address counts under its first letters.
-    """
-    try:
-        found = ipaddress.ip_address(address)
-    except ValueError:
-        return address[:60]
-    if isinstance(found, ipaddress.IPv4Address):
-        return address
-    if found.ipv4_mapped is not None:
-        return str(found.ipv4_mapped)
-    return str(ipaddress.IPv6Address(int(found) >> 64 << 64))
-
-
-__all__ = ["Attempts", "place_of"]
+__all__ = ["Attempts"]

@@ -29,6 +29,7 @@ from lianyun.capabilities.services.tests.test_fast import (  # noqa: F401
     token,
 )
 from lianyun.kernel.access import SYSTEM
+from lianyun.ui.visitor import place_of
 
 
 def test_a_name_waits_for_the_end_of_its_window_and_others_do_not() -> None:
@@ -68,7 +69,7 @@ def test_a_storm_of_addresses_takes_no_memory_and_hits_hardly_anybody_else() -> 
     ],
 )
 def test_one_holder_of_addresses_is_one_name(one: str, other: str, same: bool) -> None:
-    assert (rules.place_of(one) == rules.place_of(other)) is same
+    assert (place_of(one) == place_of(other)) is same
 
 
 def test_who_was_proven_is_not_locked_out_by_strangers() -> None:
