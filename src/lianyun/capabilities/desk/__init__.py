@@ -1,0 +1,1 @@
+"""Desk: officers take applications from a pool, accept, examine, decide and hand out the result."""

@@ -1,0 +1,319 @@
+"""Action: claim, hand over, tell what is missing, accept, examine, decide, deliver: each its own event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from lianyun.kernel import case as cases
+from lianyun.kernel.access import SYSTEM, Actor, Denied, UserError
+from lianyun.kernel.action import action
+from lianyun.kernel.event import record
+from lianyun.kernel.models import Case, Event, Party, WorkItem
+
+from . import queries, rules
+
+LISTED = {"supplement"}
+ENDINGS = {"reject": rules.NOT_ACCEPTED, "refuse": rules.REFUSED}
+DECIDING = ("decide", "refusal", "settle", "settle_again")
+
+
+def _fresh(item: WorkItem) -> WorkItem:
+    """The row as it is now, its case locked, so that of two who press at once one waits.
+
+    The case, not the step: the kernel locks it first as well, so that nobody waits in a circle.
+    """
+    Case.objects.select_for_update().get(pk=item.case_id)
+    return WorkItem.objects.select_related("case__path", "department", "assignee").get(pk=item.pk)
+
+
+def _not_anothers(item: WorkItem, by: Actor) -> None:
+    """Whoever claimed a step does it; also who stands in for him on leave. Raises UserError."""
+    if item.assignee_id is None or by.everything or by.party is None:
+        return
+    if item.assignee_id in (by.party.pk, *queries.stood_in_for(by)):
+        return
+    assert item.assignee is not None
+    raise UserError(f"“{item.title}”已由{item.assignee.name}认领，需要由您办理时请先办理交接")
+
+
+def _open(item: WorkItem) -> None:
+    if item.done_at is not None:
+        raise UserError(f"“{item.title}”已经办理，不能再认领或交接")
+
+
+@action("desk.read")
+def claim(item: WorkItem, *, by: Actor) -> WorkItem:
+    """Take a step out of the pool; of two who press at once one has it and the other is told whose it is."""
+    row = _fresh(item)
+    by.require(row.permission, row.department)
+    _open(row)
+    if row.assignee is not None and by.party is not None and row.assignee_id != by.party.pk:
+        raise UserError(f"“{row.title}”已由{row.assignee.name}认领")
+    row.assignee = by.party
+    _assign(row, "work_item.claimed", {}, by)
+    return row
+
+
+@action("desk.read")
+def release(item: WorkItem, *, by: Actor) -> WorkItem:
+    """Put a claimed step back into the pool."""
+    row = _fresh(item)
+    by.require(row.permission, row.department)
+    _open(row)
+    if row.assignee is None:
+        raise UserError(f"“{row.title}”没有人认领")
+    _not_anothers(row, by)
+    row.assignee = None
+    _assign(row, "work_item.released", {}, by)
+    return row
+
+
+def _desk_of(item: WorkItem, *args: Any, **kwargs: Any) -> Party | None:
+    return item.department
+
+
+@action("desk.read")
+def hand_over(item: WorkItem, to: Party, reason: str, *, by: Actor) -> WorkItem:
+    """Give a step to a colleague who may do it: by whoever claimed it, or by the head (`desk.assign`).
+
+    Raises UserError without a reason, and where the colleague has no post for it.
+    """
+    row = _fresh(item)
+    _open(row)
+    if not by.may("desk.assign", row.department):
+        by.require(row.permission, row.department)
+        if row.assignee_id is not None:
+            _not_anothers(row, by)
+    if not reason.strip():
+        raise UserError("交接须写明事由")
+    if to.pk not in {p.pk for p in queries.colleagues(by, row)}:
+        raise UserError(f"{to.name}没有办理“{row.title}”的职责，不能交接")
+    row.assignee = to
+    _assign(row, "work_item.handed_over", {"to": to.name, "reason": reason.strip()}, by)
+    return row
+
+
+def _assign(row: WorkItem, kind: str, data: dict[str, Any], by: Actor) -> None:
+    row.save(update_fields=["assignee"])
+    record(
+        kind, row.case, by=by, case=row.case, data={"step": row.step, "outcome": row.title, **data}
+    )
+
+
+@action("desk.read")
+def work(
+    item: WorkItem,
+    outcome: str,
+    *,
+    note: str = "",
+    missing: Iterable[Mapping[str, Any]] = (),
+    elements: Mapping[str, Any] | None = None,
+    by: Actor,
+) -> Case:
+    """Do one step of an application: the one door for accept, 补正, opinion, decision and delivery.
+
+    `missing` is the list for a 补正 (told once, so whole); `elements` complete the licence at
+    delivery. Of two who press at once one wins and the other is told who did it. Raises UserError
+    and Denied.
+    """
+    row = _fresh(item)
+    by.require(row.permission, row.department)
+    if row.done_at is None:
+        _not_anothers(row, by)
+    case = row.case
+    if not case.subject.startswith(queries.SUBJECT):
+        raise UserError("这不是政务服务办件")
+    if outcome in LISTED:
+        return _tell_missing(row, missing, note, by)
+    if row.step == "deliver" and outcome == "deliver":
+        return _deliver(row, elements or {}, note, by)
+    _four_eyes(row, by)
+    data: dict[str, Any] = {}
+    ending = ENDINGS.get(outcome)
+    if ending is not None and row.declared.permission in ("desk.accept", "desk.decide"):
+        data["decision"] = _decision(row, ending, note, by)
+    if ending is not None and row.step in DECIDING:
+        data["decision"] = _decision(row, ending, note, by)
+    if outcome == "grant" and row.step in DECIDING:
+        data["decision"] = _decision(row, rules.GRANTED, note, by)
+    done = cases.step(row, outcome, note=note, data=data, by=by)
+    if "decision" in data:
+        record("application.decided", done, by=by, case=done, data=_told(data["decision"]))
+    if outcome == "grant" and row.step in DECIDING:
+        _deliver_at_once(done, by)
+    return done
+
+
+def _told(decision: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "outcome": decision["title"],
+        "reason": decision["reason"],
+        "rule": decision["rule"],
+        "result": decision["result"],
+    }
+
+
+def _decision(row: WorkItem, result: str, note: str, by: Actor, rule: str = "") -> dict[str, Any]:
+    remedy = str(queries.settings()["remedies"].get(result, ""))
+    return rules.decision(
+        result,
+        reason=note,
+        basis=row.basis,
+        remedy=remedy,
+        on=timezone.localdate(),
+        by=str(row.case.department or by.name),
+        rule=rule,
+    )
+
+
+def _four_eyes(row: WorkItem, by: Actor) -> None:
+    """Whoever examined an application does not decide it."""
+    if row.step != "decide" or by.party is None:
+        return
+    before = queries.reviewer(row.case)
+    if before is not None and before.pk == by.party.pk:
+        raise UserError("审查人不能同时作出决定，请由另一位有决定权的工作人员办理")
+
+
+def _tell_missing(
+    row: WorkItem, missing: Iterable[Mapping[str, Any]], note: str, by: Actor
+) -> Case:
+    try:
+        told = rules.missing(missing)
+    except rules.BadList as wrong:
+        raise UserError(str(wrong)) from wrong
+    words = rules.in_words(told)
+    data = {
+        "supplement": {
+            "items": told,
+            "note": note.strip(),
+            "told_at": timezone.now().isoformat(),
+            "by": str(row.department or by.name),
+        }
+    }
+    done = cases.step(row, "supplement", note=note.strip() or words, data=data, by=by)
+    record("application.sent_back", done, by=by, case=done, data={"note": words})
+    return done
+
+
+# ---- the result ----------------------------------------------------------------------------
+
+
+def _deliver(row: WorkItem, elements: Mapping[str, Any], note: str, by: Actor) -> Case:
+    """Hand the result out in the transaction of the step."""
+    done = cases.step(row, "deliver", note=note, by=by)
+    record("application.result_given", done, by=by, case=done, data={"note": note})
+    return done
+
+
+def _deliver_at_once(case: Case, by: Actor) -> None:
+    """Deliver together with the decision where nothing more is to be filled in."""
+    row = case.items.filter(step="deliver", done_at=None).first()
+    if row is None:
+        return
+    row.case = case
+    try:
+        with transaction.atomic():
+            _deliver(row, {}, "", by)
+    except (UserError, Denied) as wait:
+        record("application.result_waits", case, by=by, case=case, data={"message": str(wait)})
+
+
+# ---- many at once, clocks --------------------------------------------------------------------
+
+
+def decide_together(
+    items: Sequence[WorkItem], outcome: str, *, note: str, by: Actor
+) -> list[tuple[WorkItem, str]]:
+    """Do the same step of like cases with the same outcome, each with a transaction and events of its own.
+
+    Returns each item with what went wrong (empty where it went well). Raises UserError where the
+    cases are not alike.
+    """
+    if not items:
+        raise UserError("请先勾选办件")
+    if not rules.alike([(i.case.subject, i.step) for i in items]):
+        raise UserError("只能批量办理同一事项、同一环节的办件")
+    if outcome in LISTED:
+        raise UserError("补正须逐件告知，不能批量办理")
+    told: list[tuple[WorkItem, str]] = []
+    for item in items:
+        try:
+            work(item, outcome, note=note, by=by)
+            told.append((item, ""))
+        except (UserError, Denied) as wrong:
+            told.append((item, str(wrong)))
+    return told
+
+
+def _led_by(case: Case, *args: Any, **kwargs: Any) -> Party | None:
+    return case.department
+
+
+@action("desk.review", department=_led_by)
+def suspend_case(case: Case, cause: str, reason: str, *, by: Actor) -> None:
+    """Stop the clock for a hearing, experts or a test, by the article that allows it."""
+    found = next((p for p in queries.settings()["pauses"] if p["code"] == cause), None)
+    if found is None:
+        raise UserError("请选择法律允许的中止事由")
+    cases.suspend(case, article=f"{found['article']}（{found['title']}）", reason=reason, by=by)
+
+
+@action("desk.review", department=_led_by)
+def resume_case(case: Case, *, by: Actor) -> None:
+    """Let the clock run on; the days of the pause do not count."""
+    cases.resume(case, by=by)
+
+
+def _step_desk(item: WorkItem, *args: Any, **kwargs: Any) -> Party | None:
+    return item.department
+
+
+@action("desk.decide", department=_step_desk)
+def extend_limit(item: WorkItem, reason: str, *, by: Actor) -> None:
+    """Give the decision ten more working days, once, by the head of the organ (行政许可法 art. 42)."""
+    told = queries.settings()["extension"]
+    if not reason.strip():
+        raise UserError("延长期限须写明理由，并告知申请人")
+    if Event.objects.filter(case_id_ref=item.case_id, kind="case.extended").exists():
+        raise UserError("办理期限已经延长过一次，不能再延长")
+    if item.declared.clock != "decision":
+        raise UserError("只有审查和决定的期限可以延长")
+    cases.extend(item, int(told["days"]), article=str(told["article"]), reason=reason, by=by)
+
+
+@action("desk.accept")
+def accept_by_law(item: WorkItem, *, by: Actor) -> Case:
+    """Accept what nobody answered within five working days: the law says that it is accepted."""
+    told = queries.settings()["deemed"]
+    return cases.step(item, "accept", note=f"{told['text']}（{told['article']}）", by=by)
+
+
+def accept_late() -> int:
+    """Accept every first receipt whose days have passed; returns how many."""
+    count = 0
+    for item in queries.late_receipts():
+        try:
+            accept_by_law(item, by=SYSTEM)
+            count += 1
+        except UserError:  # an officer was quicker
+            continue
+    return count
+
+
+__all__ = [
+    "accept_by_law",
+    "accept_late",
+    "claim",
+    "decide_together",
+    "extend_limit",
+    "hand_over",
+    "release",
+    "resume_case",
+    "suspend_case",
+    "work",
+]

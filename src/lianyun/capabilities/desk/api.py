@@ -1,0 +1,39 @@
+"""Desk's door: lamps, the door of every step, the archive; for ratings, supervision and the sample city."""
+
+from __future__ import annotations
+
+from . import rules
+from .actions import accept_late, claim, decide_together, resume_case, suspend_case, work
+from .queries import (
+    SUBJECT,
+    cases,
+    counts,
+    item_title,
+    lamp_of,
+    settings,
+    with_lamp,
+    yellow,
+    yellow_until,
+)
+
+LAMPS, TONES = rules.LAMPS, rules.TONES
+
+__all__ = [
+    "LAMPS",
+    "SUBJECT",
+    "TONES",
+    "accept_late",
+    "cases",
+    "claim",
+    "counts",
+    "decide_together",
+    "item_title",
+    "lamp_of",
+    "resume_case",
+    "settings",
+    "suspend_case",
+    "with_lamp",
+    "work",
+    "yellow",
+    "yellow_until",
+]

@@ -1,0 +1,260 @@
+"""Queries: officers' pool by lamp, one case with all that its officer needs, the archive of cases."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from lianyun.capabilities.identity import api as identity
+from lianyun.kernel import packs
+from lianyun.kernel.access import Actor, Denied
+from lianyun.kernel.case import work_items
+from lianyun.kernel.clock import calendar
+from lianyun.kernel.event import timeline
+from lianyun.kernel.models import Case, Event, Membership, Party, Pause, WorkItem
+
+from . import rules
+
+SUBJECT = "item:"
+MINE = ("receive", "recheck", "settle", "settle_again", "review", "review_again", "decide")
+
+
+def settings() -> dict[str, Any]:
+    """Lamps, pauses, extension and remedies as packs/core/desk.yaml declares them."""
+    return packs.mapping("core", "desk.yaml")
+
+
+def yellow() -> int:
+    """How many working days before its day a step turns yellow."""
+    return int(settings()["lamps"]["yellow"])
+
+
+def yellow_until(today: dt.date | None = None) -> dt.date:
+    """The last due day that is yellow today."""
+    return calendar().deadline(today or timezone.localdate(), yellow())[0]
+
+
+def lamp_of(item: WorkItem) -> str:
+    """The lamp of a work item now."""
+    paused = item.case.state == Case.SUSPENDED
+    return rules.lamp(item.days_left, paused=paused, yellow=yellow())
+
+
+def with_lamp(rows: models.QuerySet[WorkItem], lamp: str) -> models.QuerySet[WorkItem]:
+    """Those work items on which this lamp burns today."""
+    today, edge = timezone.localdate(), yellow_until()
+    if lamp == rules.PAUSED:
+        return rows.filter(case__state=Case.SUSPENDED)
+    running = rows.exclude(case__state=Case.SUSPENDED)
+    match lamp:
+        case rules.RED:
+            return running.filter(due_on__lt=today)
+        case rules.YELLOW:
+            return running.filter(due_on__gte=today, due_on__lte=edge)
+        case rules.GREEN:
+            return running.filter(due_on__gt=edge)
+    return running.filter(due_on=None)
+
+
+def counts(rows: models.QuerySet[WorkItem]) -> dict[str, int]:
+    """How many work items burn in which lamp, in one statement."""
+    today, edge = timezone.localdate(), yellow_until()
+    runs = ~Q(case__state=Case.SUSPENDED)
+    told: dict[str, int] = rows.order_by().aggregate(
+        all=models.Count("pk"),
+        red=models.Count("pk", filter=runs & Q(due_on__lt=today)),
+        yellow=models.Count("pk", filter=runs & Q(due_on__gte=today, due_on__lte=edge)),
+        green=models.Count("pk", filter=runs & Q(due_on__gt=edge)),
+        paused=models.Count("pk", filter=Q(case__state=Case.SUSPENDED)),
+    )
+    return told
+
+
+def queue(viewer: Actor) -> models.QuerySet[WorkItem]:
+    """Open steps of applications that the viewer may do, the most urgent first."""
+    viewer.require("desk.read")
+    rows = work_items(viewer).filter(case__subject__startswith=SUBJECT)
+    return rows.exclude(permission__startswith="hall.").select_related(
+        "assignee", "case__department"
+    )
+
+
+def stood_in_for(viewer: Actor) -> list[int]:
+    """Ids of the persons on leave whose posts the viewer fills today."""
+    if viewer.party is None:
+        return []
+    today = timezone.localdate()
+    return [
+        c.absent_id
+        for c in identity.covers(viewer, viewer.party)
+        if c.deputy_id == viewer.party.pk and c.ended_at is None and c.since <= today <= c.until
+    ]
+
+
+def mine(viewer: Actor) -> models.QuerySet[WorkItem]:
+    """Steps that the viewer, or somebody on leave whose posts the viewer fills, has claimed."""
+    if viewer.party is None:
+        return queue(viewer).none()
+    return queue(viewer).filter(assignee__in=[viewer.party.pk, *stood_in_for(viewer)])
+
+
+def item_choices(viewer: Actor) -> list[tuple[str, str]]:
+    """The items that wait in the viewer's pool, for the filter."""
+    codes = queue(viewer).order_by().values_list("case__subject", flat=True).distinct()[:300]
+    return sorted((c, item_title(c.removeprefix(SUBJECT))) for c in codes)
+
+
+def item_title(code: str) -> str:
+    """An item's name by its code; the code itself where no pack declares it."""
+    try:
+        return str(packs.declaration("items", code).data.get("name") or code)
+    except KeyError:
+        return code
+
+
+def cases(viewer: Actor) -> models.QuerySet[Case]:
+    """Applications of the viewer's departments: led by them, or with a step at their desk."""
+    viewer.require("desk.read")
+    rows = Case.objects.filter(subject__startswith=SUBJECT).select_related(
+        "path", "department", "applicant"
+    )
+    scope = viewer.departments("desk.read")
+    if scope is None:
+        return rows
+    at_desk = WorkItem.objects.filter(department_id__in=scope, permission__startswith="desk.")
+    return rows.filter(Q(department_id__in=scope) | Q(pk__in=at_desk.values("case_id")))
+
+
+def case_of(viewer: Actor, code: str) -> Case:
+    """One application that the viewer may see; raises Denied, alike for unknown ones."""
+    found = cases(viewer).filter(code=code).first()
+    if found is None:
+        raise Denied("没有这个办件，或者它不由您所在的部门办理")
+    return found
+
+
+def item_of(viewer: Actor, number: int) -> WorkItem:
+    """One step of an application that the viewer may see; raises Denied."""
+    row = (
+        WorkItem.objects.filter(pk=number, case__in=cases(viewer))
+        .select_related("case__path", "case__department", "department", "assignee")
+        .first()
+    )
+    if row is None:
+        raise Denied("没有这个环节，或者它不由您所在的部门办理")
+    return row
+
+
+def colleagues(viewer: Actor, item: WorkItem) -> list[Party]:
+    """Who else may do a step: officers in post today whose roles give its permission there."""
+    from lianyun.kernel.access import roles
+
+    names = [r.name for r in roles().values() if item.permission in r.permissions]
+    wide = [r.name for r in roles().values() if r.name in names and r.scope == "all"]
+    today = timezone.localdate()
+    posts = Membership.objects.filter(role__in=names).filter(
+        Q(since=None) | Q(since__lte=today), Q(until=None) | Q(until__gte=today)
+    )
+    posts = posts.filter(Q(department=item.department) | Q(role__in=wide))
+    rows = Party.objects.filter(memberships__in=posts, active=True).distinct().order_by("name")
+    if item.assignee_id is not None:
+        rows = rows.exclude(pk=item.assignee_id)
+    elif viewer.party is not None:
+        rows = rows.exclude(pk=viewer.party.pk)
+    return list(rows[:100])
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A case as its officer sees it: steps, those the viewer may do now, pauses, what happened."""
+
+    case: Case
+    item_title: str
+    items: list[WorkItem]
+    to_do: list[WorkItem]
+    pauses: list[Pause]
+    events: list[Event]
+    verdict: rules.Verdict
+    answers: dict[str, Any]
+    likes: int = 0
+    application: Any = None
+    licence_lacks: list[str] = field(default_factory=list)
+
+    @property
+    def paused(self) -> Pause | None:
+        """The pause that holds the clock now."""
+        return next((p for p in self.pauses if p.until is None), None)
+
+
+def verdict_of(case: Case) -> rules.Verdict:
+    """What the decision table said of an application; an empty verdict where none was asked."""
+    said = case.data.get("verdict") or {}
+    told = case.data.get("decided") or {}
+    return rules.Verdict(
+        str(said.get("result") or ""),
+        tuple(str(r) for r in told.get("rules") or ()),
+        str(said.get("reason") or "；".join(map(str, told.get("annotations") or ()))),
+        str(told.get("title") or told.get("table") or ""),
+    )
+
+
+def joint_of(case: Case) -> dict[str, Any]:
+    """Departments' opinions on a case as one joint opinion; empty where nobody was asked."""
+    rows = case.items.filter(step="opinion").exclude(done_at=None).select_related("department")
+    said = [{"department": str(r.department), "outcome": r.outcome, "note": r.note} for r in rows]
+    return rules.joint(said) if said else {}
+
+
+def folder(viewer: Actor, code: str) -> Folder:
+    """One application with everything its officer needs; raises Denied."""
+    case = case_of(viewer, code)
+    items = list(case.items.select_related("department", "assignee", "by").order_by("id"))
+    for item in items:
+        item.case = case
+    to_do = [
+        i
+        for i in items
+        if i.done_at is None
+        and i.permission.startswith("desk.")
+        and case.state != Case.CLOSED
+        and viewer.may(i.permission, i.department)
+    ]
+    return Folder(
+        case,
+        item_title(case.subject.removeprefix(SUBJECT)),
+        items,
+        to_do,
+        list(case.pauses.all()),
+        list(timeline(case).order_by("-id")[:60]),
+        verdict_of(case),
+        joint_of(case),
+    )
+
+
+def reviewer(case: Case) -> Party | None:
+    """Who examined a case last; the decision is somebody else's."""
+    row = (
+        case.items.filter(step__in=["review", "review_again"])
+        .exclude(done_at=None)
+        .order_by("-id")
+        .first()
+    )
+    return row.by if row is not None else None
+
+
+def late_receipts(today: dt.date | None = None) -> list[WorkItem]:
+    """First receipts whose five working days passed without a word: accepted by law."""
+    return list(
+        WorkItem.objects.filter(
+            step="receive",
+            done_at=None,
+            due_on__lt=today or timezone.localdate(),
+            case__state=Case.OPEN,
+            case__subject__startswith=SUBJECT,
+        ).select_related("case__path")
+    )

@@ -1,0 +1,211 @@
+"""Desk: one wins and the other is told, 补正 once, four eyes, each decision with reason and remedy."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from lianyun.capabilities.desk import actions, queries, rules
+from lianyun.kernel import case as cases
+from lianyun.kernel.access import SYSTEM, Actor, Denied, UserError
+from lianyun.kernel.models import Case, Event, WorkItem
+
+from .conftest import Officer, Opens
+
+pytestmark = pytest.mark.django_db
+
+
+def waiting(case: Case) -> WorkItem:
+    """The step at which an application stands."""
+    return case.items.get(done_at=None)
+
+
+def do(case: Case, outcome: str, by: Actor, note: str = "", **more: Any) -> Case:
+    return actions.work(waiting(case), outcome, note=note, by=by, **more)
+
+
+def test_what_is_missing_is_told_once_and_whole(approver: Actor, opens: Opens) -> None:
+    case = opens()
+    with pytest.raises(UserError, match="全部内容"):
+        do(case, "supplement", approver)
+    with pytest.raises(UserError, match="需要补正的内容"):
+        do(case, "supplement", approver, missing=[{"name": "照片", "what": ""}])
+    told = do(
+        case, "supplement", approver, missing=[{"material": "photo", "name": "照片", "what": "白底近照"}]
+    )  # fmt: skip
+    assert told.data["supplement"]["items"][0]["what"] == "白底近照"
+    assert waiting(case).step == "supplement"
+    assert not queries.queue(approver).filter(case=case).exists()
+    cases.step(waiting(case), "submit", by=SYSTEM)
+    again = waiting(case)
+    assert again.step == "recheck"
+    assert "supplement" not in [o.name for o in again.declared.outcomes]
+    done = do(case, "reject", approver, "不属于本机关职权范围")
+    assert done.outcome == rules.NOT_ACCEPTED
+    assert "行政复议" in done.data["decision"]["remedy"]
+
+
+def test_of_two_officers_one_wins_and_the_other_is_told(
+    approver: Actor, officer: Officer, opens: Opens
+) -> None:
+    case, other = opens(), officer("ga", "approver", name="孙同事")
+    item = waiting(case)
+    actions.claim(item, by=approver)
+    with pytest.raises(UserError, match="赵审查认领"):
+        actions.claim(item, by=other)
+    with pytest.raises(UserError, match="办理交接"):
+        actions.work(item, "accept", by=other)
+    assert other.party is not None
+    actions.hand_over(item, other.party, "休假", by=approver)
+    actions.work(item, "accept", by=other)
+    with pytest.raises(UserError, match="孙同事"):
+        actions.work(item, "accept", by=approver)
+    assert Event.objects.filter(subject=case.ref, kind="case.stepped").count() == 1
+
+
+def test_strangers_and_other_departments_see_nothing(officer: Officer, opens: Opens) -> None:
+    case = opens()
+    other = officer("mz", "approver")
+    with pytest.raises(Denied):
+        queries.case_of(other, case.code)
+    with pytest.raises(Denied):
+        actions.work(waiting(case), "accept", by=other)
+    assert not queries.queue(other).exists()
+    clerk = officer("zwb", "window_clerk")
+    assert queries.queue(clerk).filter(case=case).exists()
+
+
+def test_four_eyes_reason_and_remedy(approver: Actor, head: Actor, opens: Opens) -> None:
+    case = opens()
+    do(case, "accept", approver)
+    do(case, "grant", head)  # examines
+    assert waiting(case).due_on == case.items.get(step="review").due_on
+    with pytest.raises(UserError, match="另一位"):
+        do(case, "refuse", head, "不符合条件")
+    with pytest.raises(Denied):
+        do(case, "grant", approver)
+
+
+def test_a_refusal_tells_reason_ground_and_remedy(
+    approver: Actor, head: Actor, opens: Opens
+) -> None:
+    case = opens()
+    do(case, "accept", approver)
+    do(case, "refuse", approver, "车辆不在目录内")
+    with pytest.raises(UserError, match="理由"):
+        do(case, "refuse", head)
+    done = do(case, "refuse", head, "车辆不在目录内")
+    told = done.data["decision"]
+    assert (done.state, done.outcome) == (Case.CLOSED, rules.REFUSED)
+    assert told["reason"] == "车辆不在目录内"
+    assert "六十日内申请行政复议" in told["remedy"]
+    assert "第三十八条" in told["basis"]
+    assert Event.objects.filter(subject=case.ref, kind="application.decided").count() == 1
+
+
+def test_the_clock_stops_by_an_article_and_grows_once(
+    approver: Actor, head: Actor, opens: Opens
+) -> None:
+    case = opens()
+    do(case, "accept", approver)
+    with pytest.raises(UserError, match="中止事由"):
+        actions.suspend_case(case, "holiday", "出游", by=approver)
+    actions.suspend_case(case, "experts", "专家评审需十日", by=approver)
+    assert "第四十五条" in case.pauses.get().article
+    item = queries.queue(approver).get(case=case)
+    assert queries.lamp_of(item) == rules.PAUSED
+    with pytest.raises(UserError, match="中止"):
+        do(case, "grant", approver)
+    actions.resume_case(case, by=approver)
+    before = waiting(case).due_on
+    actions.extend_limit(waiting(case), "案情复杂", by=head)
+    after = waiting(case).due_on
+    assert before is not None
+    assert after is not None
+    assert after > before
+    with pytest.raises(UserError, match="延长过一次"):
+        actions.extend_limit(waiting(case), "再来", by=head)
+
+
+def test_silence_for_five_days_is_acceptance(opens: Opens) -> None:
+    case = opens()
+    assert actions.accept_late() == 0
+    past = timezone.localdate() - dt.timedelta(days=1)
+    WorkItem.objects.filter(case=case).update(due_on=past)
+    assert actions.accept_late() == 1
+    assert waiting(case).step == "review"
+    assert "即为受理" in case.items.get(step="receive").note
+
+
+def test_lamps_are_counted_as_they_burn(approver: Actor, opens: Opens) -> None:
+    today = timezone.localdate()
+    for days in (-1, 0, 30):
+        row = waiting(opens())
+        WorkItem.objects.filter(pk=row.pk).update(due_on=today + dt.timedelta(days=days))
+    rows = queries.queue(approver)
+    told = queries.counts(rows)
+    assert (told["red"], told["yellow"], told["green"]) == (1, 1, 1)
+    for lamp in (rules.RED, rules.YELLOW, rules.GREEN):
+        found = queries.with_lamp(rows, lamp)
+        assert [queries.lamp_of(i) for i in found] == [lamp]
+
+
+def test_like_cases_are_decided_together_each_by_itself(approver: Actor, opens: Opens) -> None:
+    alike = [opens(), opens(), opens()]
+    other = opens(item="another")
+    first = waiting(alike[0])
+    actions.work(first, "accept", by=approver)
+    items = [first, waiting(alike[1]), waiting(alike[2])]
+    with pytest.raises(UserError, match="同一事项"):
+        actions.decide_together([items[1], waiting(other)], "accept", note="", by=approver)
+    told = actions.decide_together(items, "accept", note="齐全", by=approver)
+    assert [bool(why) for _, why in told] == [True, False, False]
+    for case in alike:
+        assert Event.objects.filter(subject=case.ref, kind="case.stepped").count() == 1
+
+
+def test_three_departments_and_a_no_among_them(officer: Officer, opens: Opens) -> None:
+    case = opens("property_sale", slug="zr")
+    lead, deciding = officer("zr", "approver"), officer("zr", "approval_head")
+    do(case, "accept", lead)
+    assert {i.step for i in case.items.filter(done_at=None)} == {"contract", "tax"}
+    housing, tax = officer("zj", "approver"), officer("sws", "approver")
+    actions.work(case.items.get(step="contract"), "agree", by=housing)
+    with pytest.raises(Denied):
+        actions.work(case.items.get(step="tax"), "agree", by=housing)
+    actions.work(case.items.get(step="tax"), "refuse", note="欠税未清", by=tax)
+    assert waiting(case).step == "refusal"
+    done = do(case, "refuse", deciding, "税费未缴清")
+    assert done.outcome == rules.REFUSED
+
+
+def test_a_company_opens_in_one_flow(officer: Officer, opens: Opens) -> None:
+    case = opens("company_opening", slug="scjg")
+    do(case, "accept", officer("scjg", "approver"))
+    do(case, "grant", officer("scjg", "approval_head"))
+    assert case.items.get(step="deliver").done_at is not None, "handed out with the decision"
+    desks = {"seal": "ga", "tax": "sws", "bank": "rh", "insurance": "rs"}
+    for step, slug in desks.items():
+        actions.work(case.items.get(step=step), "agree", by=officer(slug, "approver"))
+    case.refresh_from_db()
+    assert (case.state, case.outcome) == (Case.CLOSED, rules.GRANTED)
+
+
+def test_only_a_favourable_verdict_decides() -> None:
+    assert rules.Verdict(rules.GRANTED, ("2",), "满八十周岁", "高龄津贴").decides
+    assert not rules.Verdict(rules.REFUSED, ("3",), "不满", "高龄津贴").decides
+    assert "第 2 条：满八十周岁" in rules.Verdict("granted", ("2",), "满八十周岁", "高龄津贴").words
+
+
+def test_a_joint_opinion_names_who_said_no() -> None:
+    told = rules.joint(
+        [
+            {"department": "市住建局", "outcome": "agree", "note": "须留消防通道"},
+            {"department": "市生态环境局", "outcome": "refuse", "note": "未做环评"},
+        ]
+    )
+    assert (told["agree"], told["refuse"], told["all"]) == (1, 1, False)
+    assert "市生态环境局：不同意，未做环评" in told["text"]
