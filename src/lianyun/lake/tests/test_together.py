@@ -82,7 +82,9 @@ def test_ten_readers_see_whole_batches_only(lake: Lake, tmp_path: Path) -> None:
     assert [ended(pid) for pid in readers] == [0] * READERS
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    "seed", [*range(4), *(pytest.param(n, marks=pytest.mark.slow) for n in range(4, 24))]
+)
 def test_killed_at_a_random_moment(lake: Lake, seed: int) -> None:
     """Old or new, never half; and the same batch run again ends right, without a row twice."""
     rows = 4000
