@@ -19,6 +19,7 @@ from django.db import connection, models, transaction
 from django.utils import timezone
 from procrastinate.contrib.django import app
 
+from . import rows
 from .manifest import function_at, listeners
 from .party import Party
 
@@ -137,20 +138,15 @@ def record_many(kind: str, entries: Iterable[tuple[Any, dict[str, Any]]], *, by:
     """
     if listeners(kind):
         raise ValueError(f"{kind} has listeners: record each")
-    rows = [
-        Event(
-            kind=kind,
-            subject=ref_of(subject),
-            by=by.ref,
-            by_name=by.name,
-            department=by.department,
-            data=json.loads(json.dumps(data, default=str)),
-        )
+    ref, name = by.ref, by.name
+    department = by.department.pk if by.department is not None else None
+    events = [
+        (kind, ref_of(subject), ref, name, department, json.dumps(data, default=str))
         for subject, data in entries
     ]
-    Event.objects.bulk_create(rows, batch_size=1000)
-    recorded.set(recorded.get() + len(rows))
-    return len(rows)
+    rows.pour(Event, ("kind", "subject", "by", "by_name", "department_id", "data"), events)
+    recorded.set(recorded.get() + len(events))
+    return len(events)
 
 
 def deliver(event_id: int, run: str) -> None:

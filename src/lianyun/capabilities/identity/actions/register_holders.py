@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lianyun.kernel import rows
 from lianyun.kernel.access import Actor, UserError
 from lianyun.kernel.action import action
 from lianyun.kernel.element import citizen_number_ok, credit_code_ok
@@ -40,23 +41,20 @@ def parties_of(entries: Sequence[tuple[str, str]], *, by: Actor) -> dict[str, Pa
         if number not in out and Account.objects.filter(party=party).exists():
             out[number] = find_person(number, name=party.name, by=by)
     fresh = [n for n in people.values() if n not in out and n not in found]
-    made = Party.objects.bulk_create(
-        [Party(kind=Party.PERSON, name=plain[n] or "未登记姓名") for n in fresh], batch_size=1000
-    )
+    made = [
+        Party(pk=pk, kind=Party.PERSON, name=plain[n] or "未登记姓名")
+        for pk, n in zip(rows.numbers(Party, len(fresh)), fresh, strict=True)
+    ]
+    rows.pour(Party, ("id", "kind", "name"), [(p.pk, p.kind, p.name) for p in made])
     new = {
         **{n: p for n, p in found.items() if n not in out},
         **dict(zip(fresh, made, strict=True)),
     }
-    Account.objects.bulk_create(
-        [
-            Account(
-                party=party,
-                number_hash=adapters.number_hash(n),
-                number_sealed=adapters.seal(n, adapters.NUMBER_USE),
-            )
-            for n, party in new.items()
-        ],
-        batch_size=1000,
+    hashed = {number: hashed for hashed, number in people.items()}
+    rows.pour(
+        Account,
+        ("party_id", "number_hash", "number_sealed"),
+        [(p.pk, hashed[n], adapters.seal(n, adapters.NUMBER_USE)) for n, p in new.items()],
     )
     out |= new
     Party.objects.bulk_create(

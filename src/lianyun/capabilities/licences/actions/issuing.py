@@ -7,6 +7,7 @@ import hashlib
 import json
 import secrets
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from django.db import connection
@@ -48,9 +49,15 @@ def check_code_of(identifier: str) -> str:
 
 def new_serial() -> str:
     """A serial number of 20 random characters: from one licence nobody finds another."""
-    return "".join(secrets.choice(identifiers.ALPHABET) for _ in range(identifiers.SERIAL_LENGTH))
+    # One large random number written in base 36: as random as twenty choices, at a tenth of the cost.
+    value, out = secrets.randbelow(36**identifiers.SERIAL_LENGTH), ""
+    for _ in range(identifiers.SERIAL_LENGTH):
+        value, digit = divmod(value, 36)
+        out += identifiers.ALPHABET[digit]
+    return out
 
 
+@lru_cache(maxsize=4096)
 def moment(day: dt.date) -> dt.datetime:
     """The first moment of a day in the city."""
     return timezone.make_aware(dt.datetime.combine(day, dt.time()))
@@ -74,6 +81,26 @@ def _allowed(by: Actor, department: Party) -> None:
         by.require("licences.issue", department)
 
 
+def _filled(one: types.LicenceType, told: dict[str, str], today: dt.date) -> dict[str, str]:
+    """What a type that numbers its licences itself need not be told: number and date of issue."""
+    if not one.numbering or told.get(one.number):
+        return told
+    begin = types.series(one, today)
+    _hold(f"licences-series:{begin}")
+    last = (
+        Licence.objects.filter(kind=one.name, number__startswith=begin)
+        .order_by("-number")
+        .values_list("number", flat=True)
+        .first()
+    )
+    serial = int(last.removeprefix(begin)) + 1 if last else 1
+    return {
+        **told,
+        one.number: types.numbered(one, today, serial),
+        one.issued: told.get(one.issued) or today.isoformat(),
+    }
+
+
 @action(None)
 def issue_licence(
     kind: str,
@@ -88,7 +115,7 @@ def issue_licence(
     """Give a licence of a declared type; with the same `once` a second call returns the first.
 
     The holder is found (or entered) by the number among the elements; one that is given must be
-    that person. Raises UserError with everything that is wrong, Denied outside the issuing
+    that person. Of a type with `numbering`, number and date of issue may be left out. Raises UserError with everything that is wrong, Denied outside the issuing
     department (`licences.issue` or `licences.review`).
     """
     one = kinds.kind(kind)
@@ -100,8 +127,8 @@ def issue_licence(
     if found is not None:
         record("licence.issued_already", found, by=by, case=case)
         return found
-    told = types.cleaned(one, elements)
     today = timezone.localdate()
+    told = _filled(one, types.cleaned(one, elements), today)
     if wrong := values.faults(one, told, today):
         raise UserError("；".join(wrong))
     party = _holder(one, told, by)

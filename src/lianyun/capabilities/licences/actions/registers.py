@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from lianyun.capabilities.audit import api as audit
 from lianyun.capabilities.identity import api as identity
+from lianyun.kernel import rows
 from lianyun.kernel.access import Actor, UserError
 from lianyun.kernel.action import action
 from lianyun.kernel.event import record, record_many
@@ -24,6 +25,14 @@ from ..queries import kinds
 from ..rules import identifier as identifiers
 from ..rules import types
 from .issuing import GRANT, _hold, change_licence, columns, moment, new_serial, once_of
+
+_GRANT = (
+    "id", "code", "kind", "grantor_id", "grantee_id", "terms", "once", "valid_from", "valid_to",
+)  # fmt: skip
+_CELLS = (
+    "kind", "identifier", "number", "holder_hash", "sealed", "check_code", "trust", "source",
+    "issued_on", "begins_on", "ends_on", "whole", "faults",
+)  # fmt: skip
 
 
 def issue_from_register(kind: str, *, by: Actor, tell: Callable[[int], None] | None = None) -> Run:
@@ -77,7 +86,7 @@ def _portion(
     run: Run,
     one: types.LicenceType,
     issuer: Party,
-    rows: list[dict[str, Any]],
+    lines: list[dict[str, Any]],
     reasons: Counter[str],
     *,
     by: Actor,
@@ -86,8 +95,8 @@ def _portion(
     today = timezone.localdate()
     good: dict[str, dict[str, str]] = {}
     refused = doubled = 0
-    for row in rows:
-        told = types.cleaned(one, row)
+    for line in lines:
+        told = types.cleaned(one, line)
         if wrong := values.faults(one, told, today):
             refused += 1
             reasons.update(wrong)
@@ -115,10 +124,10 @@ def _portion(
                 continue  # issued here by hand: the register follows it, not the other way
             change_licence(newest, told, why="登记簿内容变更", by=by, source=mark)
             issued += 1
-        run.rows += len(rows)
+        run.rows += len(lines)
         run.refused += refused
         run.issued += issued
-        run.known += len(rows) - refused - issued
+        run.known += len(lines) - refused - issued
         run.save()
 
 
@@ -134,30 +143,24 @@ def _issue(
         [(told[one.holder_number], told.get(one.holder_name, "")) for told in fresh.values()],
         by=by,
     )
-    grants, made = [], []
-    for word, told in fresh.items():
+    terms = json.dumps({"type": one.name, "title": one.title}, ensure_ascii=False)
+    numbers = rows.numbers(Grant, len(fresh))
+    given, made, subjects = [], [], []
+    for pk, (word, told) in zip(numbers, fresh.items(), strict=True):
         number = str(identifiers.make(one.code(code), code, new_serial()))
         cells = columns(
             one, number, told, one.trust, f"{one.register.dataset}#{_fingerprint(told)}", today
         )
-        begins, ends = cells["begins_on"], cells["ends_on"]
-        grant = Grant(
-            code=number,
-            kind=GRANT,
-            grantor=issuer,
-            grantee=holders[told[one.holder_number].strip().upper()],
-            terms={"type": one.name, "title": one.title},
-            once=word,
-            valid_from=moment(begins),
-            valid_to=moment(types.next_day(ends)) if ends else None,
-        )
-        grants.append(grant)
-        made.append(Licence(grant=grant, **cells))
-    Grant.objects.bulk_create(grants, batch_size=1000)
-    Licence.objects.bulk_create(made, batch_size=1000)
-    record_many(
-        "licence.registered", ((row, {"kind": one.name, "trust": one.trust}) for row in made), by=by
-    )
+        begins, ends = moment(cells["begins_on"]), cells["ends_on"]
+        holder = holders[told[one.holder_number].strip().upper()].pk
+        until = moment(types.next_day(ends)) if ends else None
+        given.append((pk, number, GRANT, issuer.pk, holder, terms, word, begins, until))
+        cells["faults"] = json.dumps(cells["faults"], ensure_ascii=False)
+        made.append((pk, *(cells[name] for name in _CELLS)))
+        subjects.append((f"licence:{number}", {"kind": one.name, "trust": one.trust}))
+    rows.pour(Grant, _GRANT, given)
+    rows.pour(Licence, ("grant_id", *_CELLS), made)
+    record_many("licence.registered", subjects, by=by)
     return len(made)
 
 

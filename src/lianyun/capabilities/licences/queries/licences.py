@@ -108,12 +108,19 @@ def held(viewer: Actor, holder: Party | None = None) -> list[Licence]:
 
     With `holder` only that party's; raises Denied where the viewer may not act for it.
     """
-    parties = principals(viewer)
-    if holder is not None:
-        if holder not in parties:
-            raise Denied("您不能查看他人的证照")
+    if holder is None:
+        parties = principals(viewer)
+    elif identity.may_act(viewer, holder, SCOPE):
         parties = [holder]
+    else:
+        raise Denied("您不能查看他人的证照")
     return list(_of(parties).exclude(ending=Licence.REPLACED))
+
+
+def check_own(viewer: Actor, licence: Licence) -> None:
+    """Raises Denied where the viewer is neither the holder nor acts for the holder."""
+    if not identity.may_act(viewer, licence.grant.grantee, SCOPE):
+        raise Denied("您不能查看他人的证照")
 
 
 def held_one(viewer: Actor, identifier: str) -> Licence:
@@ -245,6 +252,7 @@ def check_choices(licence: Licence, wanted: list[str]) -> None:
 __all__ = [
     "asked",
     "check_choices",
+    "check_own",
     "choices",
     "copies",
     "document_of",

@@ -7,6 +7,7 @@ import datetime as dt
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 PERSON, ENTITY = "person", "legal_entity"
@@ -21,9 +22,10 @@ LAYOUTS = ("landscape", "portrait", "card")
 _NAME = re.compile(r"[a-z][a-z0-9_]{2,39}")
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 _SERIAL = re.compile(r"[0-9]{3}")
+_NUMBERING = re.compile(r"[^{}]{1,20}\{year\}[^{}]{0,5}\{serial:0[4-8]\}")
 _KEYS = {
     "name", "title", "issuer", "serial", "type_code", "holders", "basis", "number", "holder",
-    "dates", "years", "trust", "elements", "look", "register",
+    "dates", "years", "trust", "elements", "look", "register", "numbering",
 }  # fmt: skip
 
 
@@ -84,6 +86,7 @@ class LicenceType:
     colour: str = "#8a1c1c"
     heading: str = ""
     register: Register | None = None
+    numbering: str = ""
 
     def item(self, name: str) -> Item:
         """The element of this name; raises KeyError."""
@@ -135,6 +138,8 @@ def read(data: Mapping[str, Any], elements: Mapping[str, Mapping[str, Any]]) -> 
     need(_COLOUR.fullmatch(str(look.get("colour", "#8a1c1c"))), "colour 应如 #8a1c1c")
     trust = str(data.get("trust") or "C")
     need(trust in GRADES, "可信等级只能是 A、B、C、D")
+    numbering = str(data.get("numbering") or "")
+    need(not numbering or _NUMBERING.fullmatch(numbering), "numbering 应如 HC{year}{serial:05}")
     register = None
     if told := data.get("register"):
         columns = {n: n for n in names} | dict(told.get("columns") or {})
@@ -163,6 +168,7 @@ def read(data: Mapping[str, Any], elements: Mapping[str, Mapping[str, Any]]) -> 
         colour=str(look.get("colour", "#8a1c1c")),
         heading=str(look.get("heading") or data["title"]),
         register=register,
+        numbering=numbering,
     )
 
 
@@ -200,6 +206,17 @@ def cleaned(kind: LicenceType, elements: Mapping[str, Any]) -> dict[str, str]:
     return out
 
 
+def series(kind: LicenceType, today: dt.date) -> str:
+    """What all numbers of a type begin with that are given out this year, e.g. `320700HC2026`."""
+    return kind.numbering.split("{serial")[0].replace("{year}", str(today.year))
+
+
+def numbered(kind: LicenceType, today: dt.date, serial: int) -> str:
+    """The number of a licence whose type numbers its licences itself (`numbering`)."""
+    return kind.numbering.format(year=today.year, serial=serial)
+
+
+@lru_cache(maxsize=8192)
 def date_of(text: str) -> dt.date | None:
     """A date as departments write it (2026-11-22, 20261122, 2026/11/22), or None."""
     digits = re.sub(r"\D", "", text)[:8]
@@ -278,8 +295,10 @@ __all__ = [
     "complete",
     "date_of",
     "next_day",
+    "numbered",
     "proofs",
     "read",
     "sentence",
+    "series",
     "span",
 ]

@@ -114,3 +114,19 @@ def test_the_holder_given_must_be_the_holder_named(police: Actor, officer: Offic
     stranger = officer("mz").party
     with pytest.raises(UserError, match="不是同一人"):
         actions.issue_licence("residence_permit", stranger, PERMIT, once="x", by=police)
+
+
+def test_a_type_may_number_its_licences_itself(police: Actor) -> None:
+    asked = {
+        "holder_name": "张三丰",
+        "holder_number": PERSON,
+        "plate_number": "苏G12345",
+        "route": "海连路至港口大道",
+    }
+    first = actions.issue_licence("freight_permit", None, asked, once="case-1", by=police)
+    second = actions.issue_licence("freight_permit", None, asked, once="case-2", by=police)
+    again = actions.issue_licence("freight_permit", None, asked, once="case-1", by=police)
+    assert again.pk == first.pk
+    assert int(second.number[-5:]) == int(first.number[-5:]) + 1 == 2
+    assert first.ends_on is not None
+    assert (first.ends_on - first.begins_on).days in (364, 365)
