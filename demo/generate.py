@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import yaml
 
-from . import city, comparison, dirt, libraries, linkage, sources, tables
+from . import city, comparison, dirt, libraries, linkage, observations, sources, tables
 from .catalogue import write_catalogue
 from .city import count
 from .sources import Item, Writer
@@ -31,6 +31,7 @@ LAST_DAY = 7
 comparison.register()
 linkage.register()
 libraries.register()
+observations.register()
 
 
 def specs() -> dict[str, dict[str, Any]]:
@@ -219,8 +220,11 @@ def generate(
     comparison.build(con, people)
     linkage.build(con)
     libraries.build(con)
+    observations.build(con, people)
     declared, known = specs(), elements()
-    queries = tables.queries() | comparison.queries() | linkage.queries() | libraries.queries()
+    queries = {}
+    for of in (tables, comparison, linkage, libraries, observations):
+        queries |= of.queries()
     writer = Writer(con, out, dsn, as_of, fresh=day == 1)
     listing: list[dict[str, Any]] = []
     truth: dict[str, Any] = {
