@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING
 
 from django.db import transaction
 
+from lianyun.decision import compile_decision, load
+from lianyun.decision.way import title_of
+
 from . import packs
 from .element import Code, CodeList, Element, ElementSpec, domain_choices
 from .event import record
 from .party import Party
-from .path import compile_path, declare
+from .path import Decision, compile_path, declare, declare_decision
 
 if TYPE_CHECKING:
     from .access import Actor
@@ -28,11 +31,12 @@ class Installed:
     elements: int = 0
     codes: int = 0
     paths: int = 0
+    decisions: int = 0
 
     @property
     def total(self) -> int:
         """All of them."""
-        return self.departments + self.elements + self.codes + self.paths
+        return self.departments + self.elements + self.codes + self.paths + self.decisions
 
 
 def _departments() -> int:
@@ -115,13 +119,31 @@ def _codes(name: str, file: File) -> int:
 
 def _paths() -> int:
     changed = 0
-    for found in packs.declarations("paths"):
-        from_file = found.data
-        bpmn = compile_path(found.name, from_file["title"], from_file["steps"])
-        rest = {k: v for k, v in from_file.items() if k not in ("steps", "key", "title")}
-        path = declare(found.name, from_file["title"], bpmn, rest)
+    found = packs.declarations("paths")
+    others = {d.name: d.data for d in found}
+    for declared in found:
+        title = declared.data["title"]
+        bpmn = compile_path(declared.name, title, declared.data["steps"], others)
+        rest = {k: v for k, v in declared.data.items() if k not in ("steps", "key", "title")}
+        path = declare(declared.name, title, bpmn, rest)
+        changed += path.version if path.cases.count() == 0 else 0
+    for file in packs.files("paths", "bpmn"):
+        text = file.read_text("utf-8")
+        path = declare(file.stem, title_of(text, file.stem), text, {"pack": file.parts[-3]})
         changed += path.version if path.cases.count() == 0 else 0
     return changed
+
+
+def _decisions() -> int:
+    before = Decision.objects.count()
+    for declared in packs.declarations("decisions"):
+        rest = {k: declared.data[k] for k in ("basis", "summary") if k in declared.data}
+        text = compile_decision(declared.name, declared.data)
+        declare_decision(declared.name, str(declared.data["title"]), text, rest)
+    for file in packs.files("decisions", "dmn"):
+        text = file.read_text("utf-8")
+        declare_decision(file.stem, load(text).title, text, {"pack": file.parts[-3]})
+    return Decision.objects.count() - before
 
 
 @transaction.atomic
@@ -132,6 +154,7 @@ def install(*, by: Actor) -> Installed:
         elements=_elements(),
         codes=sum(_codes(name, file) for name, file in packs.code_files()),
         paths=_paths(),
+        decisions=_decisions(),
     )
     domain_choices.cache_clear()
     if done.total:

@@ -2,20 +2,22 @@
 
 from .access import Membership
 from .batch import Batch
-from .case import Case, Numbering, Pause, WorkItem
+from .case import Answer, Case, Numbering, Pause, WorkItem
 from .element import Code, CodeList, Element
 from .event import Event
 from .grant import Grant
 from .indicator import Indicator, Measurement
 from .party import Party
-from .path import Path
+from .path import Decision, Path
 from .resource import Resource, ResourceVersion
 
 __all__ = [
+    "Answer",
     "Batch",
     "Case",
     "Code",
     "CodeList",
+    "Decision",
     "Element",
     "Event",
     "Grant",

@@ -92,6 +92,12 @@ def table(pack: str, file: str) -> Iterator[dict[str, str]]:
         yield from csv.DictReader(handle)
 
 
+def files(kind: str, suffix: str) -> Iterator[Path]:
+    """Every `packs/*/{kind}/*.{suffix}` file, such as paths drawn elsewhere (`bpmn`)."""
+    for pack in pack_names():
+        yield from sorted((packs_dir() / pack / kind).glob(f"*.{suffix}"))
+
+
 def code_files() -> Iterator[tuple[str, Path]]:
     """Every code list file of every pack, as (list name, file)."""
     for pack in pack_names():

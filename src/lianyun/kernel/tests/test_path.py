@@ -25,8 +25,12 @@ def work(ident: str, **more: object) -> dict:
 def test_every_declared_path_compiles() -> None:
     found = packs.declarations("paths")
     assert {"share_request", "catalogue_entry", "correction"} <= {d.name for d in found}
+    others = {d.name: d.data for d in found}
     for declared in found:
-        assert steps_of(compile_path(declared.name, declared.data["title"], declared.data["steps"]))
+        title, steps = declared.data["title"], declared.data["steps"]
+        text = compile_path(declared.name, title, steps, others)
+        assert steps_of(text)
+        assert spec_of(text, declared.name)
 
 
 @pytest.mark.parametrize(
@@ -86,6 +90,7 @@ def test_scripts_and_entities_in_a_file_are_refused() -> None:
     with pytest.raises(BadPath, match="scriptTask"):
         spec_of(text.replace("userTask", "scriptTask"), "p")
     bomb = '<!DOCTYPE d [<!ENTITY a SYSTEM "file:///etc/passwd">]>' + text.replace("P<", "&a;<")
-    spec_of(bomb, "p")
+    with pytest.raises(BadPath, match="DOCTYPE"):
+        spec_of(bomb, "p")
     with pytest.raises(BadPath, match="BPMN"):
         spec_of("not xml", "p")
