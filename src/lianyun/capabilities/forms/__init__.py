@@ -1,0 +1,1 @@
+"""Forms: declared forms, the drafts people fill in part by part, and what they attach."""

@@ -1,0 +1,48 @@
+"""Queries of forms: drafts for who may see them, and what their pages show."""
+
+from .drafts import (
+    KEPT_DAYS,
+    Content,
+    Filled,
+    Line,
+    Opened,
+    Section,
+    answers,
+    attachment,
+    attachments,
+    by_code,
+    draft,
+    drafts,
+    kept_until,
+    opened,
+    summary,
+    walks,
+)
+from .page import CheckSection, Page, Question, Row, after, check_page, first, page
+
+__all__ = [
+    "KEPT_DAYS",
+    "CheckSection",
+    "Content",
+    "Filled",
+    "Line",
+    "Opened",
+    "Page",
+    "Question",
+    "Row",
+    "Section",
+    "after",
+    "answers",
+    "attachment",
+    "attachments",
+    "by_code",
+    "check_page",
+    "draft",
+    "drafts",
+    "first",
+    "kept_until",
+    "opened",
+    "page",
+    "summary",
+    "walks",
+]
