@@ -1,0 +1,29 @@
+"""Actions: begin, confirm, consent, look up, hand in, file, supplement, withdraw, deliver."""
+
+from .beginning import answer, begin, confirm, forget_drafts, help_begin
+from .consenting import consent, withdraw_consent
+from .filing import correct_form, deliver, file, see, supplement, withdraw
+from .looking import look_up, verify
+from .materials import confirm_on_paper, hand_in, promise, take_back
+
+__all__ = [
+    "answer",
+    "begin",
+    "confirm",
+    "confirm_on_paper",
+    "consent",
+    "correct_form",
+    "deliver",
+    "file",
+    "forget_drafts",
+    "hand_in",
+    "help_begin",
+    "look_up",
+    "promise",
+    "see",
+    "supplement",
+    "take_back",
+    "verify",
+    "withdraw",
+    "withdraw_consent",
+]

@@ -1,0 +1,221 @@
+"""Beginning: an application is made; a person whom a clerk helps agrees before anything is looked up."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils import timezone
+
+from lianyun.capabilities.identity import api as identity
+from lianyun.capabilities.items import api as items
+from lianyun.kernel.access import Actor, Denied, UserError
+from lianyun.kernel.action import action
+from lianyun.kernel.event import record
+from lianyun.kernel.models import Party
+from lianyun.kernel.party import department
+
+from ..adapters import sources
+from ..models import Application
+from ..queries import applications, looking
+from ..rules import stages
+
+_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+CODE, PAPER = "code", "paper"
+
+
+def new_code() -> str:
+    """An application's code of 16 random characters: from one nobody finds another."""
+    return "".join(secrets.choice(_LETTERS) for _ in range(16))
+
+
+def _item(code: str, applicant: Party) -> Any:
+    item = items.find(code)
+    if item is None:
+        raise UserError("没有这个事项，或者它已停止办理")
+    if not item.online or not item.form:
+        raise UserError("这个事项暂不能在线办理，请到窗口办理")
+    if ("person" if applicant.kind == Party.PERSON else "entity") not in item.objects:
+        raise UserError(
+            "这个事项只面向企业和其他组织，请切换到所代理的单位后办理"
+            if applicant.kind == Party.PERSON
+            else "这个事项只面向个人，请切换回个人身份后办理"
+        )
+    return item
+
+
+def _make(
+    item: Any, applicant: Party, relation: str, answers: Mapping[str, str], bundle: str, by: Actor
+) -> Application:
+    assert by.party is not None
+    found = items.open_questions(item, answers)
+    if found:
+        raise UserError(f"请先回答：{found[0].question}")
+    wanted = looking.asked(by, item, answers, applicant.kind == Party.PERSON)
+    return Application.objects.create(
+        code=new_code(),
+        item=item.code,
+        item_name=item.name,
+        applicant=applicant,
+        by=by.party,
+        relation=relation,
+        department=department(item.department),
+        answers=items.answers_of(item, answers),
+        bundle=bundle,
+        asked=[
+            {
+                "kind": a.kind,
+                "name": a.name,
+                "columns": a.columns,
+                "fills": a.fills,
+                "frees": a.frees,
+            }
+            for a in wanted
+        ],
+    )
+
+
+@action(None)
+def begin(
+    item: str, *, applicant: Party, answers: Mapping[str, str], by: Actor, bundle: str = ""
+) -> Application:
+    """Begin an application for oneself or for whom one acts (scope `apply`).
+
+    Raises UserError (no such item, a question unanswered, not for this kind of applicant) and
+    Denied (no agency, not surely enough known: with the way to become so).
+    """
+    if by.party is None:
+        raise Denied("请先登录")
+    found = _item(item, applicant)
+    if applicant not in applications.principals(by, applications.APPLY):
+        raise Denied("您没有代其申请的权限")
+    identity.require_level(by, found.proof)
+    relation = stages.SELF if applicant == by.party else stages.AGENT
+    made = _make(found, applicant, relation, answers, bundle, by)
+    record("application.begun", made, by=by, data={"item": item, "relation": relation})
+    return made
+
+
+@action("hall.help")
+def help_begin(
+    item: str, *, number: str, name: str, answers: Mapping[str, str], seen: bool, by: Actor
+) -> Application:
+    """A village clerk begins for somebody who stands before him (帮办代办).
+
+    The person is found or entered by the citizen number; nothing is looked up before the person
+    confirms. `seen`: the clerk held the identity card beside the person.
+    """
+    if not seen:
+        raise UserError("请当面核对本人的居民身份证原件")
+    applicant = identity.party_of_number(number, name=name, by=by)
+    if applicant.name.strip() != name.strip():
+        raise UserError("姓名与身份号码不一致，请核对身份证")
+    if by.party is not None and applicant.pk == by.party.pk:
+        raise UserError("自己的事项请直接办理，不需要帮办")
+    made = _make(_item(item, applicant), applicant, stages.HELPER, answers, "", by)
+    record("application.begun", made, by=by, data={"item": item, "relation": stages.HELPER})
+    return made
+
+
+def locked(application: Application) -> Application:
+    """The application's row, held until the transaction ends."""
+    return (
+        Application.objects.select_for_update(of=("self",))
+        .select_related("applicant", "by", "department", "case")
+        .get(pk=application.pk)
+    )
+
+
+def unfiled(application: Application) -> Application:
+    """The locked row of an application that can still be changed."""
+    row = locked(application)
+    if row.filed:
+        raise UserError("申请已经提交，不能再修改；可在“我的办件”中查看")
+    return row
+
+
+def allowed(application: Application, by: Actor) -> None:
+    """Raises Denied unless `by` may go on with an application."""
+    if applications.one(by, application.code, scope=applications.APPLY) is None:
+        raise Denied("没有这份申请")
+
+
+def confirmed(application: Application) -> None:
+    """Raises UserError where a clerk goes on before the person agreed."""
+    if application.relation == stages.HELPER and application.confirmed_at is None:
+        raise UserError("请先由本人确认同意帮办")
+
+
+@action(None)
+def answer(application: Application, *, answers: Mapping[str, str], by: Actor) -> None:
+    """Answer the questions of the situation anew; sources and materials follow."""
+    allowed(application, by)
+    row = unfiled(application)
+    item = _item(row.item, row.applicant)
+    if missing := items.open_questions(item, answers):
+        raise UserError(f"请先回答：{missing[0].question}")
+    wanted = looking.asked(by, item, answers, row.applicant.kind == Party.PERSON)
+    row.answers = items.answers_of(item, answers)
+    row.asked = [
+        {"kind": a.kind, "name": a.name, "columns": a.columns, "fills": a.fills, "frees": a.frees}
+        for a in wanted
+    ]
+    row.consented_at = None
+    row.save(update_fields=["answers", "asked", "consented_at"])
+    row.materials.exclude(material__in=[m.id for m in items.materials(item, answers)]).delete()
+    record("application.answered", row, by=by)
+
+
+@action(None)
+def confirm(application: Application, *, code: str = "", by: Actor) -> bool:
+    """The helped person agrees: himself in his account, or by the digits that he reads to the clerk.
+
+    Returns whether the digits were right; after five wrong ones only paper is left.
+    """
+    allowed(application, by)
+    row = unfiled(application)
+    if row.relation != stages.HELPER or row.confirmed_at is not None:
+        raise UserError("这份申请不需要再确认")
+    own = by.party is not None and by.party.pk == row.applicant_id
+    if not own:
+        if row.wrong_codes >= stages.CODE_TRIES:
+            raise UserError("确认码输错次数过多，请改用本人签字的书面授权")
+        wanted = applications.code_for(by, row)
+        if not secrets.compare_digest(code.strip().encode(), wanted.encode()):
+            row.wrong_codes += 1
+            row.save(update_fields=["wrong_codes"])
+            record("application.confirm_failed", row, by=by, data={"tries": row.wrong_codes})
+            return False
+    row.confirm_way, row.confirmed_at = CODE, timezone.now()
+    row.save(update_fields=["confirm_way", "confirmed_at"])
+    record("application.confirmed", row, by=by, data={"way": CODE})
+    return True
+
+
+@action(None)
+def forget_drafts(*, by: Actor) -> int:
+    """Forget applications that were never filed, with what was looked up for them."""
+    rows = applications.drafts_due(by, int(sources.terms()["draft_days"]))
+    count = 0
+    for row in rows[:500]:
+        row.materials.all().delete()
+        row.delete()
+        count += 1
+    record("application.forgotten", "system:hall", by=by, data={"count": count})
+    return count
+
+
+__all__ = [
+    "PAPER",
+    "allowed",
+    "answer",
+    "begin",
+    "confirm",
+    "confirmed",
+    "forget_drafts",
+    "help_begin",
+    "locked",
+    "new_code",
+    "unfiled",
+]

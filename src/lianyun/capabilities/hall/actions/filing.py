@@ -1,0 +1,292 @@
+"""Filing: an application becomes a case, once; it is supplemented, withdrawn, delivered."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django.utils import timezone
+
+from lianyun.capabilities.forms import api as forms
+from lianyun.capabilities.identity import api as identity
+from lianyun.capabilities.items import api as items
+from lianyun.kernel import case as cases
+from lianyun.kernel.access import Actor, Denied, UserError
+from lianyun.kernel.action import action
+from lianyun.kernel.clock import calendar
+from lianyun.kernel.element import mask_value
+from lianyun.kernel.event import record
+from lianyun.kernel.models import Case, Party, WorkItem
+
+from ..models import Application, MaterialState
+from ..queries import applications, looking, shown
+from ..rules import stages
+from .beginning import allowed, confirmed, locked
+from .materials import FILES, put_upload
+
+SUPPLEMENT = "hall.supplement"
+
+
+@action(None)
+def file(application: Application, *, by: Actor) -> Case:
+    """File an application: the form is closed, the case opened, once.
+
+    A second press, a second tab, a retry after a crash get the first case. Raises UserError naming
+    everything that is still missing, and Denied.
+    """
+    allowed(application, by)
+    row = locked(application)
+    if row.case is not None:
+        record("application.filed_again", row, by=by, case=row.case)
+        return row.case
+    confirmed(row)
+    item = items.find(row.item)
+    if item is None:
+        raise UserError("这个事项已停止办理，申请没有提交")
+    if row.relation != stages.HELPER:
+        identity.require_level(by, item.proof)
+    if row.consented_at is None or not row.draft:
+        raise UserError("请先完成授权和表单")
+    states = {s.material: s for s in row.materials.all()}
+    wanted = looking.materials_of(by, row)
+    lacking = [m.name for m in wanted if m.required and not (m.id in states and states[m.id].met)]
+    if lacking:
+        raise UserError(f"还缺少材料：{'、'.join(lacking)}")
+    draft = forms.draft_of(row.draft, by)
+    forms.close_draft(draft, by=by)
+    today = timezone.localdate()
+    row.due_on, _ = calendar().deadline(today, item.promised_days)
+    row.filed_at = timezone.now()
+    case = cases.open_case(
+        item.path,
+        title=f"{item.name}（{_shown_name(row.applicant)}）",
+        subject=item.ref,
+        applicant=row.applicant,
+        department=row.department,
+        data=case_data(row, item, [states[m.id] for m in wanted if m.id in states], draft, by),
+        once=row.code,
+        by=by,
+    )
+    row.case = case
+    row.save(update_fields=["case", "filed_at", "due_on"])
+    freed = sum(s.met and s.ground != "upload" for s in states.values())
+    record(
+        "application.filed",
+        row,
+        by=by,
+        case=case,
+        data={
+            "item": row.item,
+            "title": row.item_name,
+            "materials": len(wanted),
+            "freed": freed,
+            "relation": row.relation,
+        },
+    )
+    return case
+
+
+def _shown_name(party: Party) -> str:
+    return str(mask_value("name", party.name)) if party.kind == Party.PERSON else party.name
+
+
+def case_data(
+    application: Application,
+    item: Any,
+    states: Sequence[MaterialState],
+    draft: forms.Draft,
+    by: Actor,
+) -> dict[str, Any]:
+    """What the path and its decision tables may know: nothing that is personal.
+
+    `facts` are the form's answers that name nobody, the ground of each material as `m_<material>`,
+    and how many materials were freed; `departments` the handling one and those that share the item.
+    """
+    answers = forms.answers(draft, by)
+    facts = {
+        f.id: answers[f.id]
+        for _, f in forms.merged(draft.forms).plain_fields()
+        if f.id in answers
+        and not f.personal
+        and f.mask == "none"
+        and f.kind in ("choice", "multi", "number", "money", "date", "moment", "text")
+    }
+    return {
+        "item": item.code,
+        "item_name": item.name,
+        "item_version": getattr(item, "version", None),
+        "application": application.code,
+        "situations": application.answers,
+        **application.answers,
+        "departments": [item.department, *(d for d in item.joint if d != item.department)],
+        "decision": item.decision,
+        "promised_days": item.promised_days,
+        "legal_days": item.legal_days,
+        "helped": application.relation == stages.HELPER,
+        "facts": {
+            **facts,
+            **application.answers,
+            **{f"m_{s.material}": s.ground for s in states},
+            "materials_freed": sum(s.met and s.ground != "upload" for s in states),
+            "materials_uploaded": sum(s.ground == "upload" for s in states),
+            "applicant_kind": "person" if application.applicant.kind == Party.PERSON else "entity",
+        },
+        "materials": [
+            {"id": s.material, "name": s.name, "ground": s.ground, "look": s.look} for s in states
+        ],
+    }
+
+
+def acting_for(applicant: Party, by: Actor) -> Actor:
+    """The actor with the applicant's one right in a case: to supplement it."""
+    return dataclasses.replace(by, held={**by.held, SUPPLEMENT: frozenset({applicant.pk})})
+
+
+def _open_item(application: Application) -> WorkItem:
+    found = WorkItem.objects.filter(
+        case=application.case, done_at=None, permission=SUPPLEMENT
+    ).first()
+    if found is None:
+        raise UserError("这个办件目前不需要补正")
+    return found
+
+
+@action(None)
+def supplement(
+    application: Application,
+    *,
+    files: Mapping[str, Sequence[Any]],
+    note: str = "",
+    by: Actor,
+) -> Case:
+    """Hand in what was missing and send the case on; `files` by material.
+
+    Raises UserError where nothing was handed in or the form is not whole.
+    """
+    allowed(application, by)
+    row = locked(application)
+    if row.case is None:
+        raise UserError("申请还没有提交")
+    item = _open_item(row)
+    wanted = shown.wanted(row.case)
+    for one in wanted:
+        if one["material"] and one["material"] != "form" and not files.get(one["material"]):
+            raise UserError(f"请上传“{one['name']}”")
+    draft = forms.draft_of(row.draft, by)
+    was_open = draft.closed_at is None
+    if files and not was_open:
+        forms.reopen_draft(draft, next_to=f"/my/cases/{row.code}/supplement/", by=by)
+        draft = forms.draft_of(row.draft, by)
+    for material, uploads in files.items():
+        name = next((w["name"] for w in wanted if w["material"] == material), "")
+        state = row.materials.filter(material=material).first()
+        if state is None:
+            if not name:
+                raise UserError("没有要求补正这份材料")
+            state = MaterialState(
+                application=row, material=material[:80], name=name[:200], place=99, required=True
+            )
+        for upload in uploads:
+            forms.keep_attachment(draft, state.slot, upload, most=FILES * 2, by=by)
+        put_upload(state, forms.attachments(draft, by, slot=state.slot))
+    if files or was_open:
+        forms.close_draft(draft, by=by)
+    case = cases.step(
+        item,
+        "submit",
+        note=note,
+        data={"supplement": {**row.case.data.get("supplement", {}), "answered": note}},
+        by=acting_for(row.applicant, by),
+    )
+    record(
+        "application.supplemented",
+        row,
+        by=by,
+        case=case,
+        data={"materials": sorted(files), "note": note},
+    )
+    return case
+
+
+@action(None)
+def correct_form(application: Application, *, by: Actor) -> str:
+    """Open the form of a case that was sent back, to correct it; returns the draft's code."""
+    allowed(application, by)
+    row = locked(application)
+    if row.case is None:
+        raise UserError("申请还没有提交")
+    _open_item(row)
+    draft = forms.draft_of(row.draft, by)
+    if draft.closed_at is not None:
+        forms.reopen_draft(draft, next_to=f"/my/cases/{row.code}/supplement/", by=by)
+    record("application.corrected", row, by=by, case=row.case)
+    return row.draft
+
+
+@action(None)
+def withdraw(application: Application, *, reason: str, by: Actor) -> None:
+    """Take an application back: a draft is forgotten, a case ends as withdrawn."""
+    allowed(application, by)
+    row = locked(application)
+    if not reason.strip():
+        raise UserError("请写明撤回的原因")
+    if row.case is None:
+        record("application.dropped", row, by=by, data={"item": row.item})
+        row.materials.all().delete()
+        row.delete()
+        return
+    if row.case.state == Case.CLOSED:
+        raise UserError("办件已办结，不能撤回")
+    item = WorkItem.objects.filter(case=row.case, done_at=None, permission=SUPPLEMENT).first()
+    if item is not None and any(o.name == "withdraw" for o in item.declared.outcomes):
+        cases.step(item, "withdraw", note=reason, by=acting_for(row.applicant, by))
+    else:
+        cases.withdraw(row.case, reason, by=by)
+    record("application.withdrawn", row, by=by, case=row.case, data={"reason": reason})
+
+
+@action(None)
+def deliver(case: Case, licence: Any | None, note: str = "", *, by: Actor) -> None:
+    """What came of a case reaches the applicant: the licence given, the desk's words.
+
+    The desk has judged its own step; here the department's `hall.read` is asked for. A second call
+    changes nothing.
+    """
+    found = Application.objects.select_related("department").filter(case=case).first()
+    if found is None:
+        raise Denied("没有这份申请")
+    by.require("hall.read", found.department)
+    row = locked(found)
+    identifier = str(getattr(licence, "identifier", "") or "")
+    if row.delivered_at is not None and row.result == identifier:
+        record("application.delivered_again", row, by=by, case=case)
+        return
+    row.result, row.note, row.delivered_at = identifier, note, timezone.now()
+    row.save(update_fields=["result", "note", "delivered_at"])
+    record(
+        "application.delivered", row, by=by, case=case, data={"result": identifier, "note": note}
+    )
+
+
+@action(None)
+def see(application: Application, *, by: Actor) -> None:
+    """The applicant has seen what is new of a case."""
+    if applications.one(by, application.code) is None:
+        raise Denied("没有这份申请")
+    row = locked(application)
+    row.seen_at = timezone.now()
+    row.save(update_fields=["seen_at"])
+    record("application.seen", row, by=by, case=row.case)
+
+
+__all__ = [
+    "SUPPLEMENT",
+    "case_data",
+    "correct_form",
+    "deliver",
+    "file",
+    "see",
+    "supplement",
+    "withdraw",
+]

@@ -1,0 +1,122 @@
+"""Hall's door: an application behind a case, its answers, its evidence; the result delivered."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from lianyun.capabilities.audit import api as audit
+from lianyun.capabilities.forms import api as forms
+from lianyun.kernel.access import Actor, Denied
+from lianyun.kernel.models import Case, Party
+
+from . import actions
+from .actions import (
+    begin,
+    confirm,
+    consent,
+    file,
+    hand_in,
+    help_begin,
+    look_up,
+    promise,
+    supplement,
+    verify,
+    withdraw,
+)
+from .models import Application
+from .queries import applications as _applications
+from .queries import looking as _looking
+from .queries import shown as _shown
+from .queries.shown import Shown, ShownMaterial
+
+
+def application_of(case: Case, viewer: Actor) -> Shown:
+    """The application behind a case as an officer sees it: applicant masked, form, each material.
+
+    The viewer holds `hall.read` (and `forms.read`) for its department or for one whose desk the case
+    has come to. Raises Denied. The reading is on record.
+    """
+    found = _applications.of_case(viewer, case)
+    if found is None:
+        raise Denied("这个办件没有申请")
+    _noted(found, viewer, "查看申请（脱敏）")
+    return _shown.shown(viewer, found, own=False)
+
+
+def answers(case: Case, viewer: Actor) -> dict[str, Any]:
+    """The form's values in clear by field, for the licence's elements; the reading is on record.
+
+    The viewer holds `hall.read` and `forms.reveal` for the department. Raises Denied.
+    """
+    found = _applications.of_case(viewer, case)
+    if found is None:
+        raise Denied("这个办件没有申请")
+    told = forms.answers(forms.draft_of(found.draft, viewer), viewer, department=found.department)
+    _noted(found, viewer, "办理结果所需的申请内容（明文）")
+    return {
+        **told,
+        "applicant_name": found.applicant.name,
+        "applicant_number": _looking.number_of(found.applicant),
+    }
+
+
+def shared_values(case: Case, material: str, viewer: Actor) -> dict[str, str]:
+    """The shared values that stand in place of a material, in clear; the reading is on record."""
+    found = _applications.of_case(viewer, case)
+    state = found.materials.filter(material=material).first() if found else None
+    if found is None or state is None:
+        raise Denied("没有这份材料")
+    viewer.require("forms.reveal", found.department)
+    _noted(found, viewer, f"查看“{state.name}”的共享内容（明文）")
+    return _shown.shared_values(viewer, state)
+
+
+def _noted(application: Application, viewer: Actor, what: str) -> None:
+    number = _looking.number_of(application.applicant)
+    audit.record_reading(
+        by=viewer,
+        resource=f"item.{application.item}",
+        people=[number] if number else [],
+        purpose=f"办理“{application.item_name}”：{what}",
+    )
+
+
+def applications(
+    viewer: Actor,
+    *,
+    item: str = "",
+    since: dt.date | None = None,
+    applicant: Party | None = None,
+) -> list[Application]:
+    """Filed applications of the viewer's departments (`hall.read`), newest first, at most 500."""
+    rows = _applications.filed(viewer, item=item, since=since, applicant=applicant)
+    return list(rows[:500])
+
+
+def deliver(case: Case, licence: Any | None, note: str = "", *, by: Actor) -> None:
+    """What came of a case reaches the applicant; a second call changes nothing."""
+    actions.deliver(case, licence, note, by=by)
+
+
+__all__ = [
+    "Application",
+    "Shown",
+    "ShownMaterial",
+    "answers",
+    "application_of",
+    "applications",
+    "begin",
+    "confirm",
+    "consent",
+    "deliver",
+    "file",
+    "hand_in",
+    "help_begin",
+    "look_up",
+    "promise",
+    "shared_values",
+    "supplement",
+    "verify",
+    "withdraw",
+]

@@ -1,0 +1,253 @@
+"""Applications: one's own, those of whom one acts for, those that a clerk helps with, a department's."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import models
+from django.utils import timezone
+
+from lianyun.capabilities.audit import api as audit
+from lianyun.capabilities.identity import api as identity
+from lianyun.capabilities.items import api as items
+from lianyun.kernel.access import Actor, Denied
+from lianyun.kernel.models import Case, Event, Party, WorkItem
+
+from ..models import Application, MaterialState
+from ..rules import stages
+
+FOLLOW, APPLY = "follow", "apply"
+HELP = "hall.help"
+_WITH = ("applicant", "by", "department", "case__path")
+
+
+def principals(viewer: Actor, scope: str = FOLLOW) -> list[Party]:
+    """The viewer and those for whom the viewer may apply (or follow) today."""
+    if viewer.party is None:
+        return []
+    out = [viewer.party]
+    for agency in identity.agencies(viewer.party):
+        if agency.principal not in out and identity.may_act(viewer.party, agency.principal, scope):
+            out.append(agency.principal)
+    return out
+
+
+def _visible(viewer: Actor, scope: str) -> models.Q:
+    mine = models.Q(applicant__in=principals(viewer, scope))
+    if viewer.party is not None and viewer.may(HELP):
+        mine |= models.Q(by=viewer.party, relation=stages.HELPER)
+    return mine
+
+
+def mine(viewer: Actor) -> models.QuerySet[Application]:
+    """Applications of the viewer and of whom the viewer acts for, newest first."""
+    if viewer.party is None:
+        return Application.objects.none()
+    return (
+        Application.objects.filter(_visible(viewer, FOLLOW)).select_related(*_WITH).order_by("-id")
+    )
+
+
+def one(viewer: Actor, code: str, *, scope: str = FOLLOW) -> Application | None:
+    """One application that the viewer may follow (or, with scope `apply`, go on with).
+
+    None alike for another's and for one that does not exist: codes cannot be tried out.
+    """
+    if viewer.party is None:
+        return None
+    return (
+        Application.objects.filter(_visible(viewer, scope), code=code)
+        .select_related(*_WITH)
+        .first()
+    )
+
+
+def of_case(viewer: Actor, case: Case) -> Application | None:
+    """The application behind a case, for officers of its department (and those it was passed to)."""
+    found = Application.objects.filter(case=case).select_related(*_WITH).first()
+    if found is None:
+        return None
+    desks = WorkItem.objects.filter(case=case).select_related("department")
+    if not any(
+        viewer.may("hall.read", d) for d in {found.department, *(w.department for w in desks)} if d
+    ):
+        viewer.require("hall.read", found.department)
+    return found
+
+
+def by_case_code(viewer: Actor, code: str) -> Application | None:
+    """The application behind a case's code, for officers; None where the viewer may not read it."""
+    case = Case.objects.filter(code=code).first()
+    try:
+        return of_case(viewer, case) if case is not None else None
+    except Denied:
+        return None
+
+
+def filed(
+    viewer: Actor,
+    *,
+    item: str = "",
+    since: dt.date | None = None,
+    applicant: Party | None = None,
+) -> models.QuerySet[Application]:
+    """Filed applications of the departments for which the viewer may read them, newest first."""
+    viewer.require("hall.read")
+    rows = Application.objects.exclude(case=None).select_related(*_WITH).order_by("-id")
+    scope = viewer.departments("hall.read")
+    if scope is not None:
+        rows = rows.filter(department_id__in=scope)
+    if item:
+        rows = rows.filter(item=item)
+    if since is not None:
+        rows = rows.filter(filed_at__date__gte=since)
+    if applicant is not None:
+        rows = rows.filter(applicant=applicant)
+    return rows
+
+
+def states(viewer: Actor, application: Application) -> list[MaterialState]:
+    """An application's materials in the item's order; the viewer was checked for the application."""
+    return list(application.materials.all())
+
+
+def waiting(viewer: Actor, applications: Sequence[Application]) -> dict[int, WorkItem]:
+    """The applicants' own open work items (补正) by case id."""
+    cases = [a.case_id for a in applications if a.case_id]
+    rows = WorkItem.objects.filter(
+        case_id__in=cases, done_at=None, permission="hall.supplement", case__state="open"
+    )
+    return {w.case_id: w for w in rows}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One application as lists show it."""
+
+    application: Application
+    standing: str
+    words: str
+    tone: str
+    due_on: dt.date | None
+    todo: str
+    news: bool
+
+    @property
+    def open(self) -> bool:
+        """Filed and not yet ended."""
+        return self.application.filed and self.standing in ("handling", "supplement", "suspended")
+
+
+def lines(viewer: Actor, applications: Sequence[Application]) -> list[Line]:
+    """Applications with their standing, due day and to-do; two queries for all of them."""
+    mine = waiting(viewer, applications)
+    latest = dict(
+        Event.objects.filter(case_id_ref__in=[a.case_id for a in applications if a.case_id])
+        .values_list("case_id_ref")
+        .annotate(models.Max("at"))
+    )
+    out = []
+    for a in applications:
+        case, item = a.case, mine.get(a.case_id or 0)
+        key, words, tone = stages.standing(
+            filed=a.filed,
+            state=case.state if case else "",
+            outcome=case.outcome if case else "",
+            waits=item is not None,
+        )
+        todo = ""
+        if not a.filed:
+            todo = "继续填写"
+        elif item is not None:
+            todo = "补正材料"
+        last = latest.get(a.case_id)
+        news = bool(last and (a.seen_at is None or last > a.seen_at) and a.filed)
+        due = a.due_on if key == "handling" else (item.due_on if item else None)
+        out.append(Line(a, key, words, tone, due, todo, news))
+    return out
+
+
+def confirm_code(viewer: Actor, application: Application) -> str:
+    """The digits that the applicant reads to the clerk; only the applicant may see them."""
+    if viewer.party is None or viewer.party.pk != application.applicant_id:
+        return ""
+    return code_for(viewer, application)
+
+
+def code_for(viewer: Actor, application: Application) -> str:
+    """The digits that confirm an application, made of its code by the installation's key."""
+    return stages.code_of(audit.keyed_hash(f"hall-confirm:{application.code}"))
+
+
+def to_confirm(viewer: Actor) -> list[Application]:
+    """Applications that a clerk began for the viewer and that wait for the viewer's word."""
+    if viewer.party is None:
+        return []
+    return list(
+        Application.objects.filter(
+            applicant=viewer.party, relation=stages.HELPER, confirmed_at=None, case=None
+        )
+        .exclude(wrong_codes__gte=stages.CODE_TRIES)
+        .select_related(*_WITH)[:10]
+    )
+
+
+def item_of(viewer: Actor, application: Application) -> Any:
+    """The item as it is published now; None where it was withdrawn since."""
+    return items.find(application.item)
+
+
+def news(viewer: Actor, limit: int = 30) -> list[tuple[Event, Application]]:
+    """What happened to the viewer's filed cases lately, newest first: the messages."""
+    rows = {a.case_id: a for a in mine(viewer).exclude(case=None)[:100]}
+    events = Event.objects.filter(case_id_ref__in=list(rows), kind__in=MESSAGES).order_by("-id")[
+        :limit
+    ]
+    return [(e, rows[e.case_id_ref]) for e in events]
+
+
+MESSAGES = (
+    "application.filed",
+    "application.supplemented",
+    "application.delivered",
+    "application.wanted",
+    "case.stepped",
+    "case.closed",
+    "case.suspended",
+    "case.resumed",
+    "case.extended",
+    "licence.issued",
+)
+
+
+def drafts_due(viewer: Actor, days: int) -> models.QuerySet[Application]:
+    """Applications that were begun so many days ago and never filed."""
+    limit = timezone.now() - dt.timedelta(days=days)
+    return Application.objects.filter(case=None, begun_at__lt=limit)
+
+
+__all__ = [
+    "APPLY",
+    "FOLLOW",
+    "HELP",
+    "MESSAGES",
+    "Line",
+    "by_case_code",
+    "code_for",
+    "confirm_code",
+    "drafts_due",
+    "filed",
+    "item_of",
+    "lines",
+    "mine",
+    "news",
+    "of_case",
+    "one",
+    "principals",
+    "states",
+    "to_confirm",
+    "waiting",
+]

@@ -1,0 +1,1 @@
+"""Views: applying, one's own cases, the village clerk's help, the report."""

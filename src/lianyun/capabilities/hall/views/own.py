@@ -1,0 +1,178 @@
+"""Own: a citizen's or firm's space: cases with their lamps, to-dos, messages, receipts, results."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+
+from lianyun.capabilities.forms import api as forms
+from lianyun.capabilities.identity import api as identity
+from lianyun.capabilities.items import api as items
+from lianyun.kernel.access import UserError
+from lianyun.kernel.event import timeline
+from lianyun.ui.forms import once
+from lianyun.ui.pages import ActorRequest, signed_in
+
+from .. import actions
+from ..queries import applications, looking, shown
+from .applying import own
+
+SHOWN = 60
+
+
+@signed_in
+def home(request: ActorRequest) -> HttpResponse:
+    """What is to be done, what is under way, what is new."""
+    rows = applications.lines(request.actor, list(applications.mine(request.actor)[:SHOWN]))
+    return render(
+        request,
+        "hall/mine.html",
+        {
+            "who": identity.acting(request),
+            "todo": [r for r in rows if r.todo],
+            "open": [r for r in rows if r.open][:5],
+            "news": applications.news(request.actor, 8),
+            "to_confirm": applications.to_confirm(request.actor),
+        },
+    )
+
+
+@signed_in
+def cases(request: ActorRequest) -> HttpResponse:
+    """All applications, those to be done first."""
+    rows = applications.lines(request.actor, list(applications.mine(request.actor)[:SHOWN]))
+    wanted = request.GET.get("show", "")
+    chosen = {
+        "": rows,
+        "todo": [r for r in rows if r.todo],
+        "open": [r for r in rows if r.open],
+        "done": [r for r in rows if r.application.filed and not r.open],
+    }
+    tabs = [
+        (title, f"?show={key}" if key else "?", len(chosen[key]))
+        for key, title in (("", "全部"), ("todo", "待办"), ("open", "办理中"), ("done", "已办结"))
+    ]
+    return render(
+        request,
+        "hall/cases.html",
+        {
+            "who": identity.acting(request),
+            "rows": sorted(chosen.get(wanted, rows), key=lambda r: not r.todo),
+            "tabs": tabs,
+            "to_confirm": applications.to_confirm(request.actor),
+        },
+    )
+
+
+@signed_in
+def messages_page(request: ActorRequest) -> HttpResponse:
+    """What happened to the person's cases, newest first."""
+    return render(request, "hall/messages.html", {"news": applications.news(request.actor, 100)})
+
+
+@signed_in
+def case(request: ActorRequest, code: str) -> HttpResponse:
+    """One application: where it stands, what is to be done, everything in it, its result."""
+    application = own(request, code, applications.FOLLOW)
+    if not application.filed:
+        return redirect("hall:go_on", code=code)
+    line = applications.lines(request.actor, [application])[0]
+    if line.news:
+        actions.see(application, by=request.actor)
+    return render(
+        request,
+        "hall/case.html",
+        {
+            "application": application,
+            "line": line,
+            "item": items.find(application.item),
+            "shown": shown.shown(request.actor, application, own=True),
+            "wanted": shown.wanted(application.case) if line.standing == "supplement" else [],
+            "decision": shown.decision(application.case),
+            "events": list(timeline(application.case))[:60],
+            "consents": [o for o in looking.offered(request.actor, application) if o.agreed],
+        },
+    )
+
+
+@signed_in
+def receipt(request: ActorRequest, code: str) -> HttpResponse:
+    """The receipt (受理凭证 of what was handed in): code, due day, materials."""
+    application = own(request, code, applications.FOLLOW)
+    if not application.filed:
+        return redirect("hall:go_on", code=code)
+    rows = shown.materials(request.actor, application, None) if not application.draft else ()
+    draft = forms.draft_of(application.draft, request.actor) if application.draft else None
+    if draft is not None:
+        rows = shown.materials(request.actor, application, draft)
+    return render(
+        request,
+        "hall/receipt.html",
+        {
+            "application": application,
+            "item": items.find(application.item),
+            "materials": rows,
+            "freed": sum(m.free for m in rows),
+        },
+    )
+
+
+@signed_in
+def supplement(request: ActorRequest, code: str) -> HttpResponse:
+    """What the desk sent back: hand in what is missing and send it on."""
+    application = own(request, code)
+    line = applications.lines(request.actor, [application])[0]
+    if line.standing != "supplement":
+        return redirect("hall:case", code=code)
+    wanted, wrong = shown.wanted(application.case), ""
+    if request.method == "POST":
+        files: dict[str, list[Any]] = {
+            w["material"]: request.FILES.getlist(f"file_{w['material']}")
+            for w in wanted
+            if w["material"] and request.FILES.getlist(f"file_{w['material']}")
+        }
+        try:
+            if once(request):
+                actions.supplement(
+                    application,
+                    files=files,
+                    note=request.POST.get("note", "")[:500],
+                    by=request.actor,
+                )
+                messages.success(request, "补正已提交，办理部门会继续审核。")
+            return redirect("hall:case", code=code)
+        except UserError as error:
+            wrong = str(error)
+    return render(
+        request,
+        "hall/supplement.html",
+        {"application": application, "line": line, "wanted": wanted, "wrong": wrong},
+    )
+
+
+@signed_in
+def correct(request: ActorRequest, code: str) -> HttpResponse:
+    """Open the form of a case that was sent back."""
+    application = own(request, code)
+    if request.method == "POST":
+        return redirect("forms:begin", actions.correct_form(application, by=request.actor))
+    return redirect("hall:supplement", code=code)
+
+
+@signed_in
+def withdraw(request: ActorRequest, code: str) -> HttpResponse:
+    """Take an application back, with a reason."""
+    application = own(request, code)
+    wrong = ""
+    if request.method == "POST":
+        try:
+            reason = request.POST.get("reason", "")[:300]
+            actions.withdraw(application, reason=reason, by=request.actor)
+            messages.success(request, "已撤回。")
+            return redirect("hall:cases")
+        except UserError as error:
+            wrong = str(error)
+    return render(request, "hall/withdraw.html", {"application": application, "wrong": wrong})
