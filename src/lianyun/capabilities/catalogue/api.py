@@ -32,6 +32,7 @@ from .adapters import workbook, yaml_text
 from .models import Edge, Item
 from .queries import Filters, Graph, Page, public_search, search
 from .queries.overlaps import Pair, overlaps
+from .rules import words
 
 __all__ = [
     "Filters",
@@ -66,6 +67,7 @@ __all__ = [
     "sync_declared",
     "visible",
     "withdraw_resource",
+    "words",
 ]
 
 

@@ -1,0 +1,122 @@
+"""Around: what items lean on and may refer to, read from packs and departments."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from lianyun.kernel import packs
+from lianyun.kernel.access import Actor
+from lianyun.kernel.element import credit_code_ok
+from lianyun.kernel.models import Party, Path
+from lianyun.kernel.path import BadExpression, check_expression, evaluate
+
+from ..rules.checks import Known
+from ..rules.item import Around, Item, read
+
+holds = evaluate
+"""Evaluates a condition over answers in the kernel's closed language."""
+
+CODE_LISTS = (
+    "item_type", "exercise_level", "body_nature", "service_channel", "special_procedure",
+    "person_theme", "entity_theme", "life_event", "service_object", "divisions",
+)  # fmt: skip
+
+
+@cache
+def standard_materials() -> dict[str, dict[str, Any]]:
+    """The standard materials of all packs (materials.yaml) by id, without the pack's name."""
+    out = {}
+    for entry in packs.lists("materials.yaml"):
+        told = {k: v for k, v in entry.items() if k not in ("pack", "id")}
+        out[str(entry["id"])] = told
+    return out
+
+
+@cache
+def windows() -> dict[str, dict[str, Any]]:
+    """Each department's window (places, hours, telephones); `default` holds the common one."""
+    return dict(packs.mapping("core", "windows.yaml"))
+
+
+@cache
+def names_of(code_list: str) -> dict[str, str]:
+    """Code → name of one of the packs' code lists."""
+    for name, file in packs.code_files():
+        if name == code_list:
+            pack = file.parent.parent.name
+            return {row["code"]: row["name"] for row in packs.table(pack, f"codes/{name}.csv")}
+    return {}
+
+
+def departments(viewer: Actor) -> dict[str, Party]:
+    """All departments by slug; they are public."""
+    return {p.slug or "": p for p in Party.objects.filter(kind=Party.DEPARTMENT)}
+
+
+def around(parties: dict[str, Party]) -> Around:
+    """What a declaration is read against."""
+    return Around(
+        departments={slug: (p.code or "", p.name) for slug, p in parties.items()},
+        materials=standard_materials(),
+        windows=windows(),
+        division=str(packs.mapping("core", "city.yaml").get("division", "")),
+    )
+
+
+def _problem(expression: str) -> str | None:
+    try:
+        check_expression(expression)
+    except BadExpression as error:
+        return str(error)
+    return None
+
+
+@cache
+def _declared() -> dict[str, Any]:
+    def columns(entries: list[dict[str, Any]]) -> frozenset[str]:
+        return frozenset(str(e["name"]) for e in entries)
+
+    libraries = {}
+    for d in packs.declarations("libraries"):
+        keys = d.data.get("key") or []
+        libraries[d.name] = columns(d.data.get("fields") or []) | frozenset(
+            [keys] if isinstance(keys, str) else keys
+        )
+    return {
+        "codes": {name: frozenset(names_of(name)) for name in CODE_LISTS if names_of(name)},
+        "licences": frozenset(d.name for d in packs.declarations("licences")),
+        "libraries": libraries,
+        "datasets": {
+            d.name: columns(d.data.get("items") or []) for d in packs.declarations("datasets")
+        },
+        "forms": frozenset(str(d.data.get("code") or d.name) for d in packs.declarations("forms")),
+        "decisions": frozenset(file.stem for file in packs.packs_dir().glob("*/decisions/*.*")),
+    }
+
+
+def known(viewer: Actor, parties: dict[str, Party]) -> Known:
+    """What an item may refer to; the same for every viewer."""
+    return Known(
+        departments={slug: p.name for slug, p in parties.items()},
+        paths=frozenset(Path.objects.values_list("key", flat=True).distinct())
+        | frozenset(d.name for d in packs.declarations("paths")),
+        body_code_ok=credit_code_ok,
+        expression_problem=_problem,
+        **_declared(),
+    )
+
+
+def parsed(code: str, number: int, stamp: str, content: dict[str, Any], party: Party) -> Item:
+    """The item of a published content; read once for each version and stamp in this process."""
+    key = (code, number, stamp, party.code, party.name)
+    found = _PARSED.get(key)
+    if found is None:
+        found = read(content, around({party.slug or "": party}))
+        if len(_PARSED) > 4096:
+            _PARSED.clear()
+        _PARSED[key] = found
+    return found
+
+
+_PARSED: dict[tuple[Any, ...], Item] = {}

@@ -1,0 +1,1 @@
+"""Views: the public hall's pages of items, and the officers' desk."""
