@@ -17,6 +17,7 @@ OFFICERS = (
     ("scjg", "陈保管", "scjg.seal", "seal_keeper"),
     ("scjg", "刘局长", "scjg.head", "share_head"),
     ("sjj", "孙运营", "sjj.run", "bureau_operator"),
+    ("sjj", "吴制章", "sjj.make", "seal_maker"),
     ("sjj", "郑安全", "sjj.safe", "security_admin"),
 )
 
@@ -79,12 +80,9 @@ def test_a_seals_life(
     for username, button in (
         ("scjg.head", "同意申请"),
         ("sjj.run", "核准制作"),
-        ("sjj.run", "制作并启用"),
+        ("sjj.make", "制作并启用"),
     ):
-        if button == "制作并启用":
-            tab.goto(case)
-        else:
-            sign_in(tab, username, case.removeprefix(site))
+        sign_in(tab, username, case.removeprefix(site))
         if button == "核准制作":
             _look(tab, accessible)
         tab.click(f"button:has-text('{button}')")

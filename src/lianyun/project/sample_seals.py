@@ -23,7 +23,7 @@ def make_seals(officer: Callable[[str], Any]) -> dict[str, int]:
         return officer(username) if username in known else SYSTEM
 
     issuers = sorted({str(d.data["issuer"]) for d in declarations("licences")})
-    operator = officer("yunying") if "yunying" in known else SYSTEM
+    operator, maker = actor("yunying"), actor("zhizhang")
     for slug in issuers:
         party = department(slug)
         once = f"sample:seal:{slug}"
@@ -39,7 +39,7 @@ def make_seals(officer: Callable[[str], Any]) -> dict[str, int]:
             once=once,
             by=actor(f"{slug}.zhuanyuan"),
         )
-        for by in (actor(f"{slug}.fuzeren"), operator, operator):
+        for by in (actor(f"{slug}.fuzeren"), operator, maker):
             item = case.items.filter(done_at=None).first()
             if case.state == Case.OPEN and item is not None:
                 outcome = item.declared.outcomes[0].name

@@ -9,7 +9,7 @@ from lianyun.kernel.access import Actor
 from lianyun.kernel.models import Case, Party
 
 from . import actions
-from .actions import change_licence, draw_up, issue_from_register, original
+from .actions import change_licence, draw_up, issue_from_register, make_files, original
 from .models import Licence
 from .queries import kinds as _kinds
 from .queries import licences as _licences
@@ -81,6 +81,7 @@ __all__ = [
     "issue",
     "issue_from_register",
     "kinds",
+    "make_files",
     "original",
     "standing",
     "verify",

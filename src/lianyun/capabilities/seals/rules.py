@@ -60,6 +60,24 @@ def may_use(automatic: list[str], use: str, permitted: bool) -> bool:
     return permitted or use in automatic
 
 
+HANDS = {
+    "consent": "审定",
+    "approve": "核准",
+    "make": "制作",
+}
+"""The steps of an application after asking; each is another person's (四人各司其职)."""
+
+
+def hand_fault(person: str, before: dict[str, str]) -> str:
+    """Why a person may not take the next step: he took one before; empty if he may.
+
+    `before`: what was done (in words), by person; persons are told apart by their refs. Whoever asks,
+    consents, approves and makes are four people, so that no one, and no two, make a seal.
+    """
+    done = before.get(person)
+    return f"您已经办理这枚印章的“{done}”环节，须由另一位工作人员办理" if done else ""
+
+
 def place(text: str) -> tuple[int, float, float] | None:
     """Page (from 1; 0: the last), x and y in millimetres from the lower left; None if unreadable."""
     parts = text.split(",")

@@ -77,6 +77,42 @@ class Signer:
     document_digest: str = ""
 
 
+class _Writer(IncrementalPdfFileWriter):
+    """A revision that leaves what the document says of itself (XMP, info) as it is: a third of the
+    time would go into a date of change that nobody may rely on."""
+
+    def _update_meta(self) -> None:
+        pass
+
+
+def _keep(writer: IncrementalPdfFileWriter, signer: Signer, held: tuple[bytes, ...]) -> None:
+    """The evidence in the document (DSS, ETSI EN 319 142-1, 5.4.2)."""
+    certificates = dict.fromkeys((*held, *signer.evidence.certificates))
+    if "/DSS" in writer.root:
+        DocumentSecurityStore.supply_dss_in_writer(
+            writer,
+            None,
+            certs=[asn1_x509.Certificate.load(c) for c in certificates],
+            ocsps=[asn1_ocsp.OCSPResponse.load(a) for a in signer.evidence.answers],
+            crls=[asn1_crl.CertificateList.load(c) for c in signer.evidence.lists],
+        )
+        return
+    # Where there is none yet, nothing has to be compared with what stands there.
+    kinds = {
+        "/Certs": tuple(certificates),
+        "/OCSPs": signer.evidence.answers,
+        "/CRLs": signer.evidence.lists,
+    }
+    store = generic.DictionaryObject()
+    for name, parts in kinds.items():
+        if parts:
+            store[pdf_name(name)] = generic.ArrayObject(
+                writer.add_object(generic.StreamObject(stream_data=part)) for part in parts
+            )
+    writer.root[pdf_name("/DSS")] = writer.add_object(store)
+    writer.update_root()
+
+
 def _field(writer: IncrementalPdfFileWriter, visible: SealImage | None) -> SigFieldSpec:
     name = f"Seal-{secrets.token_hex(8)}"
     if visible is None:
@@ -134,7 +170,7 @@ def sign_pdf(
     if signer.document_digest and hashlib.sha256(pdf).hexdigest() != signer.document_digest:
         raise CannotSign("这次用印登记的不是这份文件")
     try:
-        writer = IncrementalPdfFileWriter(BytesIO(pdf), strict=False)
+        writer = _Writer(BytesIO(pdf), strict=False)
         if writer.prev.encrypted:
             raise CannotSign("加密的 PDF 文件不能盖章，请先解除密码")
         spec = _field(writer, visible)
@@ -142,18 +178,9 @@ def sign_pdf(
         reference = next(session)
         if visible is not None:
             _show(writer, reference.get_object(), visible.drawing)
-        held = (signer.certificate, *signer.between)
-        DocumentSecurityStore.supply_dss_in_writer(
-            writer,
-            None,
-            certs=[
-                asn1_x509.Certificate.load(c)
-                for c in (*(c.public_bytes(DER) for c in held), *signer.evidence.certificates)
-            ],
-            ocsps=[asn1_ocsp.OCSPResponse.load(a) for a in signer.evidence.answers],
-            crls=[asn1_crl.CertificateList.load(c) for c in signer.evidence.lists],
-        )
-        room = _ROOM + sum(len(c.public_bytes(DER)) for c in held)
+        held = tuple(c.public_bytes(DER) for c in (signer.certificate, *signer.between))
+        _keep(writer, signer, held)
+        room = _ROOM + sum(len(c) for c in held)
         session.send(
             SigObjSetup(
                 SignatureObject(

@@ -1,6 +1,6 @@
 """Actions: issue, renew, suspend, end; make files; show, give, ask, answer."""
 
-from .documents import make_copy, original, withdraw_copy
+from .documents import PORTION, make_copy, make_files, original, sheet_of, withdraw_copy
 from .endings import end_licence, resume_licence, suspend_licence
 from .issuing import change_licence, issue_licence
 from .keys import credential_of, new_signing_key, signing_key
@@ -10,6 +10,7 @@ from .review import decide_draft, draw_up
 from .showing import answer, ask, give, see, show, take
 
 __all__ = [
+    "PORTION",
     "TooMany",
     "answer",
     "ask",
@@ -22,10 +23,12 @@ __all__ = [
     "issue_from_register",
     "issue_licence",
     "make_copy",
+    "make_files",
     "new_signing_key",
     "original",
     "resume_licence",
     "see",
+    "sheet_of",
     "show",
     "signing_key",
     "spend",

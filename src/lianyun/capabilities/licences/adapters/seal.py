@@ -14,6 +14,8 @@ from lianyun.trust.sealing import CannotSign, NotPdf, Verdict, sign_pdf
 from ..rules.drawing import seal_place
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lianyun.kernel.access import Actor
     from lianyun.kernel.models import Party
 
@@ -28,22 +30,30 @@ def seal(
 
     The use of the seal is on record (seals) with the digest of this very file.
     """
-    digest = hashlib.sha256(pdf).hexdigest()
+    files, sealed = seal_many([pdf], issuer, use, layout, title, by=by)
+    return files[0], sealed
+
+
+def seal_many(
+    pdfs: Sequence[bytes], issuer: Party, use: str, layout: str, title: str, *, by: Actor
+) -> tuple[list[bytes], bool]:
+    """As `seal`, for files of one type at once: one question for the seal, each use on record."""
+    asked = [seals.Document(hashlib.sha256(pdf).hexdigest(), title) for pdf in pdfs]
     try:
-        signer = seals.signer_for(
-            issuer, use, document_digest=digest, by=by, purpose=f"签发{title}", title=title
-        )
+        signers = seals.signers_for(issuer, use, documents=asked, by=by, purpose=f"签发{title}")
     except (UserError, Denied):
-        return pdf, False
+        return list(pdfs), False
     x, y = seal_place(layout)
-    visible = signer.image.at(0, x, y) if signer.image else None
-    try:
-        data = sign_pdf(
-            pdf, signer=signer, reason=f"签发{title}", when=timezone.now(), visible=visible
-        )
-    except CannotSign as wrong:
-        raise UserError(str(wrong)) from wrong
-    return data, True
+    now, out = timezone.now(), []
+    for pdf, signer in zip(pdfs, signers, strict=True):
+        visible = signer.image.at(0, x, y) if signer.image else None
+        try:
+            out.append(
+                sign_pdf(pdf, signer=signer, reason=f"签发{title}", when=now, visible=visible)
+            )
+        except CannotSign as wrong:
+            raise UserError(str(wrong)) from wrong
+    return out, True
 
 
 def check(pdf: bytes) -> Verdict | None:
@@ -54,4 +64,4 @@ def check(pdf: bytes) -> Verdict | None:
         return None
 
 
-__all__ = ["COPY", "ISSUE", "check", "seal"]
+__all__ = ["COPY", "ISSUE", "check", "seal", "seal_many"]

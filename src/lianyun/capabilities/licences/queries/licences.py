@@ -73,6 +73,18 @@ def history(viewer: Actor, licence: Licence) -> list[Event]:
     return out
 
 
+def without_file(viewer: Actor, kind: str, limit: int) -> list[Licence]:
+    """Licences of a type in force of which no file was made yet, the oldest first."""
+    viewer.require("licences.read", kinds.issuer_of(kinds.kind(kind)))
+    made = Document.objects.filter(licence=models.OuterRef("pk"), copy=False)
+    rows = (
+        Licence.objects.filter(kind=kind, ending="", grant__state=Grant.ACTIVE)
+        .filter(models.Q(ends_on=None) | models.Q(ends_on__gte=timezone.localdate()))
+        .exclude(models.Exists(made))
+    )
+    return list(rows.select_related(*_WITH).order_by("pk")[:limit])
+
+
 def runs(viewer: Actor) -> models.QuerySet[Run]:
     """Bulk issues of the viewer's departments, newest first."""
     viewer.require("licences.read")
@@ -271,4 +283,5 @@ __all__ = [
     "standing",
     "waiting",
     "wanted_pairs",
+    "without_file",
 ]

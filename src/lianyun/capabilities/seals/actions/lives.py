@@ -16,7 +16,7 @@ from lianyun.kernel.models import Case, Grant, Party, WorkItem
 from lianyun.trust import drawing, issuing, signatures
 from lianyun.trust.keystore import StoreError
 
-from .. import adapters, rules
+from .. import adapters, queries, rules
 from ..models import Seal, SealKey
 from . import keys
 
@@ -83,9 +83,17 @@ def request_seal(
 
 @action("seals.read")
 def do_step(*, item: WorkItem, outcome: str, note: str = "", by: Actor) -> Case:
-    """Do a work item of a seal's case; making it is the last one. Raises UserError, Denied."""
+    """Do a work item of a seal's case; making it is the last one. Raises UserError, Denied.
+
+    Whoever took a step before takes no other: asking, consent, approval and making are four people's.
+    """
     if item.case.path.key != PATH:
         raise UserError("这不是印章办件")
+    by.require(item.permission, item.department)
+    if by.party is not None and (
+        fault := rules.hand_fault(by.party.ref, queries.hands(by, item.case))
+    ):
+        raise UserError(fault)
     done = cases.step(item, outcome, note=note, by=by)
     if done.state == Case.CLOSED and done.outcome == "made":
         _made(done, by)

@@ -93,6 +93,16 @@ def item(viewer: Actor, number: int) -> WorkItem | None:
     return found if found and case(viewer, found.case.code) else None
 
 
+def hands(viewer: Actor, found: Case) -> dict[str, str]:
+    """Who did what of an application up to now: the step in words, by the person's ref."""
+    asked = Party.objects.filter(pk=found.data["keeper"]).first()
+    out = {asked.ref: "申请"} if asked is not None else {}
+    for item in found.items.exclude(done_at=None).select_related("by"):
+        if item.by is not None:
+            out[item.by.ref] = rules.HANDS.get(item.step, item.title)
+    return out
+
+
 def seal_of_case(viewer: Actor, found: Case) -> Seal | None:
     """The seal that an application ended in."""
     return seals(viewer).filter(case=found).first()
@@ -143,6 +153,7 @@ __all__ = [
     "case",
     "draft",
     "figures",
+    "hands",
     "item",
     "mine",
     "officers",

@@ -50,6 +50,7 @@ class Desk:
     keeper: Actor
     head: Actor
     bureau: Actor
+    maker: Actor
     outsider: Actor
 
     def apply(self, **given: Any) -> Case:
@@ -70,7 +71,7 @@ class Desk:
     def make(self, **given: Any) -> Seal:
         """A seal through all of its steps."""
         case = self.apply(**given)
-        for by in (self.head, self.bureau, self.bureau):
+        for by in (self.head, self.bureau, self.maker):
             item = case.items.get(done_at=None)
             outcome = item.declared.outcomes[0].name
             case = actions.do_step(item=item, outcome=outcome, by=by)
@@ -100,5 +101,6 @@ def desk(post: Callable[..., Actor]) -> Desk:
         post("scjg", "seal_keeper"),
         post("scjg", "share_head"),
         post("sjj", "bureau_operator"),
+        post("sjj", "seal_maker"),
         post("ga", "seal_keeper"),
     )

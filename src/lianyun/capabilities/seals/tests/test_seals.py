@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from lianyun.capabilities.seals import actions, api, queries, rules
 from lianyun.capabilities.seals.models import Authority, KeptKey, Seal, SealKey, Use
-from lianyun.kernel.access import ANONYMOUS, Actor, Denied, UserError
+from lianyun.kernel.access import ANONYMOUS, Actor, Denied, Membership, UserError, actor_of
 from lianyun.kernel.models import Event, Party
 from lianyun.trust import issuing
 from lianyun.trust.sealing import CannotSign, Signer, sign_pdf
@@ -77,6 +77,32 @@ def test_nobody_makes_a_seal_alone(desk: Desk) -> None:
     refused = actions.do_step(item=item, outcome="refuse", note="已有同样的章", by=desk.head)
     assert refused.outcome == "refused"
     assert not Seal.objects.exists()
+
+
+def test_asking_consenting_approving_and_making_are_four_people(desk: Desk) -> None:
+    case = desk.apply()
+
+    def also(who: Actor, slug: str, role: str) -> Actor:
+        department = Party.objects.get(kind="department", slug=slug)
+        assert who.party is not None
+        Membership.objects.create(party=who.party, department=department, role=role)
+        return actor_of(who.party)
+
+    # Roles may meet in one person; what he did before keeps him from the next step.
+    keeper = also(desk.keeper, "scjg", "share_head")
+    with pytest.raises(UserError, match="申请"):
+        actions.do_step(item=case.items.get(done_at=None), outcome="agree", by=keeper)
+    case = actions.do_step(item=case.items.get(done_at=None), outcome="agree", by=desk.head)
+    case = actions.do_step(item=case.items.get(done_at=None), outcome="agree", by=desk.bureau)
+    with pytest.raises(UserError, match="核准"):
+        actions.do_step(
+            item=case.items.get(done_at=None),
+            outcome="made",
+            by=also(desk.bureau, "sjj", "seal_maker"),
+        )
+    assert not Seal.objects.exists()
+    case = actions.do_step(item=case.items.get(done_at=None), outcome="made", by=desk.maker)
+    assert Seal.objects.filter(case=case).count() == 1
 
 
 def test_a_refused_or_unreadable_application_says_why(desk: Desk) -> None:

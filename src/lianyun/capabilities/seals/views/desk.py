@@ -106,17 +106,17 @@ def case(request: ActorRequest, code: str) -> HttpResponse:
     items = list(found.items.all())
     data = found.data
     made = queries.seal_of_case(viewer, found)
+    own = viewer.party.ref if viewer.party is not None else ""
+    fault = rules.hand_fault(own, queries.hands(viewer, found))
+    mine = [i for i in items if i.done_at is None and viewer.may(i.permission, i.department)]
     return render(
         request,
         "seals/case.html",
         {
             "case": found,
             "items": items,
-            "to_do": [
-                (i, i.declared.outcomes)
-                for i in items
-                if i.done_at is None and viewer.may(i.permission, i.department)
-            ],
+            "to_do": [] if fault else [(i, i.declared.outcomes) for i in mine],
+            "fault": fault if mine else "",
             "draft": queries.draft(data),
             "made": made,
             "pairs": [
