@@ -364,7 +364,7 @@ def quoted(value: Any) -> str:
     return str(plain)
 
 
-_BARE = re.compile(r"[\w一-鿿·、（）-]+")
+_BARE = re.compile(r"""[^<>=()\[\]"?+*/.,@]+""")
 
 
 def _bare(text: str, kind: str) -> str:
@@ -424,6 +424,13 @@ def compile_decision(key: str, data: Mapping[str, Any]) -> str:
     text = etree.tostring(root, pretty_print=True, encoding="unicode")
     load(text)
     return text
+
+
+def _result(value: object, kind: str) -> str:
+    """An output cell of the short form: in a column of texts whatever holds no quotes is the text."""
+    if isinstance(value, str) and kind == "string" and value.strip() and '"' not in value:
+        return value if value.strip() == "null" else quoted(value.strip())
+    return _cell(value, kind)
 
 
 def _types(table: Mapping[str, Any]) -> str:
@@ -498,10 +505,10 @@ def _write(root: etree._Element, table: Mapping[str, Any], own: Mapping[str, str
         element.set("name", str(column["name"]))
         element.set("typeRef", kind)
         if column.get("values"):
-            listed = ", ".join(_cell(v, kind) for v in column["values"])
+            listed = ", ".join(_result(v, kind) for v in column["values"])
             _sub(element, "outputValues", listed, f"{key}_results_{number}")
         if "default" in column:
-            default = _cell(column["default"], kind)
+            default = _result(column["default"], kind)
             _sub(element, "defaultOutputEntry", default, f"{key}_default_{number}")
     etree.SubElement(body, f"{{{DMN}}}annotation", name="依据与说明")
     for number, row in enumerate(table["rules"], start=1):
@@ -515,7 +522,7 @@ def _write(root: etree._Element, table: Mapping[str, Any], own: Mapping[str, str
             text = _cell(cell, str(column["type"]))
             _sub(rule, "inputEntry", text, f"{ident}_when_{at}")
         for at, (cell, column) in enumerate(zip(results, outputs, strict=True)):
-            text = _cell(cell, str(column.get("type") or "string"))
+            text = _result(cell, str(column.get("type") or "string"))
             _sub(rule, "outputEntry", text, f"{ident}_then_{at}")
         _sub(rule, "annotationEntry", str(row.get("note") or ""))
 

@@ -51,7 +51,7 @@ class Step:
 
     `kind`: work (an officer or citizen), decide (a decision table), wait (another system's message),
     timer (working days pass). `department` is applicant, provider, bureau, each, or a department's
-    slug. `days` is a number, or an expression over the case's data. Steps that name the same `clock`
+    slug. `days` is a number, or `days_by` an expression over the case's data. Steps that name the same `clock`
     share one legal limit: a later step gets the first one's due day. `each` names the list over
     which the step is done in parallel; after `fires` working days the path goes on without it;
     when a `final` step is done the case can no longer be withdrawn.
@@ -61,7 +61,7 @@ class Step:
     title: str
     permission: str
     department: str
-    days: int | str | None = None
+    days: int | None = None
     basis: str = ""
     clock: str = ""
     outcomes: tuple[Outcome, ...] = field(default_factory=tuple)
@@ -72,6 +72,7 @@ class Step:
     each: str = ""
     fires: int | str | None = None
     final: bool = False
+    days_by: str = ""
 
     def outcome(self, name: str) -> Outcome:
         """The declared outcome of that name; raises KeyError."""
@@ -136,12 +137,14 @@ def steps_of(bpmn: str) -> dict[str, Step]:
         message = messages.get(task.get("messageRef"), "") if kind == WAIT else ""
         if kind == WAIT and not message:
             raise BadPath(f"步骤 {ident} 没有说明等待什么消息")
+        days = None if kind == TIMER else number_or_expression(told.get("days"))
         out[ident] = Step(
             id=ident,
             title=task.get("name") or ident,
             permission=told.get("permission", ""),
             department=told.get("department", "provider"),
-            days=None if kind == TIMER else number_or_expression(told.get("days")),
+            days=days if isinstance(days, int) else None,
+            days_by=days if isinstance(days, str) else "",
             basis=told.get("basis", ""),
             clock=told.get("clock", ""),
             outcomes=tuple(

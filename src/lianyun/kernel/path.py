@@ -13,31 +13,15 @@ from functools import lru_cache
 from typing import Any
 
 from django.db import models
-from SpiffWorkflow.bpmn.parser.BpmnParser import BpmnParser, BpmnValidator
-from SpiffWorkflow.bpmn.script_engine import PythonScriptEngine
-from SpiffWorkflow.bpmn.serializer import BpmnWorkflowSerializer
-from SpiffWorkflow.bpmn.serializer.config import DEFAULT_CONFIG
-from SpiffWorkflow.bpmn.serializer.default.workflow import BpmnWorkflowConverter, WorkflowConverter
-from SpiffWorkflow.bpmn.specs.mixins.multiinstance_task import LoopTask
-from SpiffWorkflow.bpmn.workflow import BpmnWorkflow
 
 from lianyun.decision import Model, load
 from lianyun.decision.closed import BadExpression, BadPath, check_expression, evaluate
-from lianyun.decision.way import (
-    Outcome,
-    Step,
-    check_elements,
-    compile_path,
-    parse_xml,
-    run_form,
-    steps_of,
-)
+from lianyun.decision.engine import spec_of
+from lianyun.decision.way import Outcome, Step, compile_path, steps_of
 
 __all__ = [
-    "SERIALIZER",
     "BadExpression",
     "BadPath",
-    "ClosedEngine",
     "Decision",
     "Outcome",
     "Path",
@@ -53,28 +37,6 @@ __all__ = [
     "spec_of",
     "steps_of",
 ]
-
-
-class ClosedEngine(PythonScriptEngine):
-    """SpiffWorkflow's script engine replaced: conditions only, over the case's data; no scripts."""
-
-    def __init__(self, values: dict[str, Any]) -> None:
-        super().__init__()
-        self.values = values
-
-    def validate(self, expression: str) -> None:
-        check_expression(expression)
-
-    def evaluate(
-        self, task: Any, expression: str, external_context: dict[str, Any] | None = None
-    ) -> Any:
-        return evaluate(expression, {**self.values, **task.data})
-
-    def execute(self, task: Any, script: str, external_context: Any = None) -> bool:
-        raise BadPath("路径中不允许脚本")
-
-    def call_service(self, task: Any, **kwargs: Any) -> None:
-        raise BadPath("路径中不允许直接调用服务")
 
 
 class Path(models.Model):
@@ -150,29 +112,6 @@ def path_of(pk: int) -> Path:
     return Path.objects.get(pk=pk)
 
 
-@lru_cache(maxsize=256)
-def spec_of(bpmn: str, key: str) -> tuple[Any, dict[str, Any]]:
-    """The engine's process specification of a BPMN text: (spec, sub-process specs); cached.
-
-    Raises BadPath where the text has elements outside the allowed set or a bad condition.
-    """
-    root = parse_xml(bpmn)
-    check_elements(root, key)
-    parser = BpmnParser(validator=BpmnValidator())
-    try:
-        parser.add_bpmn_str(run_form(root).encode())
-        spec, parts = parser.get_spec(key), parser.get_subprocess_specs(key)
-    except Exception as error:
-        raise BadPath(f"路径 {key} 无法运行：{error}") from error
-    # The engine joins instances by a listener that it sets where they are made; a case that another
-    # process has begun must find it too.
-    for one in (spec, *parts.values()):
-        for task in one.task_specs.values():
-            if isinstance(task, LoopTask):
-                one.task_specs[task.task_spec].completed_event.connect(task.merge_child)
-    return spec, parts
-
-
 def _digest(*parts: object) -> str:
     return hashlib.sha256("".join(str(p) for p in parts).encode()).hexdigest()
 
@@ -227,18 +166,3 @@ def current(key: str) -> Path:
 def current_decision(key: str) -> Decision | None:
     """The newest version of a decision, or None."""
     return Decision.objects.filter(key=key).order_by("-version").first()
-
-
-class _StateOnly(BpmnWorkflowConverter):
-    """Writes a workflow without its specification, which is the path's and ten times as large."""
-
-    def to_dict(self, workflow: BpmnWorkflow) -> dict[str, Any]:
-        out: dict[str, Any] = WorkflowConverter.to_dict(self, workflow)
-        out["subprocesses"] = self.mapping_to_dict(workflow.subprocesses)
-        out["bpmn_events"] = []
-        return out
-
-
-SERIALIZER = BpmnWorkflowSerializer(
-    BpmnWorkflowSerializer.configure({**DEFAULT_CONFIG, BpmnWorkflow: _StateOnly})
-)

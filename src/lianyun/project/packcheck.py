@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from lianyun.decision import BadTable, compile_decision, load
 from lianyun.kernel import packs
 from lianyun.kernel.element import BadFormat, ElementSpec, Format
 from lianyun.kernel.manifest import permissions
@@ -22,7 +23,7 @@ Note = Callable[[str], None]
 CONTRACTS = {"evolve", "discard_value", "freeze", "discard_row"}
 SEVERITIES = {"reject", "warn"}
 WINS = {"authority", "latest"}
-DESKS = {"applicant", "provider", "bureau"}
+DESKS = {"applicant", "provider", "bureau", "each"}
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,59}")
 _ASCII_FOLDER = re.compile(r"[a-z][a-z0-9_]*")
 _CODE_COLUMNS = {"code", "name", "valid_from", "valid_to", "parent", "level", "note"}
@@ -357,6 +358,7 @@ def _paths(world: _World, note: Note) -> None:
 
 def _path_texts(note: Note) -> Iterator[tuple[str, str, str]]:
     """Every path as BPMN text, compiled from YAML or read from a .bpmn file."""
+    others = {d.name: d.data for d in packs.declarations("paths")}
     for declared in packs.declarations("paths"):
         where = f"{declared.pack}/paths/{declared.file.name}"
         try:
@@ -367,6 +369,7 @@ def _path_texts(note: Note) -> Iterator[tuple[str, str, str]]:
                     declared.name,
                     str(declared.data.get("title") or ""),
                     declared.data.get("steps") or [],
+                    others,
                 ),
             )
         except (BadPath, KeyError) as error:
@@ -380,6 +383,23 @@ def _path_texts(note: Note) -> Iterator[tuple[str, str, str]]:
             note(f"{where}：{error}")
             continue
         yield file.stem, where, text
+
+
+def _decisions(note: Note) -> None:
+    keys = {d.name for d in packs.declarations("decisions")}
+    for declared in packs.declarations("decisions"):
+        try:
+            compile_decision(declared.name, declared.data)
+        except BadTable as error:
+            note(f"{declared.pack}/decisions/{declared.file.name}：{error}")
+    for file in packs.files("decisions", "dmn"):
+        where = str(file.relative_to(packs.packs_dir()))
+        if file.stem in keys:
+            note(f"{where}：决策 {file.stem} 已有同名 YAML")
+        try:
+            load(file.read_text("utf-8"))
+        except BadTable as error:
+            note(f"{where}：{error}")
 
 
 def _roles(world: _World, note: Note) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import connection
 from django.utils import timezone
 
+from lianyun.decision.engine import CannotMove, joint
 from lianyun.decision.way import TIMER, WAIT
 
 from ..access import SYSTEM, Actor, Denied, UserError, actor_of
@@ -15,7 +16,7 @@ from ..clock import calendar, remaining
 from ..event import record, ref_of
 from ..path import Path, current, path_of
 from .rows import Answer, Case, Pause, WorkItem
-from .walk import Walk, joint
+from .walk import Walk
 
 if TYPE_CHECKING:
     from ..party import Party
@@ -86,7 +87,7 @@ def open_case(
         once=once,
     )
     record("case.opened", case, by=by, case=case, data={"path": way.key, "subject": case.subject})
-    walk = Walk.begin(case, by)
+    walk = Walk(case, by, anew=True)
     walk.advance()
     walk.save()
     return case
@@ -107,7 +108,7 @@ def step(
     suspended, unknown outcome, reason missing) and Denied.
     """
     case, row = _row(item)
-    walk = Walk.load(case, by)
+    walk = Walk(case, by)
     declared_step = walk.steps[row.step]
     if declared_step.kind == TIMER or not row.permission:
         raise UserError(f"“{row.title}”由系统自动继续，不需要人工办理")
@@ -122,8 +123,7 @@ def step(
         raise UserError(f"“{row.title}”没有“{outcome}”这个选项") from error
     if declared.reason and not note.strip():
         raise UserError(f"选择“{declared.title}”时必须写明理由")
-    walk.finish(row, outcome, note=note, data=data)
-    walk.stepped(row, declared.title, note)
+    walk.say("stepped", **walk.finish(row, outcome, note=note, data=data), note=note)
     walk.advance()
     walk.save()
     return case
@@ -167,7 +167,7 @@ def receive(
         what = {"message": message, "department": department, "outcome": outcome}
         record("case.answer_kept", row, by=by, case=row, data=what)
         return False
-    walk = Walk.load(row, by)
+    walk = Walk(row, by)
     walk.answer(found, answer)
     walk.advance()
     walk.save()
@@ -194,7 +194,7 @@ def fire(item: WorkItem, *, by: Actor = SYSTEM) -> bool:
         return False
     if case.state != Case.OPEN or row.fires_on is None or row.fires_on >= timezone.localdate():
         return False
-    walk = Walk.load(case, by)
+    walk = Walk(case, by)
     walk.fire(row)
     walk.advance()
     walk.save()
@@ -267,7 +267,7 @@ def withdraw(case: Case, reason: str, *, by: Actor) -> Case:
     row = _locked(case.pk)
     if row.state == Case.CLOSED:
         raise UserError("办件已办结，不能撤回")
-    walk = Walk.load(row, by)
+    walk = Walk(row, by)
     final = [s.id for s in walk.steps.values() if s.final]
     if final and row.items.filter(step__in=final).exclude(done_at=None).exists():
         raise UserError("已经作出决定，不能撤回")
@@ -299,8 +299,11 @@ def migrate(
     if way is None or way.pk == row.path_id:
         raise UserError(f"路径“{row.path.title}”没有另外的版本 {version}")
     before, named = row.path.version, steps or {}
-    walk = Walk.load(row, by)
-    walk.move_to(way, named)
+    walk = Walk(row, by)
+    try:
+        walk.move_to(way, named)
+    except CannotMove as error:
+        raise UserError(str(error)) from error
     for item in row.items.filter(done_at=None):
         new = walk.steps.get(named.get(item.step, item.step))
         if new is None:
@@ -362,10 +365,10 @@ def resume(case: Case, *, by: Actor) -> None:
     record("case.resumed", row, by=by, case=row, data={"working_days": lost})
     kept = row.answers.filter(used_at=None).exists()
     if kept:
-        walk = Walk.load(row, by)
+        walk = Walk(row, by)
         for item in open_items:
             if walk.steps[item.step].kind == WAIT:
-                walk._use_answer(item)
+                walk.use_answer(item)
         walk.advance()
         walk.save()
 
