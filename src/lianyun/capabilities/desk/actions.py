@@ -8,6 +8,8 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from lianyun.capabilities.hall import api as hall
+from lianyun.capabilities.licences import api as licences
 from lianyun.kernel import case as cases
 from lianyun.kernel.access import SYSTEM, Actor, Denied, UserError
 from lianyun.kernel.action import action
@@ -30,78 +32,51 @@ def _fresh(item: WorkItem) -> WorkItem:
     return WorkItem.objects.select_related("case__path", "department", "assignee").get(pk=item.pk)
 
 
-def _not_anothers(item: WorkItem, by: Actor) -> None:
-    """Whoever claimed a step does it; also who stands in for him on leave. Raises UserError."""
-    if item.assignee_id is None or by.everything or by.party is None:
-        return
-    if item.assignee_id in (by.party.pk, *queries.stood_in_for(by)):
-        return
-    assert item.assignee is not None
-    raise UserError(f"“{item.title}”已由{item.assignee.name}认领，需要由您办理时请先办理交接")
-
-
-def _open(item: WorkItem) -> None:
-    if item.done_at is not None:
-        raise UserError(f"“{item.title}”已经办理，不能再认领或交接")
-
-
 @action("desk.read")
-def claim(item: WorkItem, *, by: Actor) -> WorkItem:
-    """Take a step out of the pool; of two who press at once one has it and the other is told whose it is."""
+def claim(item: WorkItem, *, by: Actor) -> None:
+    """Take a step out of the pool; of two who press at once one has it, the other is told whose it is."""
     row = _fresh(item)
-    by.require(row.permission, row.department)
-    _open(row)
-    if row.assignee is not None and by.party is not None and row.assignee_id != by.party.pk:
-        raise UserError(f"“{row.title}”已由{row.assignee.name}认领")
-    row.assignee = by.party
-    _assign(row, "work_item.claimed", {}, by)
-    return row
+    if by.party is not None and row.assignee_id == by.party.pk:
+        raise UserError(f"“{row.title}”已由您认领")
+    cases.claim(row, by=by)
 
 
 @action("desk.read")
-def release(item: WorkItem, *, by: Actor) -> WorkItem:
+def release(item: WorkItem, *, by: Actor) -> None:
     """Put a claimed step back into the pool."""
     row = _fresh(item)
-    by.require(row.permission, row.department)
-    _open(row)
     if row.assignee is None:
         raise UserError(f"“{row.title}”没有人认领")
     _not_anothers(row, by)
-    row.assignee = None
-    _assign(row, "work_item.released", {}, by)
-    return row
-
-
-def _desk_of(item: WorkItem, *args: Any, **kwargs: Any) -> Party | None:
-    return item.department
+    cases.hand_over(row, None, "放回待办池", by=by)
 
 
 @action("desk.read")
-def hand_over(item: WorkItem, to: Party, reason: str, *, by: Actor) -> WorkItem:
+def hand_over(item: WorkItem, to: Party, reason: str, *, by: Actor) -> None:
     """Give a step to a colleague who may do it: by whoever claimed it, or by the head (`desk.assign`).
 
     Raises UserError without a reason, and where the colleague has no post for it.
     """
     row = _fresh(item)
-    _open(row)
     if not by.may("desk.assign", row.department):
-        by.require(row.permission, row.department)
-        if row.assignee_id is not None:
-            _not_anothers(row, by)
-    if not reason.strip():
-        raise UserError("交接须写明事由")
-    if to.pk not in {p.pk for p in queries.colleagues(by, row)}:
-        raise UserError(f"{to.name}没有办理“{row.title}”的职责，不能交接")
-    row.assignee = to
-    _assign(row, "work_item.handed_over", {"to": to.name, "reason": reason.strip()}, by)
-    return row
+        _not_anothers(row, by)
+    cases.hand_over(row, to, reason, by=by)
 
 
-def _assign(row: WorkItem, kind: str, data: dict[str, Any], by: Actor) -> None:
-    row.save(update_fields=["assignee"])
-    record(
-        kind, row.case, by=by, case=row.case, data={"step": row.step, "outcome": row.title, **data}
-    )
+def _not_anothers(item: WorkItem, by: Actor) -> None:
+    """Whoever claimed a step does it, or who stands in for him on leave. Raises UserError."""
+    if item.assignee is None or by.everything or by.party is None:
+        return
+    if item.assignee_id in (by.party.pk, *queries.stood_in_for(by)):
+        return
+    raise UserError(f"“{item.title}”已由{item.assignee.name}认领，需要由您办理时请先办理交接")
+
+
+def _stand_in(item: WorkItem, by: Actor) -> None:
+    """A step claimed by somebody on leave comes to the colleague who fills his post."""
+    _not_anothers(item, by)
+    if item.assignee is not None and by.party is not None and item.assignee_id != by.party.pk:
+        cases.hand_over(item, by.party, "原认领人请假，由代理人办理", by=by)
 
 
 @action("desk.read")
@@ -123,7 +98,7 @@ def work(
     row = _fresh(item)
     by.require(row.permission, row.department)
     if row.done_at is None:
-        _not_anothers(row, by)
+        _stand_in(row, by)
     case = row.case
     if not case.subject.startswith(queries.SUBJECT):
         raise UserError("这不是政务服务办件")
@@ -135,14 +110,14 @@ def work(
     data: dict[str, Any] = {}
     ending = ENDINGS.get(outcome)
     if ending is not None and row.declared.permission in ("desk.accept", "desk.decide"):
-        data["decision"] = _decision(row, ending, note, by)
+        data["resolution"] = _decision(row, ending, note, by)
     if ending is not None and row.step in DECIDING:
-        data["decision"] = _decision(row, ending, note, by)
+        data["resolution"] = _decision(row, ending, note, by)
     if outcome == "grant" and row.step in DECIDING:
-        data["decision"] = _decision(row, rules.GRANTED, note, by)
+        data["resolution"] = _decision(row, rules.GRANTED, note, by)
     done = cases.step(row, outcome, note=note, data=data, by=by)
-    if "decision" in data:
-        record("application.decided", done, by=by, case=done, data=_told(data["decision"]))
+    if "resolution" in data:
+        record("application.decided", done, by=by, case=done, data=_told(data["resolution"]))
     if outcome == "grant" and row.step in DECIDING:
         _deliver_at_once(done, by)
     return done
@@ -203,15 +178,37 @@ def _tell_missing(
 # ---- the result ----------------------------------------------------------------------------
 
 
-def _deliver(row: WorkItem, elements: Mapping[str, Any], note: str, by: Actor) -> Case:
-    """Hand the result out in the transaction of the step."""
-    done = cases.step(row, "deliver", note=note, by=by)
-    record("application.result_given", done, by=by, case=done, data={"note": note})
+def _deliver(row: WorkItem, given: Mapping[str, Any], note: str, by: Actor) -> Case:
+    """Issue the licence (once a case, whatever fails between) and hand the result out, in one transaction."""
+    case = row.case
+    data: dict[str, Any] = {}
+    if not case.data.get("resolution"):  # a rule decided
+        verdict = queries.verdict_of(case)
+        data["resolution"] = _decision(row, rules.GRANTED, verdict.reason, by, verdict.words)
+    done = cases.step(row, "deliver", note=note, data=data, by=by)
+    if data:
+        record("application.decided", done, by=by, case=done, data=_told(data["resolution"]))
+    licence = None
+    wanted = queries.wanted(by, done)
+    if wanted is not None:
+        elements = {**wanted.elements, **{k: v for k, v in given.items() if v}}
+        lacking = [t for n, t in wanted.lacking if not elements.get(n)]
+        if lacking:
+            raise UserError(f"制证还缺少：{'、'.join(lacking)}，请在“制证送达”中补齐")
+        licence = licences.issue(
+            wanted.kind, done.applicant, elements, case=done, once=done.ref, by=by
+        )
+    if queries.filed(done, by):
+        hall.deliver(done, licence, note, by=by)
+    record(
+        "application.result_given", done, by=by, case=done,
+        data={"outcome": wanted.title if wanted else "", "note": note},
+    )  # fmt: skip
     return done
 
 
 def _deliver_at_once(case: Case, by: Actor) -> None:
-    """Deliver together with the decision where nothing more is to be filled in."""
+    """Deliver together with the decision where nothing more is to be filled in and `by` may issue."""
     row = case.items.filter(step="deliver", done_at=None).first()
     if row is None:
         return
@@ -221,6 +218,33 @@ def _deliver_at_once(case: Case, by: Actor) -> None:
             _deliver(row, {}, "", by)
     except (UserError, Denied) as wait:
         record("application.result_waits", case, by=by, case=case, data={"message": str(wait)})
+
+
+@action(None)
+def deliver_by_rule(case: Case, *, by: Actor) -> None:
+    """Hand out what a decision table granted; called again nothing is left to do. Raises Denied."""
+    if not by.everything:
+        raise Denied("只有系统按规则送达")
+    locked = Case.objects.select_for_update().get(pk=case.pk)
+    record(
+        "application.ruled",
+        locked,
+        by=by,
+        case=locked,
+        data={"rule": queries.verdict_of(locked).words},
+    )
+    _deliver_at_once(locked, by)
+
+
+def on_case_decided(event: Event) -> None:
+    """A table has granted an application at its filing: the result follows at once, day or night."""
+    case = Case.objects.filter(
+        pk=event.case_id_ref or 0, subject__startswith=queries.SUBJECT
+    ).first()
+    if case is None or case.state != Case.OPEN or not queries.verdict_of(case).decides:
+        return
+    if case.items.filter(step="deliver", done_at=None).exists() and not case.data.get("resolution"):
+        deliver_by_rule(case, by=SYSTEM)
 
 
 # ---- many at once, clocks --------------------------------------------------------------------
@@ -310,8 +334,10 @@ __all__ = [
     "accept_late",
     "claim",
     "decide_together",
+    "deliver_by_rule",
     "extend_limit",
     "hand_over",
+    "on_case_decided",
     "release",
     "resume_case",
     "suspend_case",

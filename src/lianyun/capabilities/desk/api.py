@@ -16,7 +16,7 @@ from .queries import (
     yellow_until,
 )
 
-LAMPS, TONES = rules.LAMPS, rules.TONES
+LAMPS, TONES, lamp_words = rules.LAMPS, rules.TONES, rules.lamp_words
 
 __all__ = [
     "LAMPS",
@@ -29,6 +29,7 @@ __all__ = [
     "decide_together",
     "item_title",
     "lamp_of",
+    "lamp_words",
     "resume_case",
     "settings",
     "suspend_case",

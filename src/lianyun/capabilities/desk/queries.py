@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from lianyun.capabilities.hall import api as hall
 from lianyun.capabilities.identity import api as identity
+from lianyun.capabilities.items import api as items
+from lianyun.capabilities.licences import api as licences
 from lianyun.kernel import packs
-from lianyun.kernel.access import Actor, Denied
+from lianyun.kernel.access import Actor, Denied, roles
 from lianyun.kernel.case import work_items
 from lianyun.kernel.clock import calendar
 from lianyun.kernel.event import timeline
@@ -110,11 +113,9 @@ def item_choices(viewer: Actor) -> list[tuple[str, str]]:
 
 
 def item_title(code: str) -> str:
-    """An item's name by its code; the code itself where no pack declares it."""
-    try:
-        return str(packs.declaration("items", code).data.get("name") or code)
-    except KeyError:
-        return code
+    """An item's name by its code; the code itself where it is not published (any more)."""
+    found = items.find(code)
+    return found.name if found is not None else code
 
 
 def cases(viewer: Actor) -> models.QuerySet[Case]:
@@ -152,8 +153,6 @@ def item_of(viewer: Actor, number: int) -> WorkItem:
 
 def colleagues(viewer: Actor, item: WorkItem) -> list[Party]:
     """Who else may do a step: officers in post today whose roles give its permission there."""
-    from lianyun.kernel.access import roles
-
     names = [r.name for r in roles().values() if item.permission in r.permissions]
     wide = [r.name for r in roles().values() if r.name in names and r.scope == "all"]
     today = timezone.localdate()
@@ -181,9 +180,8 @@ class Folder:
     events: list[Event]
     verdict: rules.Verdict
     answers: dict[str, Any]
-    likes: int = 0
-    application: Any = None
-    licence_lacks: list[str] = field(default_factory=list)
+    application: hall.Shown | None = None
+    wanted: Wanted | None = None
 
     @property
     def paused(self) -> Pause | None:
@@ -197,7 +195,7 @@ def verdict_of(case: Case) -> rules.Verdict:
     told = case.data.get("decided") or {}
     return rules.Verdict(
         str(said.get("result") or ""),
-        tuple(str(r) for r in told.get("rules") or ()),
+        tuple(str(r).rpartition("_")[2] for r in told.get("rules") or ()),
         str(said.get("reason") or "；".join(map(str, told.get("annotations") or ()))),
         str(told.get("title") or told.get("table") or ""),
     )
@@ -205,9 +203,66 @@ def verdict_of(case: Case) -> rules.Verdict:
 
 def joint_of(case: Case) -> dict[str, Any]:
     """Departments' opinions on a case as one joint opinion; empty where nobody was asked."""
-    rows = case.items.filter(step="opinion").exclude(done_at=None).select_related("department")
-    said = [{"department": str(r.department), "outcome": r.outcome, "note": r.note} for r in rows]
-    return rules.joint(said) if said else {}
+    told = case.data.get("opinion") or {}
+    said = [
+        {**a, "department": a.get("name") or a["department"]} for a in told.get("answers") or ()
+    ]
+    return {**rules.joint(said), "total": told.get("total", 0)} if said else {}
+
+
+def application(viewer: Actor, case: Case) -> hall.Shown | None:
+    """The application as its officer sees it (masked, the reading on record); None where there is none.
+
+    Whoever may not read the hall's applications sees the case without them.
+    """
+    try:
+        return hall.application_of(case, viewer)
+    except Denied:
+        return None
+
+
+def filed(case: Case, viewer: Actor) -> bool:
+    """Whether an application of the hall stands behind a case."""
+    return bool(case.data.get("application")) and viewer.may("hall.read", case.department)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The licence that a case ends in: its type, the elements that are known, those that are not."""
+
+    kind: str
+    title: str
+    elements: dict[str, Any]
+    lacking: tuple[tuple[str, str], ...]
+
+
+def wanted(viewer: Actor, case: Case) -> Wanted | None:
+    """What is to be issued at the end of a case; None where the result is no licence.
+
+    The form's values are read in clear for it, which is on record. Raises Denied.
+    """
+    item = items.find(str(case.data.get("item") or ""), case.data.get("item_version") or None)
+    if item is None or not item.result.licence:
+        return None
+    kind = licences.kinds().get(item.result.licence)
+    if kind is None:
+        return None
+    known = hall.answers(case, viewer) if filed(case, viewer) else {}
+    values = rules.licence_elements(
+        kind.names,
+        {**(case.data.get("facts") or {}), **known},
+        item.result.elements,
+        holder=(kind.holder_name, kind.holder_number),
+        until=(kind.ends, item.result.days),
+        today=timezone.localdate(),
+    )
+    made = (kind.number, kind.issued, kind.begins)
+    lacking = tuple(
+        (i.name, i.title)
+        for i in kind.items
+        if i.required and not values.get(i.name) and i.name not in made
+    )
+    return Wanted(kind.name, kind.title, values, lacking)
 
 
 def folder(viewer: Actor, code: str) -> Folder:
@@ -233,7 +288,19 @@ def folder(viewer: Actor, code: str) -> Folder:
         list(timeline(case).order_by("-id")[:60]),
         verdict_of(case),
         joint_of(case),
+        application(viewer, case),
+        _wanted_now(viewer, case, to_do),
     )
+
+
+def _wanted_now(viewer: Actor, case: Case, to_do: list[WorkItem]) -> Wanted | None:
+    """The licence to be issued, looked at only by whoever is to issue it now."""
+    if not any(i.step == "deliver" for i in to_do):
+        return None
+    try:
+        return wanted(viewer, case)
+    except Denied:
+        return None
 
 
 def reviewer(case: Case) -> Party | None:

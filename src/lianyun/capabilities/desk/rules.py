@@ -153,6 +153,34 @@ def joint(answers: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
+def licence_elements(
+    names: Sequence[str],
+    answers: Mapping[str, Any],
+    mapping: Mapping[str, str],
+    *,
+    holder: tuple[str, str],
+    until: tuple[str, int | None],
+    today: dt.date,
+) -> dict[str, Any]:
+    """The elements of a licence from a form's answers: by the item's mapping, else by the same name.
+
+    `holder` names the elements of the holder's name and number, which are the applicant's where the
+    form says nothing else; `until` the element of the last day and for how many days it is valid.
+    """
+    out: dict[str, Any] = {}
+    for name in names:
+        value = answers.get(mapping.get(name, name))
+        if value not in (None, "", []):
+            out[name] = value
+    for name, field in zip(holder, ("applicant_name", "applicant_number"), strict=True):
+        if name and name not in mapping and answers.get(field):
+            out[name] = answers[field]
+    last, days = until
+    if last and days and last not in out:
+        out[last] = (today + dt.timedelta(days=days - 1)).isoformat()
+    return out
+
+
 __all__ = [
     "GRANTED",
     "GREEN",
@@ -174,5 +202,6 @@ __all__ = [
     "joint",
     "lamp",
     "lamp_words",
+    "licence_elements",
     "missing",
 ]

@@ -165,7 +165,7 @@ def case(request: ActorRequest, code: str) -> HttpResponse:
             "materials": materials,
             "free_rows": range(FREE_ROWS),
             "result": rules.RESULTS.get(found.case.outcome),
-            "decision": found.case.data.get("decision"),
+            "decision": found.case.data.get("resolution"),
             "supplement": found.case.data.get("supplement"),
             "settings": queries.settings(),
             "leads": viewer.may("desk.review", found.case.department),

@@ -45,7 +45,7 @@ def test_what_is_missing_is_told_once_and_whole(approver: Actor, opens: Opens) -
     assert "supplement" not in [o.name for o in again.declared.outcomes]
     done = do(case, "reject", approver, "不属于本机关职权范围")
     assert done.outcome == rules.NOT_ACCEPTED
-    assert "行政复议" in done.data["decision"]["remedy"]
+    assert "行政复议" in done.data["resolution"]["remedy"]
 
 
 def test_of_two_officers_one_wins_and_the_other_is_told(
@@ -98,7 +98,7 @@ def test_a_refusal_tells_reason_ground_and_remedy(
     with pytest.raises(UserError, match="理由"):
         do(case, "refuse", head)
     done = do(case, "refuse", head, "车辆不在目录内")
-    told = done.data["decision"]
+    told = done.data["resolution"]
     assert (done.state, done.outcome) == (Case.CLOSED, rules.REFUSED)
     assert told["reason"] == "车辆不在目录内"
     assert "六十日内申请行政复议" in told["remedy"]
@@ -192,6 +192,69 @@ def test_a_company_opens_in_one_flow(officer: Officer, opens: Opens) -> None:
         actions.work(case.items.get(step=step), "agree", by=officer(slug, "approver"))
     case.refresh_from_db()
     assert (case.state, case.outcome) == (Case.CLOSED, rules.GRANTED)
+
+
+def test_a_table_decides_at_the_filing_and_says_by_which_rule(opens: Opens) -> None:
+    told = {
+        "decision": "senior_allowance",
+        "facts": {"applicant_age": 85, "m_household": "library"},
+    }
+    case = opens("item_instant", slug="mz", **told)
+    assert waiting(case).step == "deliver"
+    event = Event.objects.get(subject=case.ref, kind="case.decided")
+    actions.on_case_decided(event)
+    actions.on_case_decided(event)  # the job runs again
+    case.refresh_from_db()
+    assert (case.state, case.outcome) == (Case.CLOSED, rules.GRANTED)
+    decision = case.data["resolution"]
+    assert decision["by_rule"]
+    assert decision["rule"].startswith("高龄津贴发放规则 第 4 条：八十至八十九周岁")
+    assert Event.objects.filter(subject=case.ref, kind="application.decided").count() == 1
+
+
+@pytest.mark.parametrize(
+    "facts", [{"applicant_age": 70, "m_household": "library"}, {"applicant_age": 85}, {}]
+)
+def test_what_no_rule_grants_comes_to_an_officer(
+    officer: Officer, opens: Opens, facts: dict[str, Any]
+) -> None:
+    case = opens("item_instant", slug="mz", decision="senior_allowance", facts=facts)
+    assert waiting(case).step == "settle"
+    actions.on_case_decided(Event.objects.get(subject=case.ref, kind="case.decided"))
+    assert waiting(case).step == "settle"
+    done = do(case, "refuse", officer("mz", "approver"), "不满八十周岁")
+    assert not done.data["resolution"]["by_rule"]
+
+
+def test_departments_give_one_joint_opinion(officer: Officer, opens: Opens) -> None:
+    case = opens("item_joint", slug="zj", departments=["zj", "sthj", "zr"])
+    lead = officer("zj", "approver")
+    do(case, "accept", lead)
+    assert case.items.filter(step="opinion", done_at=None).count() == 3
+    for slug, outcome, note in (
+        ("zj", "agree", ""),
+        ("sthj", "refuse", "没有环评批复"),
+        ("zr", "agree", ""),
+    ):
+        row = case.items.get(step="opinion", department__slug=slug, done_at=None)
+        actions.work(row, outcome, note=note, by=officer(slug, "approver"))
+    case.refresh_from_db()
+    assert waiting(case).step == "refusal"
+    joint = queries.joint_of(case)
+    assert (joint["agree"], joint["refuse"], joint["total"]) == (2, 1, 3)
+    assert "没有环评批复" in joint["text"]
+
+
+def test_a_licence_takes_its_elements_from_the_form() -> None:
+    told = rules.licence_elements(
+        ("number", "who", "who_number", "route", "until"),
+        {"applicant_name": "甲公司", "applicant_number": "91", "road": "郁洲路", "number": ""},
+        {"route": "road"},
+        holder=("who", "who_number"),
+        until=("until", 365),
+        today=dt.date(2026, 11, 22),
+    )
+    assert told == {"who": "甲公司", "who_number": "91", "route": "郁洲路", "until": "2027-11-21"}
 
 
 def test_only_a_favourable_verdict_decides() -> None:

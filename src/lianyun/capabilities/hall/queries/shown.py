@@ -200,7 +200,7 @@ def wanted(case: Case | None) -> list[dict[str, str]]:
 
 def decision(case: Case | None) -> dict[str, Any]:
     """The desk's decision as it stands in the case; empty before there is one."""
-    told = case.data.get("decision") if case is not None else None
+    told = case.data.get("resolution") if case is not None else None
     return dict(told) if isinstance(told, dict) else {}
 
 

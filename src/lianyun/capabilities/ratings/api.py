@@ -1,0 +1,18 @@
+"""Ratings' door: rate, work on a bad one, and how departments stand."""
+
+from __future__ import annotations
+
+from .actions import call_back, open_visit, rate_case, rate_visit, work
+from .queries import by_department, by_item, to_rate, whole
+
+__all__ = [
+    "by_department",
+    "by_item",
+    "call_back",
+    "open_visit",
+    "rate_case",
+    "rate_visit",
+    "to_rate",
+    "whole",
+    "work",
+]

@@ -1,0 +1,325 @@
+"""Queries: lamps of all departments, what burns, urges and cards, the closed loop of an item."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from lianyun.capabilities.desk import api as desk
+from lianyun.capabilities.items import api as items
+from lianyun.capabilities.ratings import api as ratings
+from lianyun.kernel import packs
+from lianyun.kernel.access import Actor, Denied
+from lianyun.kernel.event import timeline
+from lianyun.kernel.manifest import permissions
+from lianyun.kernel.models import Case, Event, Party, Path, WorkItem
+
+from . import rules
+
+URGE_PATH, CARD_PATH = "supervision_urge", "supervision_card"
+PATHS = (URGE_PATH, CARD_PATH)
+
+
+def settings() -> dict[str, Any]:
+    """Rules and limits as packs/core/supervision.yaml declares them."""
+    return packs.mapping("core", "supervision.yaml")
+
+
+@cache
+def declared() -> tuple[rules.Rule, ...]:
+    """The rules of supervision."""
+    return rules.read(settings()["rules"])
+
+
+def watched(viewer: Actor) -> models.QuerySet[WorkItem]:
+    """Open steps of applications at the departments that the viewer supervises (or works in)."""
+    viewer.require("supervision.read")
+    rows = (
+        WorkItem.objects.filter(
+            done_at=None,
+            case__subject__startswith=desk.SUBJECT,
+            case__state__in=[Case.OPEN, Case.SUSPENDED],
+        )
+        .exclude(permission__startswith="hall.")
+        .select_related("case__path", "department", "assignee")
+        .order_by(models.F("due_on").asc(nulls_last=True), "id")
+    )
+    scope = viewer.departments("supervision.read")
+    return rows if scope is None else rows.filter(department_id__in=scope)
+
+
+def step_of(viewer: Actor, number: int) -> WorkItem:
+    """One step that the viewer supervises; raises Denied."""
+    found = watched(viewer).filter(pk=number).first()
+    if found is None:
+        raise Denied("没有这个环节，或者它不归您监察")
+    return found
+
+
+@dataclass
+class Line:
+    """How one department stands: lamps now, urges and cards that are open, its share in time."""
+
+    department: Party
+    open: int = 0
+    red: int = 0
+    yellow: int = 0
+    green: int = 0
+    paused: int = 0
+    urges: int = 0
+    yellow_cards: int = 0
+    red_cards: int = 0
+    done: int = 0
+    in_time: int = 0
+
+    @property
+    def share(self) -> float | None:
+        """Share of finished steps that were in time, 0–1."""
+        return rules.share(self.in_time, self.done)
+
+
+def board(viewer: Actor) -> list[Line]:
+    """All departments with their lamps, the reddest first; three statements."""
+    today, edge = timezone.localdate(), desk.yellow_until()
+    runs = ~Q(case__state=Case.SUSPENDED)
+    rows = (
+        watched(viewer)
+        .exclude(department=None)
+        .order_by()
+        .values("department")
+        .annotate(
+            open=models.Count("pk"),
+            red=models.Count("pk", filter=runs & Q(due_on__lt=today)),
+            yellow=models.Count("pk", filter=runs & Q(due_on__gte=today, due_on__lte=edge)),
+            green=models.Count("pk", filter=runs & Q(due_on__gt=edge)),
+            paused=models.Count("pk", filter=~runs),
+        )
+    )
+    found: dict[int, dict[str, int]] = {
+        r["department"]: {
+            "open": r["open"], "red": r["red"], "yellow": r["yellow"],
+            "green": r["green"], "paused": r["paused"],
+        }
+        for r in rows
+    }  # fmt: skip
+    done = {r["department"]: r for r in _finished(viewer)}
+    matters_by: dict[int, list[tuple[str, str]]] = {}
+    for pk, key, data in (
+        matters(viewer)
+        .filter(state=Case.OPEN)
+        .order_by()
+        .values_list("department", "path__key", "data__does")
+    ):
+        matters_by.setdefault(pk, []).append((key, data))
+    parties = Party.objects.in_bulk([*found, *done, *matters_by])
+    lines = []
+    for pk, party in parties.items():
+        mine = matters_by.get(pk, [])
+        lines.append(
+            Line(
+                party,
+                **found.get(pk, {}),
+                urges=sum(k == URGE_PATH for k, _ in mine),
+                yellow_cards=sum(d == rules.YELLOW for _, d in mine),
+                red_cards=sum(d == rules.RED for _, d in mine),
+                done=done.get(pk, {}).get("done", 0),
+                in_time=done.get(pk, {}).get("in_time", 0),
+            )
+        )
+    return sorted(lines, key=lambda x: (-x.red, -x.yellow, -x.open, x.department.pk))
+
+
+def _finished(viewer: Actor) -> Any:
+    rows = WorkItem.objects.filter(
+        case__subject__startswith=desk.SUBJECT, permission__startswith="desk."
+    ).exclude(done_at=None)
+    scope = viewer.departments("supervision.read")
+    if scope is not None:
+        rows = rows.filter(department_id__in=scope)
+    day = models.functions.TruncDate("done_at")
+    return (
+        rows.exclude(department=None)
+        .exclude(due_on=None)
+        .order_by()
+        .values("department")
+        .annotate(done=models.Count("pk"), in_time=models.Count("pk", filter=Q(due_on__gte=day)))
+    )
+
+
+def matters(viewer: Actor) -> models.QuerySet[Case]:
+    """Urges and cards over the departments that the viewer supervises (or works in), newest first."""
+    viewer.require("supervision.read")
+    rows = (
+        Case.objects.filter(path__key__in=PATHS)
+        .select_related("path", "department")
+        .order_by("-id")
+    )
+    scope = viewer.departments("supervision.read")
+    return rows if scope is None else rows.filter(department_id__in=scope)
+
+
+def matter_of(viewer: Actor, code: str) -> Case:
+    """One urge or card; raises Denied."""
+    found = matters(viewer).filter(code=code).first()
+    if found is None:
+        raise Denied("没有这件督办，或者它不归您监察")
+    return found
+
+
+def item_of(viewer: Actor, case: Case) -> WorkItem | None:
+    """The step of an urge or card that the viewer may do now."""
+    row = case.items.filter(done_at=None).select_related("case__path", "department").first()
+    return row if row is not None and viewer.may(row.permission, row.department) else None
+
+
+def watched_case(viewer: Actor, matter: Case) -> Case | None:
+    """The application that an urge or card is about."""
+    viewer.require("supervision.read", matter.department)
+    code = matter.subject.removeprefix("case:")
+    return Case.objects.filter(code=code).select_related("path", "department").first()
+
+
+def events(viewer: Actor, case: Case) -> list[Event]:
+    """What became of an urge or card, newest first."""
+    viewer.require("supervision.read", case.department)
+    return list(timeline(case).order_by("-id")[:40])
+
+
+# ---- the closed loop -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Node:
+    """One step of an item's path and how it goes: limit, open, late, finished, in time."""
+
+    title: str
+    basis: str
+    days: str
+    open: int = 0
+    red: int = 0
+    done: int = 0
+    in_time: int = 0
+
+    @property
+    def share(self) -> float | None:
+        """Share in time, 0–1."""
+        return rules.share(self.in_time, self.done)
+
+
+@dataclass
+class Loop:
+    """责任→标准→清单→节点→程序→控制 of one item."""
+
+    code: str
+    title: str
+    duty: list[tuple[str, str]] = field(default_factory=list)
+    standard: list[tuple[str, str]] = field(default_factory=list)
+    checklist: list[str] = field(default_factory=list)
+    nodes: list[Node] = field(default_factory=list)
+    states: dict[str, int] = field(default_factory=dict)
+    urges: int = 0
+    cards: int = 0
+    rating: Any = None
+
+
+def item_codes(viewer: Actor) -> list[tuple[str, str, int]]:
+    """Items with applications that the viewer supervises: code, title, how many."""
+    viewer.require("supervision.read")
+    rows = Case.objects.filter(subject__startswith=desk.SUBJECT)
+    scope = viewer.departments("supervision.read")
+    if scope is not None:
+        rows = rows.filter(department_id__in=scope)
+    told = rows.order_by().values("subject").annotate(n=models.Count("pk")).order_by("-n")[:200]
+    codes = [(r["subject"].removeprefix(desk.SUBJECT), r["n"]) for r in told]
+    return [(code, desk.item_title(code), n) for code, n in codes]
+
+
+def loop(viewer: Actor, code: str) -> Loop:
+    """The closed loop of one item, from what was declared to what is controlled today."""
+    viewer.require("supervision.read")
+    cases = Case.objects.filter(subject=f"{desk.SUBJECT}{code}")
+    scope = viewer.departments("supervision.read")
+    if scope is not None:
+        cases = cases.filter(department_id__in=scope)
+    last = cases.select_related("path", "department").order_by("-id").first()
+    if last is None:
+        raise Denied("这个事项没有归您监察的办件")
+    told = items.find(code)
+    out = Loop(code, desk.item_title(code))
+    out.duty = [
+        ("责任部门", str(last.department or "")),
+        ("设定依据", (told.basis if told else "") or str(last.path.data.get("basis") or "")),
+        ("办理岗位", "、".join(_posts(last.path))),
+    ]
+    out.standard = [
+        ("法定时限", _days(last.data.get("legal_days"))),
+        ("承诺时限", _days(last.data.get("promised_days"))),
+        ("受理条件", "；".join(told.conditions if told else ()) or "—"),
+        ("办理方式", last.path.title),
+    ]
+    out.checklist = [m.name for m in told.materials] if told else []
+    if not out.checklist:
+        out.checklist = [str(m.get("name")) for m in last.data.get("materials") or ()]
+    out.nodes = _nodes(cases, last.path)
+    out.states = dict(
+        cases.order_by()
+        .values_list("state")
+        .annotate(n=models.Count("pk"))
+        .values_list("state", "n")
+    )
+    refs = cases.annotate(ref_=models.functions.Concat(models.Value("case:"), "code")).values(
+        "ref_"
+    )
+    about = Case.objects.filter(path__key__in=PATHS, subject__in=refs)
+    out.urges = about.filter(path__key=URGE_PATH).count()
+    out.cards = about.filter(path__key=CARD_PATH).exclude(outcome="dropped").count()
+    if viewer.may("ratings.read"):
+        out.rating = next((s for s in ratings.by_item(viewer) if s.name == out.title), None)
+    return out
+
+
+def _days(value: Any) -> str:
+    return f"{value} 个工作日" if value else "—"
+
+
+def _posts(path: Path) -> list[str]:
+    known = permissions()
+    named = [known.get(s.permission, "") for s in path.steps.values()]
+    return list(dict.fromkeys(n for n in named if n))
+
+
+def _nodes(cases: models.QuerySet[Case], path: Path) -> list[Node]:
+    today = timezone.localdate()
+    day = models.functions.TruncDate("done_at")
+    rows = (
+        WorkItem.objects.filter(case__in=cases)
+        .order_by()
+        .values("step")
+        .annotate(
+            open=models.Count("pk", filter=Q(done_at=None) & ~Q(case__state=Case.CLOSED)),
+            red=models.Count("pk", filter=Q(done_at=None, due_on__lt=today, case__state=Case.OPEN)),
+            done=models.Count("pk", filter=~Q(done_at=None)),
+            in_time=models.Count(
+                "pk", filter=~Q(done_at=None) & (Q(due_on=None) | Q(due_on__gte=day))
+            ),
+        )
+    )
+    found: dict[str, dict[str, int]] = {
+        str(r["step"]): {
+            "open": r["open"],
+            "red": r["red"],
+            "done": r["done"],
+            "in_time": r["in_time"],
+        }
+        for r in rows
+    }
+    return [
+        Node(s.title, s.basis, _days(s.days) if s.days else "随上一环节计时" if s.clock else "不限时",
+             **found.get(s.id, {}))
+        for s in path.steps.values()
+    ]  # fmt: skip

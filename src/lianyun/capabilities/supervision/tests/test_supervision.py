@@ -1,0 +1,109 @@
+"""Supervision: lamps of all departments, rules that speak once, urging with an answer, cards decided."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+
+import pytest
+from django.utils import timezone
+
+from lianyun.capabilities.supervision import actions, queries, rules
+from lianyun.kernel import case as cases
+from lianyun.kernel.access import SYSTEM, Actor, Denied, UserError
+from lianyun.kernel.models import Case, WorkItem
+from lianyun.kernel.party import department
+
+pytestmark = pytest.mark.django_db
+Officer = Callable[..., Actor]
+
+
+def late(slug: str, days: int) -> WorkItem:
+    """A step of an application that is overdue by some calendar days."""
+    case = cases.open_case(
+        "item_promised",
+        title=f"事项（{slug}）",
+        subject="item:freight_permit",
+        department=department(slug),
+        data={"item": "freight_permit", "promised_days": 3, "legal_days": 20},
+        by=SYSTEM,
+    )
+    row = case.items.get(done_at=None)
+    WorkItem.objects.filter(pk=row.pk).update(due_on=timezone.localdate() - dt.timedelta(days=days))
+    return WorkItem.objects.select_related("case__path", "department").get(pk=row.pk)
+
+
+@pytest.fixture
+def watcher(officer: Officer) -> Actor:
+    return officer("zwb", "supervisor", name="孙监察")
+
+
+def test_the_rules_speak_once_a_step(watcher: Actor) -> None:
+    late("ga", 30)
+    told = actions.watch()
+    assert told == {"urge": 1, "yellow": 1, "red": 1}
+    assert actions.watch() == {"urge": 0, "yellow": 0, "red": 0}
+    line = queries.board(watcher)[0]
+    assert (str(line.department.slug), line.red, line.urges) == ("ga", 1, 1)
+    assert (line.yellow_cards, line.red_cards) == (1, 1)
+
+
+def test_an_urge_is_answered_and_confirmed(watcher: Actor, officer: Officer) -> None:
+    item = late("ga", 3)
+    clerk, other = officer("ga", "approver"), officer("mz", "approver")
+    with pytest.raises(Denied):
+        actions.urge(item, "请说明", by=clerk)
+    with pytest.raises(UserError, match="督办内容"):
+        actions.urge(item, " ", by=watcher)
+    case = actions.urge(item, "请说明原因", by=watcher)
+    with pytest.raises(UserError, match="已经督办过"):
+        actions.urge(item, "再催", by=watcher)
+    with pytest.raises(Denied):
+        queries.matter_of(other, case.code)
+    with pytest.raises(Denied):
+        actions.work(case, "answer", "answer", note="马上办", by=other)
+    with pytest.raises(UserError, match="理由"):
+        actions.work(case, "answer", "answer", note="", by=clerk)
+    actions.work(case, "answer", "answer", note="人手不足", by=clerk)
+    with pytest.raises(UserError, match="看最新情况"):
+        actions.work(case, "answer", "answer", note="再答", by=clerk)
+    actions.work(case, "confirm", "return", note="没有办结日期", by=watcher)
+    actions.work(case, "answer_again", "answer", note="周五办结", by=clerk)
+    actions.work(case, "confirm_again", "card", note="仍未办结", by=watcher)
+    card = Case.objects.get(path__key=queries.CARD_PATH, subject=item.case.ref)
+    assert card.data["does"] == rules.YELLOW
+
+
+def test_a_card_is_decided_objected_and_withdrawn(watcher: Actor, officer: Officer) -> None:
+    item, clerk = late("mz", 5), officer("mz", "approver")
+    card = actions.propose_card(item, rules.YELLOW, "三次退回", by=watcher)
+    actions.work(card, "decide", "issue", note="事实清楚", by=watcher)
+    actions.work(card, "rectify", "object", note="系统停机所致", by=clerk)
+    with pytest.raises(Denied):
+        actions.work(card, "review", "uphold", note="x", by=clerk)
+    done = actions.work(card, "review", "uphold", note="停机属实", by=watcher)
+    assert done.outcome == "withdrawn_card"
+    with pytest.raises(UserError, match="办结"):
+        actions.work(card, "confirm", "accept", note="", by=watcher)
+
+
+def test_a_department_sees_its_own_and_the_loop_is_whole(watcher: Actor, officer: Officer) -> None:
+    item = late("ga", 5)
+    actions.urge(item, "请办", by=watcher)
+    assert queries.board(officer("mz", "approver")) == []
+    loop = queries.loop(watcher, "freight_permit")
+    assert dict(loop.duty)["责任部门"] == str(department("ga"))
+    assert dict(loop.standard)["承诺时限"] == "3 个工作日"
+    receive = loop.nodes[0]
+    assert (receive.open, receive.red, receive.done) == (1, 1, 0)
+    assert (loop.urges, loop.cards) == (1, 0)
+    with pytest.raises(Denied):
+        queries.loop(officer("mz", "approver"), "freight_permit")
+
+
+def test_declared_rules_are_read_and_chosen() -> None:
+    known = rules.read(queries.settings()["rules"])
+    assert [r.code for r in rules.called_for(known, 3)] == ["JC-01", "JC-02"]
+    assert rules.by_hand(known, rules.RED).code == "JC-06"
+    with pytest.raises(ValueError, match="JC-99"):
+        rules.read([{"code": "JC-99", "title": "?", "does": "shout"}])
