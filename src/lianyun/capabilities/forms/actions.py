@@ -7,6 +7,7 @@ import hashlib
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
@@ -49,13 +50,19 @@ def _write(draft: Draft, content: Content) -> None:
 
 
 def _locked(draft: Draft, by: Actor) -> queries.Opened:
-    """The draft's row, held until the transaction ends, for who may fill it in and while it is open."""
-    found = Draft.objects.select_for_update(of=("self",)).select_related("owner").get(pk=draft.pk)
-    if not by.everything and not queries.walks(by, found):
-        raise Http404("no such draft")
-    if found.closed_at is not None:
+    """The draft as it is now, held until the transaction ends, for who may fill it in while it is open."""
+    _hold(draft, by)
+    if draft.closed_at is not None:
         raise UserError("这份申请表已经提交，不能再修改；需要更正请在“我的办件”里补正或重新申请")
-    return queries.opened(found)
+    return queries.opened(draft)
+
+
+def _hold(draft: Draft, by: Actor) -> None:
+    """Lock the draft's row and read it anew, for who may fill it in; Http404 for everybody else."""
+    fresh = Draft.objects.select_for_update()
+    draft.refresh_from_db(from_queryset=fresh)
+    if not by.everything and not queries.walks(by, draft):
+        raise Http404("no such draft")
 
 
 @action(None)
@@ -369,9 +376,9 @@ def drop_attachment(draft: Draft, code: str, *, by: Actor) -> None:
 
 def _forget(gone: Iterable[Attachment]) -> None:
     for one in gone:
-        code = one.code
+        away = partial(adapters.drop_file, one.code)
         one.delete()
-        transaction.on_commit(lambda code=code: adapters.drop_file(code))
+        transaction.on_commit(away)
 
 
 # ---- the end -------------------------------------------------------------------------------
@@ -381,10 +388,15 @@ def _forget(gone: Iterable[Attachment]) -> None:
 def confirm(draft: Draft, *, by: Actor) -> None:
     """The person has looked at all answers; UserError names the parts that still lack something."""
     seen = _locked(draft, by)
-    missing = [p.title for p in seen.parts if p.id in seen.problems()]
+    _complete(seen)
+    record("draft.confirmed", draft, by=by, data={"version": seen.draft.version})
+
+
+def _complete(seen: queries.Opened) -> None:
+    wrong = seen.problems()
+    missing = [p.title for p in seen.parts if p.id in wrong]
     if missing:
         raise UserError(f"还没有填完：{'、'.join(missing)}")
-    record("draft.confirmed", draft, by=by, data={"version": seen.draft.version})
 
 
 @action(None)
@@ -393,34 +405,26 @@ def close_draft(draft: Draft, *, by: Actor) -> bool:
 
     UserError where something is still missing. Its form is frozen with it, as it stands today.
     """
-    found = Draft.objects.select_for_update(of=("self",)).select_related("owner").get(pk=draft.pk)
-    if not by.everything and not queries.walks(by, found) and found.helper_id is None:
-        raise Http404("no such draft")
-    if found.closed_at is not None:
+    _hold(draft, by)
+    if draft.closed_at is not None:
         record("draft.closed_again", draft, by=by)
         return False
-    seen = _locked(draft, by)
-    missing = [p.title for p in seen.parts if p.id in seen.problems()]
-    if missing:
-        raise UserError(f"还没有填完：{'、'.join(missing)}")
-    found = seen.draft
-    found.closed_at = timezone.now()
-    found.declared = adapters.declared(found.forms)
-    found.save(update_fields=["closed_at", "declared"])
-    record("draft.closed", draft, by=by, data={"version": found.version})
+    _complete(queries.opened(draft))
+    draft.closed_at = timezone.now()
+    draft.declared = draft.declared or adapters.declared(draft.forms)
+    draft.save(update_fields=["closed_at", "declared"])
+    record("draft.closed", draft, by=by, data={"version": draft.version})
     return True
 
 
 @action(None)
 def reopen_draft(draft: Draft, *, next_to: str, by: Actor) -> None:
     """Let a closed draft be corrected (补正), on the form as it was; afterwards it goes to `next_to`."""
-    found = Draft.objects.select_for_update(of=("self",)).select_related("owner").get(pk=draft.pk)
-    if not by.everything and not queries.walks(by, found):
-        raise Http404("no such draft")
-    found.closed_at = None
-    found.next_to = _inside(next_to)
-    found.changed_at = timezone.now()
-    found.save(update_fields=["closed_at", "next_to", "changed_at"])
+    _hold(draft, by)
+    draft.closed_at = None
+    draft.next_to = _inside(next_to)
+    draft.changed_at = timezone.now()
+    draft.save(update_fields=["closed_at", "next_to", "changed_at"])
     record("draft.reopened", draft, by=by, data={"next_to": next_to})
 
 

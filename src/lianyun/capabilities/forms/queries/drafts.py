@@ -114,9 +114,10 @@ class Opened:
         """What is still missing or only typed, by part."""
         found = rules.problems(self.form, self.answers, self.means, self.files)
         for part in self.parts:
-            if part.id in self.content.typed and part.id not in found:
+            if part.id in self.content.typed:
                 told = "有填写了但还没有保存的内容，请核对后保存"
-                found[part.id] = rules.Checked(errors={part.id: told})
+                more = found[part.id].errors if part.id in found else {}
+                found[part.id] = rules.Checked(errors={part.id: told, **more})
         return found
 
 

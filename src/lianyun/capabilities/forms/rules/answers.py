@@ -590,7 +590,7 @@ def submitted(form: Form, answers: Answers, means: Means, code: str = "") -> dic
                         for name in _own(f.askers, f.id, code)
                     }
                 )
-            for name in _own(part.askers, part.id, code):
+            for name in _own(part.askers, part.id, code) if rows else ():
                 out[name] = rows
             continue
         for asked in part.fields:
