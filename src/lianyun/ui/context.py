@@ -58,6 +58,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "narrow": request.COOKIES.get("narrow") == "1",
         "sample": facts.get("sample", True),
         "portal_nav": SimpleLazyObject(lambda: _portal_nav(request)),
+        "portal_more": SimpleLazyObject(_portal_more),
         "login_url": address("identity:login", "/login/"),
         "logout_url": address("identity:logout"),
         "account_links": SimpleLazyObject(_account_links),
@@ -83,12 +84,12 @@ def _role_titles(actor: Actor) -> list[str]:
 def _portal_nav(request: HttpRequest) -> list[dict[str, Any]]:
     wanted = (
         ("首页", "portal:home"),
-        ("数据目录", "portal:search"),
-        ("数据开放", "open_data:home"),
-        ("证照核验", "licences:verify"),
+        ("办事大厅", "items:hall"),
+        ("我的办件", "hall:cases"),
         ("我的证照", "licences:wallet"),
         ("我的数据", "sharing:own"),
-        ("谁看过我的数据", "audit:seen"),
+        ("数据开放", "open_data:home"),
+        ("数据目录", "portal:search"),
         ("使用帮助", "portal:help"),
     )
     out = []
@@ -98,3 +99,9 @@ def _portal_nav(request: HttpRequest) -> list[dict[str, Any]]:
             current = request.path == url or (url != "/" and request.path.startswith(url))
             out.append({"title": title, "url": url, "current": current})
     return out
+
+
+def _portal_more() -> list[dict[str, str]]:
+    """What the foot of a public page leads to beside the main navigation."""
+    wanted = (("证照核验", "licences:verify"), ("谁看过我的数据", "audit:seen"))
+    return [{"title": t, "url": address(n)} for t, n in wanted if address(n)]

@@ -9,7 +9,7 @@ from lianyun.kernel.access import ANONYMOUS, Actor
 
 from . import queries
 from .actions import import_items, sync_declared
-from .queries import Found, Line, Narrow
+from .queries import Found, Home, Line, Narrow
 from .queries.around import holds
 from .rules import narrow as _narrowing
 from .rules.checks import Finding, closing
@@ -54,6 +54,11 @@ def search(
     return queries.search(viewer, text, narrow, page)
 
 
+def home(audience: str = PERSON) -> Home:
+    """What the hall's first page shows: counts, themes, life events, what is asked most."""
+    return queries.home(ANONYMOUS, audience)
+
+
 def questions(item: Item, answers: Mapping[str, Any]) -> tuple[Situation, ...]:
     """The situations that these answers leave to be asked (answered ones included), in order."""
     return _narrowing.asked(item, answers, holds)
@@ -89,6 +94,7 @@ __all__ = [
     "Finding",
     "Found",
     "Ground",
+    "Home",
     "Item",
     "Line",
     "Material",
@@ -100,6 +106,7 @@ __all__ = [
     "answers_of",
     "closing",
     "find",
+    "home",
     "import_items",
     "materials",
     "notice",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from lianyun.capabilities.catalogue import api as catalogue
+from lianyun.capabilities.items import api as items
 from lianyun.kernel import packs
 from lianyun.kernel.access import ANONYMOUS, Actor
 from lianyun.ui.charts import Chart, one
@@ -25,19 +26,21 @@ SHARE = {"1": "无条件共享", "2": "有条件共享"}
 
 @dataclass(frozen=True)
 class Tile:
-    """One class of the catalogue as a door on the home page."""
+    """A door on the home page: a life event with its items, or a class of the catalogue."""
 
     name: str
     url: str
     icon: str
-    count: int
+    told: str
 
 
 @dataclass(frozen=True)
 class Home:
-    """What the home page shows."""
+    """What the home page shows: doors to what people come to do, then what the city publishes."""
 
     totals: dict[str, Any]
+    hall: items.Home
+    doors: list[Tile]
     tiles: list[Tile]
     departments: Chart
     shares: Chart
@@ -63,7 +66,7 @@ def home(viewer: Actor) -> Home:
     """Figures, doors and charts of the home page; the same for every viewer."""
     totals = catalogue.public_totals()
     tiles = [
-        Tile(rules.short_name(name), _search_url(category=code), rules.icon_of(code), n)
+        Tile(rules.short_name(name), _search_url(category=code), rules.icon_of(code), f"{n} 条")
         for code, name, n in totals["classes"][:8]
     ]
     rows = totals["table"][:12]
@@ -84,7 +87,31 @@ def home(viewer: Actor) -> Home:
     )
     latest = catalogue.search(_visitor(), catalogue.Filters(), sort="changed", size=SHOWN).rows
     towns = Choropleth("各区县乡镇（街道）数", _towns(), "个")
-    return Home(totals, tiles, departments, shares, towns, latest)
+    return Home(totals, items.home(), _doors(), tiles, departments, shares, towns, latest)
+
+
+def _doors() -> list[Tile]:
+    """What most people come for, then what they hold and what the city opens."""
+    persons, firms = items.home().life, items.home(items.ENTITY).life
+    search = address_of("items:search")
+    doors = [
+        Tile(t.name, f"{search}?for={who}&life={t.code}", rules.LIFE_ICONS[t.code], f"{t.count} 项")
+        for who, tiles, most in (("person", persons, 4), ("entity", firms, 1))
+        for t in sorted((t for t in tiles if t.code in rules.LIFE_ICONS), key=lambda t: -t.count)[
+            :most
+        ]
+    ]
+    fixed = (
+        ("我的办件", "hall:cases", "inbox", "查进度"),
+        ("我的证照", "licences:wallet", "card", "亮证、授权"),
+        ("数据开放", "open_data:home", "globe", "下载、调用"),
+    )
+    return doors + [Tile(t, address_of(n), i, told) for t, n, i, told in fixed if address_of(n)]
+
+
+def matters(viewer: Actor, text: str) -> items.Found:
+    """The items that somebody may mean who searches the portal with these words."""
+    return items.search(text, viewer=viewer)
 
 
 def _visitor() -> Actor:

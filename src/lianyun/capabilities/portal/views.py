@@ -40,8 +40,10 @@ def search(request: HttpRequest) -> HttpResponse:
         page=int(page) if page.isdecimal() and len(page) < 7 else 1,
     )
     departments = [(p.slug, str(p)) for p, n in queries.departments(_actor(request)) if n]
+    asked = get("q", "").strip()[:100]
     context = {
         "found": found,
+        "matters": queries.matters(_actor(request), asked) if asked else None,
         "q": get("q", "").strip()[:100],
         "chosen": {k: get(k, "") for k in ("department", "category", "share")},
         "departments": departments,
