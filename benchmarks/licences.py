@@ -205,8 +205,8 @@ def main() -> int:
     """Parse, prepare a new installation, measure; 1 where a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=3000)
-    parser.add_argument("--files", type=int, default=100)
-    parser.add_argument("--peer", type=int, default=50)
+    parser.add_argument("--files", type=int, default=200)
+    parser.add_argument("--peer", type=int, default=40)
     given = parser.parse_args()
     logging.disable(logging.WARNING)  # pyHanko warns at each file that it may not fetch
     with tempfile.TemporaryDirectory(prefix="lianyun-bench-") as home:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -131,6 +132,7 @@ def thumbprint(certificate: x509.Certificate) -> str:
     return certificate.fingerprint(hashes.SHA256()).hex()
 
 
+@lru_cache(maxsize=1024)
 def _may_certify(certificate: x509.Certificate) -> bool:
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
@@ -138,8 +140,12 @@ def _may_certify(certificate: x509.Certificate) -> bool:
         return False
 
 
+@lru_cache(maxsize=1024)
 def is_issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Whether the issuer's key signed the certificate, and the names fit."""
+    """Whether the issuer's key signed the certificate, and the names fit.
+
+    True for ever or never: what was found out is remembered (a certificate is its bytes).
+    """
     if certificate.signature_algorithm_oid.dotted_string == _SM2_SM3:
         # `cryptography` knows no SM2 signatures.
         above = key_of(issuer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -30,6 +31,7 @@ class BadStatus(ValueError):
     """No answer and no list that may speak of the certificate."""
 
 
+@lru_cache(maxsize=512)
 def _signed(by: x509.Certificate, oid: str, data: bytes, value: bytes) -> bool:
     name = _DIGESTS.get(oid)
     try:

@@ -167,8 +167,10 @@ def by_file(viewer: Actor, data: bytes) -> Verdict:
     if not result and issuer is not None and proof.organ != issuer.name:
         result = "foreign"
         points.append((False, f"印章属于“{proof.organ}”，不是颁发机关“{issuer.name}”"))
-    known = Document.objects.filter(check_code=codes[0], digest=_digest(data)).exists()
-    if result == "unsealed" and not known:
+    if (
+        result == "unsealed"
+        and not Document.objects.filter(check_code=codes[0], digest=_digest(data)).exists()
+    ):
         result = "changed"
         points.append((False, "与登记的文件摘要不一致"))
     state, point = _standing(licence)

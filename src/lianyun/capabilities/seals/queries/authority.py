@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -21,10 +22,15 @@ def authorities(viewer: Actor) -> list[Authority]:
     return list(Authority.objects.select_related("above").order_by("-pk"))
 
 
+@lru_cache(maxsize=64)
+def _parsed(pem: str) -> x509.Certificate:
+    return x509.load_pem_x509_certificate(pem.encode())
+
+
 def roots(viewer: Actor) -> list[x509.Certificate]:
     """Whom a reader of our seals trusts: every root that our issuers led or lead to."""
     rows = Authority.objects.filter(use=Authority.ROOT, above=None).order_by("pk")
-    return [x509.load_pem_x509_certificate(r.certificate.encode()) for r in rows]
+    return [_parsed(r.certificate) for r in rows]
 
 
 def certificate_of(viewer: Actor, thumb: str) -> Authority | None:
