@@ -46,6 +46,7 @@ Tell = Callable[[float, str], None]
 # Who works in the bureau, by account: name, roles.
 BUREAU = {
     "yunying": ("运营专员", ["bureau_operator"]),
+    "zhizhang": ("印章制作员", ["seal_maker"]),
     "mulu": ("目录管理员", ["bureau_catalogue"]),
     "xitong": ("系统管理员", ["system_admin"]),
     "anquan": ("安全管理员", ["security_admin"]),
@@ -795,6 +796,7 @@ def build(people: int, seed: int, quiet: bool) -> Outcome:
             outcome.steps["exchange"] = sample_exchange.use_each_other(home, officer, tell)
         with stage.step("login", "统一登录"):
             outcome.steps["login"] = sample_login.join_system(home, officer)
+            outcome.steps["login"] |= sample_login.know_nationals(home)
         with stage.step("delivery", "批量交换"):
             outcome.steps["delivery"] = sample_delivery.bring(officer)
         with stage.step("analysis", "自助分析") as tell:

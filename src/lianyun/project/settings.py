@@ -222,6 +222,22 @@ ACCESS_POLICY = os.environ.get("LIANYUN_ACCESS_POLICY") or "standard"
 # The city's gateway for texts to telephones: POST of {"phone", "text", "at"} as JSON.
 TEXT_GATEWAY_URL = os.environ.get("LIANYUN_TEXT_GATEWAY_URL") or ""
 TEXT_GATEWAY_TOKEN = os.environ.get("LIANYUN_TEXT_GATEWAY_TOKEN") or ""
+# The city's service that compares a document and a face (docs/guides/identity.md).
+FACE_URL = os.environ.get("LIANYUN_FACE_URL") or ""
+FACE_TOKEN = os.environ.get("LIANYUN_FACE_TOKEN") or ""
+# The city's mail server; without one nothing is sent.
+EMAIL_HOST = os.environ.get("LIANYUN_MAIL_HOST") or ""
+EMAIL_PORT = int(os.environ.get("LIANYUN_MAIL_PORT") or 25)
+EMAIL_HOST_USER = os.environ.get("LIANYUN_MAIL_USER") or ""
+EMAIL_HOST_PASSWORD = os.environ.get("LIANYUN_MAIL_PASSWORD") or ""
+EMAIL_USE_TLS = os.environ.get("LIANYUN_MAIL_SECURITY") == "starttls"
+EMAIL_USE_SSL = os.environ.get("LIANYUN_MAIL_SECURITY") == "tls"
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = os.environ.get("LIANYUN_MAIL_FROM") or "lianyun@localhost"
+# The national platform as an OpenID provider (docs/guides/login.md); empty: nobody comes from there.
+NATIONAL_ISSUER = (os.environ.get("LIANYUN_NATIONAL_ISSUER") or "").rstrip("/")
+NATIONAL_CLIENT_ID = os.environ.get("LIANYUN_NATIONAL_CLIENT_ID") or ""
+NATIONAL_CLIENT_SECRET = os.environ.get("LIANYUN_NATIONAL_CLIENT_SECRET") or ""
 
 # ---- jobs and logs -----------------------------------------------------------------------
 

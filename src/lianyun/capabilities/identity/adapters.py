@@ -1,15 +1,23 @@
-"""Adapters: the vault for numbers, the city's libraries, security keys, the telephone gateway."""
+"""Adapters: the vault, the city's libraries, security keys, certificates, face service, texts, mail."""
 
 from __future__ import annotations
 
 import base64
 import datetime as dt
 import re
+import smtplib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
 from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.core.mail import EmailMessage
+from django.core.validators import validate_email
 from fido2.server import Fido2Server
 from fido2.utils import websafe_encode
 from fido2.webauthn import (
@@ -24,10 +32,12 @@ from lianyun.capabilities.audit import api as audit
 from lianyun.capabilities.libraries import api as libraries
 from lianyun.kernel import packs
 from lianyun.kernel.access import SYSTEM, UserError
+from lianyun.trust import certificates, der, issuing, signatures
 
 from . import rules
 
 NUMBER_USE, PHONE_USE, FACTOR_USE = "identity.number", "identity.phone", "identity.factor"
+MAIL_USE = "identity.mail"
 
 
 # ---- numbers -------------------------------------------------------------------------------
@@ -86,9 +96,15 @@ def same_household(one: str, other: str) -> bool:
 
 
 def represents(name: str, credit_code: str) -> str:
-    """The entity's name where the legal-entity library has this person as its representative, or ''."""
+    """The entity's name where the legal-entity library has this person as its representative, or ''.
+
+    The library names him and does not give his number, so the counter compares the business
+    licence too. A revoked or cancelled entity has no representative.
+    """
     found = _golden("legal_entity", credit_code, "核对法定代表人")
     if not found or not rules.same_name(name, str(found.get("法定代表人") or "")):
+        return ""
+    if str(found.get("登记状态") or "") in rules.ENTITY_GONE:
         return ""
     return str(found.get("单位名称") or "")
 
@@ -189,6 +205,135 @@ def send_text(phone: str, text: str) -> str:
     return ""
 
 
+def send_mail(to: str, subject: str, text: str) -> str:
+    """Send a plain message by the city's mail server; '' when it went out.
+
+    Without one a sample city has a stand-in, as for texts. Raises UserError where it does not work.
+    """
+    if not settings.EMAIL_HOST:
+        if sample_city():
+            return text
+        raise UserError("邮件服务器尚未配置")
+    message = EmailMessage(subject, text, settings.DEFAULT_FROM_EMAIL, [to])
+    try:
+        message.send()
+    except (OSError, smtplib.SMTPException) as wrong:
+        raise UserError("邮件暂时发不出去，请稍后再试") from wrong
+    return ""
+
+
+def mail_ok(address: str) -> bool:
+    """Whether a text is one e-mail address and nothing else."""
+    try:
+        validate_email(address)
+    except ValidationError:
+        return False
+    return len(address) <= 120
+
+
+# ---- document and face -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Face:
+    """What a face service said: whether document and face are this person's, and its own serial."""
+
+    right: bool
+    serial: str
+    simulated: bool = False
+
+
+def same_face(name: str, number: str, document: bytes, face: bytes) -> Face:
+    """Ask the city's face service whether document and face are of this person (docs/guides/identity.md).
+
+    Without one a sample city has a stand-in (模拟核验): it compares name and number with the
+    population library and takes any two pictures. Raises UserError where there is neither, or
+    where the service does not answer.
+    """
+    if not settings.FACE_URL:
+        if sample_city():
+            return Face(same_person(name, number), "", simulated=True)
+        raise UserError("人像核验服务尚未接入，请到政务服务窗口办理")
+    try:
+        answer = httpx.post(
+            settings.FACE_URL,
+            data={"name": name, "number": number},
+            files={"document": ("document", document), "face": ("face", face)},
+            headers={"Authorization": f"Bearer {settings.FACE_TOKEN}"},
+            timeout=15,
+            follow_redirects=False,
+        )
+        answer.raise_for_status()
+        told = answer.json()
+        return Face(told["matched"] is True, str(told.get("serial") or "")[:60])
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as wrong:
+        raise UserError("人像核验服务暂时没有应答，请稍后再试或到窗口办理") from wrong
+
+
+# ---- persons' certificates -------------------------------------------------------------------
+
+AUTHORITY_USE = "identity.authority"
+CERTIFICATE_DAYS = 3 * 365
+
+
+def new_authority(city: str) -> tuple[str, str]:
+    """(certificate, sealed key) of the authority that certifies persons' own keys."""
+    key = signatures.new_key(signatures.ECDSA)
+    root = issuing.new_root(key, issuing.distinguished("个人数字证书签发机构", city))
+    return _pem(root), seal(key.pem, AUTHORITY_USE)
+
+
+def certify(
+    root: str, sealed: str, public: str, name: str, serial: str
+) -> tuple[str, str, dt.datetime]:
+    """(certificate, its serial in hex, end) for a person's key; `serial` tells persons of one name apart."""
+    issuer = issuing.Issuer(
+        signatures.private_key(unseal(sealed, AUTHORITY_USE)), certificates.load_all(root)[0]
+    )
+    made = issuing.certify_signer(
+        issuer,
+        signatures.public_key(public),
+        issuing.distinguished(name, "自然人", serial),
+        issuing.Places(),
+        days=CERTIFICATE_DAYS,
+    )
+    return _pem(made), f"{made.serial_number:x}", made.not_valid_after_utc
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def public_key_of(spki: bytes) -> signatures.PublicKey:
+    """A browser's public key (SubjectPublicKeyInfo, P-256); raises UserError for any other."""
+    try:
+        found = signatures.public_key(der.pem("PUBLIC KEY", spki))
+    except ValueError as wrong:
+        raise UserError("浏览器给出的公钥不能使用") from wrong
+    if found.algorithm != signatures.ECDSA:
+        raise UserError("浏览器给出的公钥不能使用")
+    return found
+
+
+def signed_by(pem: str, root: str, data: bytes, signature: bytes) -> bool:
+    """Whether data was signed (r and s, 64 bytes) with the key of a certificate that the root issued
+    and that is valid today."""
+    (certificate,), (above,) = certificates.load_all(pem), certificates.load_all(root)
+    now = dt.datetime.now(dt.UTC)
+    if not certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc:
+        return False
+    try:
+        certificate.verify_directly_issued_by(above)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    key = public_key_of(
+        certificate.public_key().public_bytes(
+            serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    )
+    return len(signature) == 64 and key.verify_raw(data, signature)
+
+
 def phone_ok(phone: str) -> bool:
     """Whether a text is a mainland mobile number of 11 digits."""
     return bool(re.fullmatch(r"1[3-9][0-9]{9}", phone))
@@ -196,21 +341,30 @@ def phone_ok(phone: str) -> bool:
 
 __all__ = [
     "FACTOR_USE",
+    "MAIL_USE",
     "NUMBER_USE",
     "PHONE_USE",
     "BadKey",
+    "Face",
     "asserted_key",
+    "certify",
     "key_options",
+    "mail_ok",
+    "new_authority",
     "new_key_options",
     "number_hash",
     "phone_hash",
     "phone_ok",
+    "public_key_of",
     "registered_key",
     "represents",
+    "same_face",
     "same_household",
     "same_person",
     "sample_city",
     "seal",
+    "send_mail",
     "send_text",
+    "signed_by",
     "unseal",
 ]

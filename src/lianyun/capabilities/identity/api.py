@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
+
+from django.shortcuts import redirect
+from django.utils import timezone
 
 from lianyun.kernel.access import SYSTEM, Actor, Denied
 from lianyun.kernel.element import citizen_number_ok, credit_code_ok
@@ -18,6 +22,7 @@ from .actions import (
     disable_account,
     enable_account,
     end_seats,
+    enter_by_platform,
     find_entity,
     find_person,
     go_to_counter,
@@ -29,10 +34,12 @@ from .actions import (
 )
 from .adapters import NUMBER_USE, number_hash, phone_hash, unseal
 from .models import Account, Agency
-from .queries import access_policy, accounts, agencies, may_act, party_by_hash
+from .queries import access_policy, accounts, agencies, covers, may_act, party_by_hash
 
 if TYPE_CHECKING:
-    from django.http import HttpRequest
+    from django.http import HttpRequest, HttpResponse
+
+    from .models import User
 
 REGISTER, SELF, ELEMENTS, PERSON, CERTIFICATE = (
     rules.REGISTER,
@@ -42,6 +49,7 @@ REGISTER, SELF, ELEMENTS, PERSON, CERTIFICATE = (
     rules.CERTIFICATE,
 )
 LEVELS = rules.LEVELS
+PLATFORM = rules.PLATFORM
 SCOPES = rules.SCOPES
 
 
@@ -68,7 +76,10 @@ def account_of(who: Any) -> Account | None:
     if party is None:
         return None
     # Read anew each time: a level that was lost must be lost at once.
-    return Account.objects.filter(party=party).select_related("party").first()
+    found = Account.objects.filter(party=party).select_related("party").first()
+    if found is not None:
+        found.level = rules.level_now(found.level, found.certified_until, timezone.now())
+    return found
 
 
 def acting(request: HttpRequest) -> Party:
@@ -140,11 +151,23 @@ def party_of_credit_code(code: str, *, name: str = "", by: Actor = SYSTEM) -> Pa
     return known or find_entity(plain, name=name, by=by)
 
 
+def let_in(request: HttpRequest, user: User, target: str, way: str) -> HttpResponse:
+    """Open a session for whom a platform has proven (`enter_by_platform`); leads on to `target`.
+
+    What the browser had before is dropped; a second factor is asked of whoever has one. `way` is
+    a key of rules.WAYS. `target` is a path of this site, made safe by the caller.
+    """
+    request.session.flush()
+    request.session[rules.HALF] = {"user": user.pk, "at": time.time(), "next": target, "way": way}
+    return redirect("identity:entered")
+
+
 __all__ = [
     "CERTIFICATE",
     "ELEMENTS",
     "LEVELS",
     "PERSON",
+    "PLATFORM",
     "REGISTER",
     "SCOPES",
     "SELF",
@@ -157,13 +180,16 @@ __all__ = [
     "agencies",
     "choose_policy",
     "confirm_at_counter",
+    "covers",
     "create_account",
     "create_personal_account",
     "disable_account",
     "enable_account",
     "end_seats",
+    "enter_by_platform",
     "go_to_counter",
     "leave",
+    "let_in",
     "level_of",
     "may_act",
     "number_hash",

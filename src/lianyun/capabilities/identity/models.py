@@ -82,6 +82,8 @@ class Account(models.Model):
     )
     phone_sealed = models.TextField("手机号码（密文）", blank=True, default="")
     phone_hash = models.CharField("手机号码（键控摘要）", max_length=32, null=True, unique=True)
+    mail_sealed = models.TextField("电子邮箱（密文）", blank=True, default="")
+    certified_until = models.DateTimeField("数字证书有效至", null=True)
     erase_on = models.DateField("注销生效日期", null=True)
     merged_into = models.ForeignKey(
         "self", models.PROTECT, null=True, related_name="merged", verbose_name="并入"
@@ -131,6 +133,7 @@ class Agency(models.Model):
     invited_hash = models.CharField("受邀人号码（键控摘要）", max_length=32, blank=True, default="")
     invited_mask = models.CharField("受邀人（脱敏）", max_length=60, blank=True, default="")
     scope = models.JSONField("代理事项", default=list)
+    basis = models.CharField("依据", max_length=200, blank=True, default="")
     since = models.DateField("开始")
     until = models.DateField("结束", null=True)
     made_at = models.DateTimeField("建立时间", default=timezone.now)
@@ -177,6 +180,111 @@ class Agency(models.Model):
     def scope_titles(self) -> str:
         """The scope in words."""
         return rules.scope_titles(self.scope)
+
+
+class Linked(models.Model):
+    """An account of the national platform that is a person's here; its name there kept as a digest."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="linked")
+    issuer = models.CharField("平台", max_length=200)
+    subject = models.CharField("平台内标识（键控摘要）", max_length=32)
+    made_at = models.DateTimeField("关联时间", default=timezone.now)
+    used_at = models.DateTimeField("最近登录", default=timezone.now)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "外部平台账号"
+        constraints = [models.UniqueConstraint(fields=["issuer", "subject"], name="linked_once")]
+
+    def __str__(self) -> str:
+        return f"{self.account_id} {self.issuer}"
+
+
+class Authority(models.Model):
+    """The key by which this installation certifies persons' own keys; its secret half is in the vault."""
+
+    certificate = models.TextField("证书")
+    sealed = models.TextField("私钥（密文）")
+    made_at = models.DateTimeField("建立时间", default=timezone.now)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "个人证书签发机构"
+
+    def __str__(self) -> str:
+        return f"{self.made_at:%Y-%m-%d}"
+
+
+class Certificate(models.Model):
+    """A person's certificate: asked for with a key that never leaves the browser, issued at a counter."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="certificates")
+    public = models.TextField("公钥")
+    kid = models.CharField("公钥摘要", max_length=64, db_index=True)
+    serial = models.CharField("序列号", max_length=40, null=True, unique=True)
+    pem = models.TextField("证书", blank=True, default="")
+    device = models.CharField("设备", max_length=80, blank=True, default="")
+    asked_at = models.DateTimeField("申请时间", default=timezone.now)
+    issued_at = models.DateTimeField("签发时间", null=True)
+    until = models.DateTimeField("有效至", null=True)
+    ended_at = models.DateTimeField("停用时间", null=True)
+    used_at = models.DateTimeField("最近使用", null=True)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "个人数字证书"
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.account_id} {self.kid[:8]}"
+
+    @property
+    def ref(self) -> str:
+        """Portable pointer."""
+        return f"certificate:{self.pk}"
+
+    @property
+    def badge(self) -> tuple[str, str]:
+        """How it stands in words and its tone."""
+        if self.ended_at is not None:
+            return ("已停用", "grey")
+        if self.until is None:
+            return ("待窗口签发", "amber")
+        return ("有效", "green") if timezone.now() < self.until else ("已到期", "grey")
+
+    @property
+    def words(self) -> str:
+        """What the person and the officer compare: the digest's first twelve digits."""
+        return rules.spoken(self.kid)
+
+
+class Notice(models.Model):
+    """One message to a person about his account, by one channel; made once for each event."""
+
+    CHANNELS: ClassVar = [("sms", "短信"), ("mail", "电子邮件")]
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="notices")
+    event = models.BigIntegerField("事件")
+    channel = models.CharField("渠道", max_length=10, choices=CHANNELS)
+    where = models.CharField("送往（脱敏）", max_length=80)
+    to_sealed = models.TextField("送往（密文）")
+    text = models.CharField("内容", max_length=300)
+    made_at = models.DateTimeField("生成时间", default=timezone.now)
+    sent_at = models.DateTimeField("发出时间", null=True)
+    simulated = models.BooleanField("模拟发送", default=False)
+    problem = models.CharField("未发出原因", max_length=100, blank=True, default="")
+
+    class Meta:
+        verbose_name = verbose_name_plural = "账号通知"
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["account", "event", "channel"], name="notice_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account_id} {self.channel} {self.made_at:%Y-%m-%d %H:%M}"
+
+    @property
+    def ref(self) -> str:
+        """Portable pointer."""
+        return f"notice:{self.pk}"
 
 
 class Factor(models.Model):

@@ -22,10 +22,12 @@ from . import adapters, rules
 from .models import (
     Account,
     Agency,
+    Certificate,
     Cover,
     Device,
     Factor,
     FormerNumber,
+    Notice,
     Policy,
     Seat,
     Tries,
@@ -317,6 +319,7 @@ class Self:
     number: str
     proven: bool
     phone: str
+    mail: str
     visit: Visit | None
     erase_on: dt.date | None
 
@@ -328,8 +331,10 @@ def own_identity(viewer: Actor) -> Self | None:
     account = Account.objects.filter(party=viewer.party).select_related("party").first()
     if account is None:
         return None
+    account.level = rules.level_now(account.level, account.certified_until, timezone.now())
     sealed = account.number_sealed or account.claim_sealed
     number = adapters.unseal(sealed, adapters.NUMBER_USE) if sealed else ""
+    mail = adapters.unseal(account.mail_sealed, adapters.MAIL_USE) if account.mail_sealed else ""
     phone = (
         adapters.unseal(account.phone_sealed, adapters.PHONE_USE) if account.phone_sealed else ""
     )
@@ -338,9 +343,72 @@ def own_identity(viewer: Actor) -> Self | None:
         str(mask_value("citizen_number", number)),
         account.number_hash is not None,
         str(mask_value("phone", phone)),
+        rules.mask_mail(mail),
         open_visit(account),
         account.erase_on,
     )
+
+
+def face_stands_in() -> bool:
+    """Whether a stand-in answers about faces here (模拟核验)."""
+    return not settings.FACE_URL and sample_city()
+
+
+def told_identity(viewer: Actor) -> tuple[str, str]:
+    """The viewer's own name and number in clear, to be checked; raises UserError where none is kept."""
+    account = Account.objects.filter(party=viewer.party).select_related("party").first()
+    sealed = (account.number_sealed or account.claim_sealed) if account else ""
+    if account is None or not sealed:
+        raise UserError("这个账号没有登记公民身份号码")
+    return account.party.name, adapters.unseal(sealed, adapters.NUMBER_USE)
+
+
+def own_certificates(viewer: Actor) -> list[Certificate]:
+    """The viewer's own certificates, newest first."""
+    return list(Certificate.objects.filter(account__party=viewer.party)[:20])
+
+
+def own_notices(viewer: Actor) -> list[Notice]:
+    """What the viewer was told lately about the account."""
+    if viewer.party is None:
+        return []
+    return list(Notice.objects.filter(account__party=viewer.party)[:10])
+
+
+def notice(viewer: Actor, pk: int) -> Notice | None:
+    """One notice, for who sends it."""
+    viewer.require("identity.notify")
+    return Notice.objects.filter(pk=pk).first()
+
+
+def concerned(viewer: Actor, event: Event) -> list[tuple[Account, dict[str, Any]]]:
+    """Whom an event concerns, with the facts for the words: the account, or both sides of a mandate."""
+    viewer.require("identity.notify")
+    noun, _, key = event.subject.partition(":")
+    facts = dict(event.data)
+    facts["level_title"] = rules.LEVELS.get(int(facts.get("level") or 0), "")
+    accounts = Account.objects.select_related("party")
+    if noun == "identity":
+        rows = accounts.filter(party_id=int(key))
+    elif noun == "account":
+        rows = accounts.filter(party__account__username=key)
+    elif noun == "certificate":
+        rows = accounts.filter(certificates=int(key))
+    elif noun == "agency":
+        agency = Agency.objects.select_related("principal").filter(pk=int(key)).first()
+        if agency is None:
+            return []
+        facts |= {"principal": agency.principal.name, "kind_title": agency.get_kind_display()}
+        who = models.Q(party_id=agency.agent_id) | models.Q(number_hash=agency.invited_hash or "-")
+        if agency.kind == rules.AGENT and event.kind == "agency.accepted":
+            heads = Agency.objects.filter(
+                principal=agency.principal, kind=rules.REPRESENTATIVE, ended_at=None
+            )
+            who |= models.Q(party_id__in=heads.values("agent_id"))
+        rows = accounts.filter(who)
+    else:
+        return []
+    return [(row, facts) for row in rows]
 
 
 def open_visit(account: Account) -> Visit | None:
@@ -357,6 +425,8 @@ class Caller:
     name: str
     number: str
     level: str
+    asked: Certificate | None
+    agencies: list[Agency]
 
 
 def caller(viewer: Actor, code: str) -> Caller | None:
@@ -378,6 +448,12 @@ def caller(viewer: Actor, code: str) -> Caller | None:
         str(mask_value("name", account.party.name)),
         str(mask_value("citizen_number", number)),
         account.get_level_display(),
+        account.certificates.filter(issued_at=None, ended_at=None).first(),
+        list(
+            Agency.objects.filter(agent=account.party, ended_at=None)
+            .exclude(kind=rules.AGENT)
+            .select_related("principal")
+        ),
     )
 
 

@@ -2,17 +2,21 @@
 
 from django.urls import path
 
-from .views import acting, counter, entry, officers, own, persons
+from .views import acting, counter, entry, officers, own, persons, proofs
 
 app_name = "identity"
 urlpatterns = [
     path("login/", entry.login_page, name="login"),
     path("login/second/", entry.second, name="second"),
+    path("login/entered/", entry.entered, name="entered"),
     path("logout/", entry.logout_page, name="logout"),
     path("register/", persons.register, name="register"),
     path("my/identity/", persons.mine, name="mine"),
     path("my/identity/prove/", persons.prove, name="prove"),
     path("my/identity/phone/", persons.phone, name="phone"),
+    path("my/identity/mail/", proofs.mail, name="mail"),
+    path("my/identity/face/", proofs.face, name="face"),
+    path("my/identity/certificate/", proofs.certificate, name="certificate"),
     path("my/identity/erase/", persons.erase, name="erase"),
     path("my/agencies/", persons.agencies, name="agencies"),
     path("my/acting/", acting.acting, name="acting"),

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from .views import directories, mine, provider, scim, systems
+from .views import directories, mine, national, provider, scim, systems
 
 app_name = "login"
 _BASE = "workbench/login/"
@@ -20,6 +20,8 @@ urlpatterns = [
     path("oidc/userinfo", provider.userinfo, name="userinfo"),
     path("oidc/logout", provider.end_session, name="end_session"),
     path("oidc/leave", provider.leave, name="leave"),
+    path("login/national/", national.national, name="national"),
+    path("login/national/back/", national.national_back, name="national_back"),
     path("scim/v2", scim.scim, name="scim_root"),
     path("scim/v2/<path:path>", scim.scim, name="scim"),
     path("my/authorizations/", mine.authorizations, name="mine"),

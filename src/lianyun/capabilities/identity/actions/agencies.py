@@ -198,6 +198,101 @@ def add_child(name: str, number: str, *, by: Actor) -> Agency | None:
     return agency
 
 
+@action("identity.prove")
+def bind_guardian(
+    code: str,
+    name: str,
+    number: str,
+    ground: str,
+    paper: str,
+    until: dt.date | None,
+    seen: bool,
+    *,
+    by: Actor,
+) -> Agency:
+    """At the counter: a proven adult is somebody's guardian by appointment, court or parenthood.
+
+    The ward (a child, or an adult by an authority's or court's paper, 民法典 art. 28) must stand in
+    the population library by this name and number. `until` is the day of review, for adults.
+    """
+    visit = open_visit(code, by)
+    account = visit.account
+    if not rules.reaches(account.level, rules.PERSON):
+        raise UserError("请先为来访人办理实人核验")
+    if ground not in rules.GUARDIANSHIPS or not paper.strip() or not seen:
+        raise UserError("请选择监护依据、填写文书编号，并核对文书和本人")
+    plain, today = checked_number(number), timezone.localdate()
+    born = rules.birth_of(plain)
+    if rules.age_on(rules.birth_of(number_of(account)), today) < rules.ADULT:
+        raise UserError("监护人须年满十八周岁")
+    if adapters.number_hash(plain) == account.number_hash:
+        raise UserError("不能登记为自己的监护人")
+    adult = rules.age_on(born, today) >= rules.ADULT
+    if problem := rules.guardian_problem(adult, until, today, born, ground):
+        raise UserError(problem)
+    if not adapters.same_person(name, plain):
+        record("identity.refused", account, by=by, data={"way": rules.GUARDIAN_WAY})
+        raise UserError("被监护人的姓名和号码与人口库不一致，请核对文书")
+    ward = find_person(plain, name=name, by=by)
+    identity = Account.objects.select_for_update().get(party=ward)
+    if identity.level < rules.ELEMENTS:
+        identity.level, identity.way = rules.ELEMENTS, rules.GUARDIAN_WAY
+        identity.proved_at = timezone.now()
+        identity.save()
+    last = until if adult else rules.adult_on(born) - dt.timedelta(days=1)
+    agency, made = Agency.objects.get_or_create(
+        kind=rules.GUARDIAN,
+        principal=ward,
+        agent=account.party,
+        ended_at=None,
+        defaults={
+            "since": today,
+            "until": last,
+            "accepted_at": timezone.now(),
+            "scope": list(rules.SCOPES),
+        },
+    )
+    agency.basis = f"{rules.GUARDIANSHIPS[ground]} {paper.strip()}"[:200]
+    agency.until = last
+    agency.save(update_fields=["basis", "until"])
+    visit.closed_at = timezone.now()
+    visit.save(update_fields=["closed_at"])
+    record(
+        "agency.accepted", agency, by=by,
+        data={"kind": agency.kind, "new": made, "ground": ground},
+    )  # fmt: skip
+    return agency
+
+
+@action("identity.prove")
+def end_at_counter(code: str, agency: int, paper: str, seen: bool, *, by: Actor) -> Agency:
+    """At the counter: end the visitor's representation or guardianship, by a paper.
+
+    The agents whom a representative appointed end with him.
+    """
+    visit = open_visit(code, by)
+    found = (
+        Agency.objects.select_for_update()
+        .filter(pk=agency, agent=visit.account.party, ended_at=None)
+        .first()
+    )
+    if found is None:
+        raise UserError("来访人没有这项代理关系，或者它已经终止")
+    if not paper.strip() or not seen:
+        raise UserError("请填写终止依据，并核对文书和本人")
+    now = timezone.now()
+    found.ended_at, found.basis = now, f"{found.basis}；终止：{paper.strip()}"[:200].lstrip("；")
+    found.save(update_fields=["ended_at", "basis"])
+    if found.kind == rules.REPRESENTATIVE:
+        Agency.objects.filter(principal=found.principal, kind=rules.AGENT, ended_at=None).update(
+            ended_at=now
+        )
+    visit.closed_at = now
+    visit.save(update_fields=["closed_at"])
+    record("agency.ended", found, by=by, data={"kind": found.kind})
+    return found
+
+
 # ---- leave cover -----------------------------------------------------------------------------
 
 
@@ -301,8 +396,10 @@ __all__ = [
     "accept_agency",
     "add_child",
     "appoint_agent",
+    "bind_guardian",
     "bind_representative",
     "cover_leave",
     "end_agency",
+    "end_at_counter",
     "end_cover",
 ]

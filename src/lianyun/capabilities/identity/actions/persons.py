@@ -97,11 +97,14 @@ def _text_digest(phone_hash: str, code: str) -> str:
 
 @action(None)
 def send_code(phone: str, use: str, *, address: str, by: Actor) -> str:
-    """Send a code to a telephone; the same answer whether or not anybody has that number.
+    """Send a code to a telephone or e-mail address; the same answer whoever has it or nobody.
 
     Returns '' when it went out, else the stand-in's text (模拟短信, sample city only).
     """
-    if not adapters.phone_ok(phone):
+    mail = "@" in phone
+    if mail and not adapters.mail_ok(phone):
+        raise UserError("请填写正确的电子邮箱")
+    if not mail and not adapters.phone_ok(phone):
         raise UserError("请填写 11 位手机号码")
     digest = adapters.phone_hash(phone)
     limits.spend("texts_per_phone", digest)
@@ -110,7 +113,8 @@ def send_code(phone: str, use: str, *, address: str, by: Actor) -> str:
     TextCode.objects.filter(phone_hash=digest, use=use, used_at=None).delete()
     TextCode.objects.create(phone_hash=digest, use=use, digest=_text_digest(digest, code))
     record("text.sent", "system:texts", by=by, data={"use": use})
-    return adapters.send_text(phone, f"验证码 {code}，10 分钟内有效，请勿告诉他人。")
+    text = f"验证码 {code}，10 分钟内有效，请勿告诉他人。"
+    return adapters.send_mail(phone, "验证码", text) if mail else adapters.send_text(phone, text)
 
 
 @action(None)
@@ -287,17 +291,22 @@ def confirm_at_counter(
         raise UserError("证件上的姓名或号码与来访人登记的不一致：请来访人核对，或办理号码变更")
     visit.closed_at = timezone.now()
     visit.save(update_fields=["closed_at"])
-    return _prove(account, plain, rules.COUNTER, document.strip()[:40], by)
+    return prove_person(account, plain, rules.COUNTER, document.strip()[:40], by)
 
 
-def _prove(account: Account, number: str, way: str, document: str, by: Actor) -> Account:
+def prove_person(account: Account, number: str, way: str, document: str, by: Actor) -> Account:
+    """Level 3 for who was found to be the number's holder; another account of his is merged.
+
+    To be called inside an action, after the caller has made sure of the person.
+    """
     digest = adapters.number_hash(number)
     lock_number(digest)
     holder = Account.objects.filter(number_hash=digest).exclude(pk=account.pk).first()
     if holder is not None:
         account = _merge(holder, account, by)
     _keep_number(account, number)
-    account.level, account.way, account.proved_at = rules.PERSON, way, timezone.now()
+    account.level = max(account.level, rules.PERSON)
+    account.way, account.proved_at, account.simulated = way, timezone.now(), False
     account.save()
     _displace(account, digest, by)
     audit.link_person(party=account.party, citizen_number=number, by=by)
@@ -346,6 +355,8 @@ def _merge(holder: Account, newer: Account, by: Actor) -> Account:
         user.save(update_fields=["party"])
     if phone:
         holder.phone_hash, holder.phone_sealed = phone, sealed
+    newer.linked.update(account=holder)
+    newer.certificates.filter(ended_at=None).update(ended_at=timezone.now())
     held = set(
         Agency.objects.filter(agent=holder.party, ended_at=None).values_list("kind", "principal_id")
     )
@@ -401,16 +412,30 @@ def change_phone(user: User, phone: str, password: str, *, by: Actor) -> None:
     account = own_account(by)
     if by.party is None or user.party_id != by.party.pk:
         raise UserError("只能更换自己的手机号码")
-    if not check_password(password, user.password):
+    if user.has_usable_password() and not check_password(password, user.password):
         raise UserError("密码不正确")
     digest = adapters.phone_hash(phone)
     lock_number(digest)
     if Account.objects.filter(phone_hash=digest).exclude(pk=account.pk).exists():
         raise UserError("这个手机号码已用于另一个账号")
+    former = account.phone_sealed
     account.phone_hash = digest
     account.phone_sealed = adapters.seal(phone, adapters.PHONE_USE)
     account.save()
-    record("identity.phone_changed", account, by=by)
+    # The owner of the former telephone is told too: it may be he who lost the account.
+    record("identity.phone_changed", account, by=by, personal={"former": former})
+
+
+@action(None)
+def change_mail(mail: str, *, by: Actor) -> None:
+    """Another address for notices, after its code was right; an empty one takes it off."""
+    account = own_account(by)
+    if mail and not adapters.mail_ok(mail):
+        raise UserError("请填写正确的电子邮箱")
+    former = account.mail_sealed
+    account.mail_sealed = adapters.seal(mail, adapters.MAIL_USE) if mail else ""
+    account.save(update_fields=["mail_sealed"])
+    record("identity.mail_changed", account, by=by, personal={"former_mail": former})
 
 
 # ---- the end of an account -------------------------------------------------------------------
@@ -424,7 +449,7 @@ def ask_erasure(user: User, password: str, *, by: Actor) -> dt.date:
         raise UserError("只能注销自己的账号")
     if account.party.memberships.exists():
         raise UserError("工作人员账号由本部门管理员停用，不能自行注销")
-    if not check_password(password, user.password):
+    if user.has_usable_password() and not check_password(password, user.password):
         raise UserError("密码不正确")
     if account.erase_on is None:
         account.erase_on = calendar().add_working_days(
@@ -467,7 +492,9 @@ def erase_due(*, by: Actor) -> int:
             user.delete()
         forget(Event.objects.filter(subject=account.ref))
         Agency.objects.filter(agent=account.party, ended_at=None).update(ended_at=timezone.now())
-        account.visits.all().delete()
+        for kept in (account.visits, account.linked, account.certificates, account.notices):
+            kept.all().delete()
+        account.mail_sealed, account.certified_until = "", None
         account.phone_hash = account.claim_hash = account.erase_on = None
         account.phone_sealed = account.claim_sealed = account.way = ""
         account.level = rules.REGISTER

@@ -139,6 +139,8 @@ def _note_device(user: User, mark: str, seat: Seat) -> bool:
     device.save(update_fields=["name", "last_at"])
     if not (made and others):
         return False
+    assert user.party is not None
+    record("device.met", user, by=actor_of(user.party), data={"device": device.name})
     told = f"您的账号刚刚在新设备（{seat.device}）登录。如果不是您本人，请到“我的账号”处理。"
     for key in user.seats.exclude(key=seat.key).values_list("key", flat=True):
         session = SessionStore(session_key=key)

@@ -26,6 +26,9 @@ EXCLUSIVE = frozenset({"system_admin", "security_admin", "audit_admin"})
 ABSOLUTE = dt.timedelta(hours=8)
 """No session lives longer, however busy."""
 
+HALF = "half"
+"""Session key: who gave the password, or came by a platform (`way`), and is not in yet."""
+
 SECOND_MINUTES = 5
 """So long after the password may the second factor follow."""
 
@@ -124,6 +127,7 @@ __all__ = [
     "ABSOLUTE",
     "EXCLUSIVE",
     "FAILURES",
+    "HALF",
     "IDLE",
     "LOCK",
     "MINIMUM",

@@ -24,11 +24,14 @@ LEVEL_MEANS = {
     CERTIFICATE: "以本人的数字证书签名证明",
 }
 LIBRARY, COUNTER, FACE, GUARDIAN_WAY = "library", "counter", "face", "guardian"
+SIGNED, PLATFORM = "certificate", "platform"
 WAYS = {
     LIBRARY: "人口库两要素核验",
     COUNTER: "窗口核验证件和本人",
     FACE: "人像核验",
     GUARDIAN_WAY: "监护人代为登记",
+    SIGNED: "本人数字证书签名",
+    PLATFORM: "国家平台登录带入",
 }
 
 REPRESENTATIVE, AGENT, GUARDIAN = "representative", "agent", "guardian"
@@ -141,6 +144,59 @@ def cover_problem(since: dt.date, until: dt.date, today: dt.date, longest: int) 
     return ""
 
 
+GUARDIANSHIPS = {
+    "parent": "父母（出生证明或户口簿）",
+    "agreement": "监护协议",
+    "committee": "居（村）民委员会或民政部门指定",
+    "court": "人民法院指定或认定",
+}
+"""What makes somebody a guardian at the counter (民法典 art. 27 to 31, 36)."""
+
+
+def guardian_problem(
+    adult: bool, until: dt.date | None, today: dt.date, born: dt.date, ground: str
+) -> str:
+    """What is wrong with a guardian's term (Chinese); a child's ends on the day before 18 by itself."""
+    if not adult:
+        return ""
+    if ground in ("parent", "agreement"):
+        return "成年人的监护须有居（村）民委员会、民政部门或人民法院的文书"
+    if until is None:
+        return "成年人的监护须填写复核日期"
+    if not today < until <= today + dt.timedelta(days=3 * 366):
+        return "复核日期须在三年以内"
+    return ""
+
+
+ENTITY_GONE = {"2", "3", "6", "吊销未注销", "注销", "撤销登记"}
+"""States of an entity (登记状态) under which nobody acts for it any more."""
+
+
+PICTURE_SIGNS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF")
+PICTURE_LEAST, PICTURE_MOST = 10 * 1024, 5 * 1024 * 1024
+
+
+def picture_problem(data: bytes) -> str:
+    """What is wrong with an uploaded photograph (Chinese), or an empty text."""
+    if not data.startswith(PICTURE_SIGNS):
+        return "请上传 JPG、PNG 或 WebP 照片"
+    if not PICTURE_LEAST <= len(data) <= PICTURE_MOST:
+        return "照片大小须在 10 KB 到 5 MB 之间"
+    return ""
+
+
+def level_now(level: int, certified_until: dt.datetime | None, now: dt.datetime) -> int:
+    """The level that holds now: a certificate's ends with the certificate."""
+    if level == CERTIFICATE and (certified_until is None or now >= certified_until):
+        return PERSON
+    return level
+
+
+def spoken(digest: str) -> str:
+    """The first twelve hex digits of a digest in groups of four, as two people compare them."""
+    return " ".join(digest[n : n + 4] for n in (0, 4, 8))
+
+
 def visit_code() -> str:
     """Eight random digits for the counter."""
     return f"{secrets.randbelow(10**8):08d}"
@@ -168,18 +224,23 @@ __all__ = [
     "CONSENT_AGE",
     "COUNTER",
     "ELEMENTS",
+    "ENTITY_GONE",
     "FACE",
     "FLOOR_SECONDS",
     "GUARDIAN",
+    "GUARDIANSHIPS",
     "GUARDIAN_WAY",
     "LEVELS",
     "LEVEL_MEANS",
     "LIBRARY",
     "PERSON",
+    "PICTURE_MOST",
+    "PLATFORM",
     "REGISTER",
     "REPRESENTATIVE",
     "SCOPES",
     "SELF",
+    "SIGNED",
     "STANDINGS",
     "VISIT_MINUTES",
     "WAYS",
@@ -190,10 +251,14 @@ __all__ = [
     "birth_of",
     "cover_problem",
     "covers_scope",
+    "guardian_problem",
+    "level_now",
     "login_kind",
+    "picture_problem",
     "reaches",
     "same_name",
     "scope_titles",
+    "spoken",
     "text_code",
     "visit_code",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -48,7 +50,52 @@ class NumberForm(Styled):
     seen = forms.BooleanField(label="已核对变更证明和本人")
 
 
-FORMS: dict[str, type[Styled]] = {"proof": ProofForm, "entity": EntityForm, "number": NumberForm}
+class GuardianForm(Styled):
+    """Whose guardian the visitor is, by which paper."""
+
+    name = forms.CharField(label="被监护人姓名", max_length=50)
+    number = forms.CharField(
+        label="被监护人公民身份号码",
+        max_length=18,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    ground = forms.ChoiceField(label="监护依据", choices=list(rules.GUARDIANSHIPS.items()))
+    paper = forms.CharField(label="文书名称和编号", max_length=120)
+    until = forms.DateField(
+        label="复核日期",
+        required=False,
+        help_text="成年人的监护须填写，最长三年；未成年人到十八周岁前一日自动终止",
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+    )
+    seen = forms.BooleanField(label="已核对文书原件和本人")
+
+
+class EndForm(Styled):
+    """A representation or guardianship that ends, by which paper."""
+
+    agency = forms.TypedChoiceField(label="代理关系", coerce=int)
+    paper = forms.CharField(label="终止依据（文书名称和编号）", max_length=120)
+    seen = forms.BooleanField(label="已核对文书原件和本人")
+
+    def __init__(self, *args: Any, agencies: list[tuple[int, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        cast(forms.ChoiceField, self.fields["agency"]).choices = agencies
+
+
+class CertificateForm(Styled):
+    """The digits on the visitor's phone by which his key is known."""
+
+    words = forms.CharField(label="来访人手机上的核对码（12 位）", max_length=16)
+    seen = forms.BooleanField(label="已核对证件和本人")
+
+
+FORMS: dict[str, type[Styled]] = {
+    "proof": ProofForm,
+    "entity": EntityForm,
+    "number": NumberForm,
+    "guardian": GuardianForm,
+    "certificate": CertificateForm,
+}
 
 
 @never_cache
@@ -66,6 +113,14 @@ def counter(request: HttpRequest) -> HttpResponse:
         name: form(request.POST if done == name else None, prefix=name)
         for name, form in FORMS.items()
     }
+    held = [
+        (a.pk, f"{a.principal.name}（{a.get_kind_display()}）")
+        for a in (caller.agencies if caller else [])
+    ]
+    if held:
+        filled["end"] = EndForm(
+            request.POST if done == "end" else None, prefix="end", agencies=held
+        )
     if done in filled and filled[done].is_valid():
         data = filled[done].cleaned_data
         try:
@@ -75,6 +130,15 @@ def counter(request: HttpRequest) -> HttpResponse:
             elif done == "entity":
                 agency = actions.bind_representative(code, **data, by=actor)
                 messages.success(request, f"已登记为{agency.principal.name}的法定代表人")
+            elif done == "guardian":
+                ward = actions.bind_guardian(code, **data, by=actor)
+                messages.success(request, f"已登记监护关系，至 {ward.until:%Y-%m-%d}")
+            elif done == "end":
+                actions.end_at_counter(code, **data, by=actor)
+                messages.success(request, "代理关系已终止")
+            elif done == "certificate":
+                made = actions.issue_certificate(code, **data, by=actor)
+                messages.success(request, f"数字证书已签发，有效至 {made.until:%Y-%m-%d}")
             else:
                 actions.change_number(code, **data, by=actor)
                 messages.success(request, "公民身份号码已变更，原号码仍可查到此人")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
 
 from django import forms
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login, logout
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
@@ -19,6 +20,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
 from lianyun.kernel.access import ANONYMOUS, actor_of
+from lianyun.ui.context import address
 from lianyun.ui.forms import Styled
 from lianyun.ui.pages import public, refusal, safe_next
 from lianyun.ui.visitor import address_of, caller_of
@@ -37,8 +39,7 @@ DEVICE_AGE = 365 * 24 * 3600
 FREE = ("/workbench/account/factors/", "/workbench/account/password/", "/logout/")
 ACTING = "acting"
 """Session key: the number of the mandate under which the person acts for another."""
-HALF = "half"
-"""Session key: who gave the password and still owes the second factor."""
+HALF = rules.HALF
 
 
 def actor_in(request: HttpRequest) -> Actor:
@@ -195,16 +196,24 @@ def login_page(request: HttpRequest) -> HttpResponse:
             return open_session(request, user, "", target)
         form.add_error(None, rules.REFUSED)
         status = 401
-    context = {"form": form, "next": target, "policy": queries.access_policy(ANONYMOUS)}
+    context = {
+        "form": form,
+        "next": target,
+        "policy": queries.access_policy(ANONYMOUS),
+        "national_url": address("login:national") if settings.NATIONAL_ISSUER else "",
+    }
     return render(request, "identity/login.html", context, status=status)
 
 
-def open_session(request: HttpRequest, user: User, factor: str, target: str) -> HttpResponse:
+def open_session(
+    request: HttpRequest, user: User, factor: str, target: str, way: str = ""
+) -> HttpResponse:
     """Log somebody in: a new session key, a seat, the device's mark; leads on to `target`."""
     login(request, user, backend=BACKEND)
     request.session["seen"] = request.session["began"] = time.time()
     request.session["agent"] = _agent_digest(_agent(request))
     request.session["factor"] = factor
+    request.session["way"] = way
     request.session.save()
     assert user.party is not None
     mark = request.COOKIES.get(DEVICE_COOKIE, "")
@@ -272,7 +281,7 @@ def second(request: HttpRequest) -> HttpResponse:
             target = str(half["next"])
             request.session.pop(HALF, None)
             user.refresh_from_db()
-            return open_session(request, user, kind, target)
+            return open_session(request, user, kind, target, way=str(half.get("way", "")))
         problem, status = "没有通过：请核对后再试。连续 5 次不对将锁定 15 分钟。", 401
     options = None
     if rules.KEY in kinds:
@@ -280,6 +289,21 @@ def second(request: HttpRequest) -> HttpResponse:
         request.session[HALF] = half
     context = {"kinds": kinds, "problem": problem, "options": options}
     return render(request, "identity/second.html", context, status=status)
+
+
+@never_cache
+@public
+def entered(request: HttpRequest) -> HttpResponse:
+    """Come in from a platform that has proven who it is; not past a second factor."""
+    found = _half(request)
+    if found is None or not found[1].get("way"):
+        request.session.pop(HALF, None)
+        return redirect("identity:login")
+    user, half = found
+    if queries.second_kinds(ANONYMOUS, user):
+        return redirect("identity:second")
+    request.session.pop(HALF, None)
+    return open_session(request, user, "", str(half["next"]), way=str(half["way"]))
 
 
 def parsed(text: str) -> Any:

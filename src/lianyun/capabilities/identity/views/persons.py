@@ -28,6 +28,7 @@ PHONE = "register_phone"
 NEW_PHONE = "new_phone"
 REGISTER_USE, CHANGE_USE = "register", "phone"
 SIMULATED = "模拟短信：演示环境没有短信网关，内容显示在这里"
+SIMULATED_MAIL = "模拟邮件：演示环境没有邮件服务器，内容显示在这里"
 
 
 def steady(began: float) -> None:
@@ -156,10 +157,10 @@ def mine(request: HttpRequest) -> HttpResponse:
         "wanted": wanted,
         "wanted_title": rules.LEVELS.get(wanted, ""),
         "back": safe_next(request, ""),
-        "levels": [
-            (n, title, rules.LEVEL_MEANS[n]) for n, title in rules.LEVELS.items() if 0 < n < 4
-        ],
+        "levels": [(n, title, rules.LEVEL_MEANS[n]) for n, title in rules.LEVELS.items() if n > 0],
         "minutes": rules.VISIT_MINUTES,
+        "notices": queries.own_notices(actor),
+        "password": user_in(request).has_usable_password(),
         "erasure": queries.erasure_rule(),
     }
     return render(request, "identity/mine.html", context)
@@ -173,7 +174,7 @@ def prove(request: HttpRequest) -> HttpResponse:
     actor = actor_in(request)
     if request.POST.get("way") == rules.COUNTER:
         actions.go_to_counter(by=actor)
-        return redirect(f"{reverse('identity:mine')}#counter")
+        return redirect(safe_next(request, f"{reverse('identity:mine')}#counter"))
     began = time.monotonic()
     actions.try_proof(address=address_of(request), by=actor)
     right = actions.prove_elements(by=actor)

@@ -23,6 +23,7 @@ from .directories import (
     rotate_token,
 )
 from .keys import first_key, rotate_key, turn_keys
+from .nationals import begin_national, finish_national
 from .provider import (
     actor_of_system,
     answer_endpoint,
@@ -42,6 +43,7 @@ __all__ = [
     "add_member",
     "admit",
     "answer_endpoint",
+    "begin_national",
     "change_member",
     "change_system",
     "close_directory",
@@ -50,6 +52,7 @@ __all__ = [
     "end_of_person",
     "end_of_seat",
     "exchange",
+    "finish_national",
     "first_key",
     "forget",
     "give_consent",

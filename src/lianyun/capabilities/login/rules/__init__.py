@@ -11,6 +11,7 @@ from .claims import (
     known_scopes,
     level_of_acr,
     pairwise,
+    platform_level,
     shown,
 )
 from .systems import (
@@ -65,6 +66,7 @@ __all__ = [
     "new_secret",
     "origin_of",
     "pairwise",
+    "platform_level",
     "shown",
     "too_old",
     "wanted_age",

@@ -61,10 +61,26 @@ def acr_of(level: int) -> str:
     return f"{ACR_PREFIX}{level}"
 
 
-def amr_of(factor: str) -> list[str]:
-    """How somebody logged in (RFC 8176): by password, and by which second factor."""
+def amr_of(factor: str, way: str = "") -> list[str]:
+    """How somebody logged in (RFC 8176): by password, and by which second factor.
+
+    Who came by another platform (`way`) gave no password here; how he entered there is not told.
+    """
     more = {"totp": ["otp", "mfa"], "key": ["hwk", "mfa"], "code": ["otp", "mfa"]}
-    return ["pwd", *more.get(factor, [])]
+    return [*([] if way else ["pwd"]), *more.get(factor, [])]
+
+
+def platform_level(told: Mapping[str, Any], claims: Mapping[str, Any]) -> int:
+    """The level that a platform's claim means here, by configuration; 0 for none we know.
+
+    `told` is `{claim: name, values: {value: level}}` (packs/core/access.yaml).
+    """
+    value = claims.get(str(told.get("claim") or "acr"))
+    values = told.get("values") or {}
+    if not isinstance(value, str | int) or not isinstance(values, Mapping):
+        return 0
+    found = {str(k): v for k, v in values.items()}.get(str(value), 0)
+    return found if isinstance(found, int) and 0 < found <= 3 else 0
 
 
 def level_of_acr(value: str) -> int | None:
@@ -130,5 +146,6 @@ __all__ = [
     "known_scopes",
     "level_of_acr",
     "pairwise",
+    "platform_level",
     "shown",
 ]

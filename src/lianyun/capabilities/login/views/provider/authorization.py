@@ -1,20 +1,17 @@
-"""Provider: the OpenID Connect endpoints: discovery, keys, authorization, tokens, claims, logout."""
+"""Authorization: a system's request to know who is there: login, level, consent, then the code."""
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from authlib.common.urls import add_params_to_uri
 from authlib.oauth2 import OAuth2Error
-from django.contrib import messages
-from django.contrib.auth import logout
 from django.core import signing
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, JsonResponse
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.urls import reverse
 from django.utils import timezone
@@ -26,90 +23,21 @@ from lianyun.kernel.access import ANONYMOUS, UserError
 from lianyun.ui.middleware import POLICY
 from lianyun.ui.pages import public, refusal
 
-from .. import actions, queries, rules
+from ... import actions, queries, rules
+from .answers import actor_in
+from .leaving import leave_city
 
 if TYPE_CHECKING:
-    from lianyun.kernel.access import Actor
-
-    from ..models import ClientSystem
+    from ...models import ClientSystem
 
 AGAIN = "again"
 _AGAIN_SALT = "login.again"
 _AGAIN_SECONDS = 1800
-_PROMPTS = {"none", "login", "consent", "select_account"}
+PROMPTS = {"none", "login", "consent", "select_account"}
 _WHY = {
     "redirect": "回调地址与登记的不一致，为防止您的登录信息被送往别处，已停止登录。",
     "client": "没有登记这个系统，或它已停用。",
 }
-
-
-def _actor(request: HttpRequest) -> Actor:
-    return cast("Actor", request.actor)  # type: ignore[attr-defined]
-
-
-def _json(data: Any, *, seconds: int = 0) -> JsonResponse:
-    response = JsonResponse(data)
-    response["Cache-Control"] = f"public, max-age={seconds}" if seconds else "no-store"
-    response["Access-Control-Allow-Origin"] = "*"
-    return response
-
-
-@public
-def discovery(request: HttpRequest) -> HttpResponse:
-    """What this provider is and can do (OpenID Connect Discovery 1.0, RFC 8414)."""
-    issuer = actions.issuer_of(request)
-
-    def place(name: str) -> str:
-        return issuer + reverse(f"login:{name}")
-
-    return _json(
-        {
-            "issuer": issuer,
-            "authorization_endpoint": place("authorize"),
-            "token_endpoint": place("token"),
-            "userinfo_endpoint": place("userinfo"),
-            "jwks_uri": place("jwks"),
-            "end_session_endpoint": place("end_session"),
-            "revocation_endpoint": place("revoke"),
-            "introspection_endpoint": place("introspect"),
-            "scopes_supported": list(rules.SCOPES),
-            "response_types_supported": ["code"],
-            "response_modes_supported": ["query"],
-            "grant_types_supported": list(rules.GRANTS),
-            "acr_values_supported": [rules.acr_of(n) for n in range(5)],
-            "subject_types_supported": ["pairwise"],
-            "id_token_signing_alg_values_supported": ["RS256"],
-            "token_endpoint_auth_methods_supported": [
-                "client_secret_basic",
-                "client_secret_post",
-                "none",
-            ],
-            "claims_supported": [c for s in rules.SCOPES.values() for c in s.claims]
-            + ["iss", "aud", "exp", "iat", "nonce", "amr", "sid", "at_hash"],
-            "claims_parameter_supported": False,
-            "request_parameter_supported": False,
-            "request_uri_parameter_supported": False,
-            "code_challenge_methods_supported": ["S256"],
-            "authorization_response_iss_parameter_supported": True,
-            "backchannel_logout_supported": True,
-            "backchannel_logout_session_supported": True,
-            "prompt_values_supported": sorted(_PROMPTS),
-            "ui_locales_supported": ["zh-CN"],
-        },
-        seconds=300,
-    )
-
-
-@public
-def jwks(request: HttpRequest) -> HttpResponse:
-    """The public keys: present, next, and lately retired."""
-    keys = queries.public_keys(_actor(request))
-    if not keys:
-        keys = [dict(actions.first_key(by=ANONYMOUS).public)]
-    return _json({"keys": keys}, seconds=300)
-
-
-# ---- the authorization endpoint ------------------------------------------------------------
 
 
 class _Ask:
@@ -117,7 +45,7 @@ class _Ask:
 
     def __init__(self, request: HttpRequest) -> None:
         self.request = request
-        self.actor = _actor(request)
+        self.actor = actor_in(request)
         self.issuer = actions.issuer_of(request)
         self.server = actions.provider(self.issuer)
         party = self.actor.party if request.user.is_authenticated else None
@@ -135,7 +63,7 @@ class _Ask:
             raise self.error(name or "request_not_supported")
         if self.data.get("response_mode", "query") != "query":
             raise self.error("invalid_request", "Only response_mode query is supported.")
-        if self.prompts - _PROMPTS or ("none" in self.prompts and len(self.prompts) > 1):
+        if self.prompts - PROMPTS or ("none" in self.prompts and len(self.prompts) > 1):
             raise self.error("invalid_request", "Unknown or contradictory prompt.")
         if len(self.data.get("nonce", "")) > 255:
             raise self.error("invalid_request", "The nonce is too long.")
@@ -198,7 +126,9 @@ class _Ask:
             "seat": self.request.session.session_key or "",
             "issuer": self.issuer,
             "level": identity.level_of(self.actor),
-            "amr": rules.amr_of(self.request.session.get("factor", "")),
+            "amr": rules.amr_of(
+                self.request.session.get("factor", ""), self.request.session.get("way", "")
+            ),
             "entered_at": self.entered_at,
             "by": self.actor,
         }
@@ -372,7 +302,7 @@ def again(request: HttpRequest) -> HttpResponse:
     ask = _ask(request)
     if isinstance(ask, HttpResponse):
         return ask
-    _leave(request, "系统要求重新登录")
+    leave_city(request, "系统要求重新登录")
     request.actor = ANONYMOUS  # type: ignore[attr-defined]
     return _to_login(ask)
 
@@ -385,130 +315,3 @@ def onward(request: HttpRequest) -> HttpResponse:
     if not to.startswith(f"{reverse('login:authorize')}?"):
         raise UserError("登录请求不完整，请回到原来的系统重新登录")
     return render(request, "login/onward.html", {"to": to})
-
-
-# ---- tokens and claims ---------------------------------------------------------------------
-
-
-@csrf_exempt
-@never_cache
-@public
-def token(request: HttpRequest) -> HttpResponse:
-    """Codes, refresh tokens and systems' own secrets for tokens."""
-    if request.method != "POST":
-        return HttpResponseNotAllowed(["POST"])
-    return actions.exchange(request, by=ANONYMOUS)
-
-
-@csrf_exempt
-@never_cache
-@public
-def revoke(request: HttpRequest) -> HttpResponse:
-    """A system gives a token back."""
-    if request.method != "POST":
-        return HttpResponseNotAllowed(["POST"])
-    return actions.answer_endpoint("revocation", request, by=ANONYMOUS)
-
-
-@csrf_exempt
-@never_cache
-@public
-def introspect(request: HttpRequest) -> HttpResponse:
-    """A system asks about a token it was shown."""
-    if request.method != "POST":
-        return HttpResponseNotAllowed(["POST"])
-    return actions.answer_endpoint("introspection", request, by=ANONYMOUS)
-
-
-@csrf_exempt
-@never_cache
-@public
-def userinfo(request: HttpRequest) -> HttpResponse:
-    """What the person lets the system know, for an access token (Core 1.0, 5.3)."""
-    scheme, _, text = request.headers.get("Authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not text.strip():
-        return _bearer_needed("")
-    found = queries.access_token(text.strip())
-    if found is None or found.admission is None or "openid" not in found.scope.split():
-        return _bearer_needed("invalid_token")
-    return _json(actions.tell_claims(found, by=actions.actor_of_system(found.system)))
-
-
-def _bearer_needed(wrong: str) -> HttpResponse:
-    response = HttpResponse(status=401)
-    response["WWW-Authenticate"] = 'Bearer realm="lianyun"' + (
-        f', error="{wrong}"' if wrong else ""
-    )
-    return response
-
-
-# ---- logout --------------------------------------------------------------------------------
-
-
-def _leave(request: HttpRequest, why: str) -> None:
-    if not request.user.is_authenticated:
-        return
-    key, actor = request.session.session_key or "", _actor(request)
-    identity.leave(request.user, key, by=actor)
-    actions.end_of_seat(key, why=why, by=actor)
-    logout(request)
-
-
-@csrf_exempt
-@never_cache
-@public
-def end_session(request: HttpRequest) -> HttpResponseBase:
-    """A system asks to end the login (RP-Initiated Logout 1.0).
-
-    At once where its ID token is of this very session; otherwise the person is asked, since any
-    page of the web could lead here.
-    """
-    if request.method == "POST":
-        # A post from another site comes without the session; the way by GET brings it.
-        onward = redirect(f"{reverse('login:end_session')}?{request.POST.urlencode()}")
-        onward.status_code = 303
-        return onward
-    server = actions.provider(actions.issuer_of(request))
-    try:
-        asked = server.validate_endpoint_request("end_session", request)
-    except (OAuth2Error, ValueError):
-        return refusal(request, 400, "退出请求有误。您可以在本站右上角直接退出。")
-    if not request.user.is_authenticated:
-        return _left(request, asked.redirect_uri)
-    claims = asked.id_token_claims or {}
-    mine = queries.admission_of_sid(_actor(request), str(claims.get("sid", "")))
-    if mine is not None and mine.seat == request.session.session_key:
-        _leave(request, "从接入系统退出")
-        return _left(request, asked.redirect_uri)
-    sealed = signing.dumps(asked.redirect_uri or "", salt="login.leave")
-    context = {"system": asked.client, "sealed": sealed}
-    response = render(request, "login/leave.html", context)
-    if asked.redirect_uri:
-        wider = f"form-action 'self' {rules.origin_of(asked.redirect_uri)}"
-        response["Content-Security-Policy"] = POLICY.replace("form-action 'self'", wider)
-    return response
-
-
-def _left(request: HttpRequest, to: str | None) -> HttpResponse:
-    if to:
-        response = HttpResponse(status=302)
-        response["Location"] = to
-        return response
-    messages.success(request, "已安全退出")
-    return redirect("/")
-
-
-@never_cache
-@public
-def leave(request: HttpRequest) -> HttpResponse:
-    """The person agrees to end the login; by POST with the form's token."""
-    if request.method != "POST":
-        return HttpResponseNotAllowed(["POST"])
-    try:
-        to = signing.loads(request.POST.get("to", ""), salt="login.leave", max_age=1800)
-    except signing.BadSignature:
-        to = ""
-    if request.POST.get("do") == "stay":
-        return redirect("/")
-    _leave(request, "从接入系统退出")
-    return _left(request, to)

@@ -1,0 +1,48 @@
+"""Nationals: who comes by the national platform, let in as whom it names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lianyun.capabilities.identity import api as identity
+from lianyun.kernel.access import Actor, UserError
+
+from ..adapters import national
+
+if TYPE_CHECKING:
+    from lianyun.capabilities.identity.models import User
+
+
+def _known() -> national.Platform:
+    found = national.platform()
+    if found is None:
+        raise UserError("本市还没有接入国家政务服务平台登录")
+    return found
+
+
+def begin_national(back: str) -> tuple[str, dict[str, Any]]:
+    """Where the browser goes and what its session keeps; raises UserError."""
+    try:
+        return national.begin(_known(), back)
+    except national.NotProven as wrong:
+        raise UserError(str(wrong)) from wrong
+
+
+def finish_national(
+    errand: dict[str, Any] | None, answer: dict[str, str], back: str, *, by: Actor
+) -> tuple[User, str]:
+    """The login of whom the platform names and the platform's title; raises UserError."""
+    known = _known()
+    try:
+        # Before any row is touched: the platform may take its seconds.
+        person = national.finish(known, errand, answer, back)
+    except national.NotProven as wrong:
+        raise UserError(str(wrong)) from wrong
+    user = identity.enter_by_platform(
+        known.issuer, person.subject, person.name, person.number, person.level,
+        simulated=known.simulated, by=by,
+    )  # fmt: skip
+    return user, known.title
+
+
+__all__ = ["begin_national", "finish_national"]
