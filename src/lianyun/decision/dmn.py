@@ -535,8 +535,8 @@ def _draw(root: etree._Element) -> None:
     decisions = list(root.iter(f"{{{DMN}}}decision"))
     given = list(root.iter(f"{{{DMN}}}inputData"))
     places = [
-        *[(d, 160 + 240 * n, 80.0, 180.0, 80.0) for n, d in enumerate(decisions)],
-        *[(d, 160 + 180 * n, 300.0, 125.0, 45.0) for n, d in enumerate(given)],
+        *[(d, 160.0 + 240 * n, 80.0, 180.0, 80.0) for n, d in enumerate(decisions)],
+        *[(d, 160.0 + 180 * n, 300.0, 125.0, 45.0) for n, d in enumerate(given)],
     ]
     middles: dict[str, tuple[float, float]] = {}
     for element, x, y, width, height in places:

@@ -125,7 +125,13 @@ class Running:
 
     def ready(self) -> list[Any]:
         """Tasks that wait; `step_of` tells for which step, `token` which of several."""
-        return list(self.flow.get_tasks(state=TaskState.READY, manual=True))
+        flows = (self.flow, *self.flow.subprocesses.values())
+        return [
+            task
+            for flow in flows
+            for task in flow.tasks.values()
+            if task.state == TaskState.READY and task.task_spec.manual
+        ]
 
     def step_of(self, task: Any) -> Step:
         """The declared step of a task."""
@@ -242,6 +248,15 @@ def joined(
     }
     count = int(result.get(outcome) or 0) + 1
     return {step.id: {**result, "answers": [*result["answers"], answer], outcome: count}}
+
+
+def facts_of(data: dict[str, Any]) -> dict[str, Any]:
+    """What a decision table may ask of a case: its data, its situations, its facts, all flat."""
+    out = dict(data)
+    for name in ("situations", "facts"):
+        if isinstance(data.get(name), dict):
+            out |= data[name]
+    return out
 
 
 def working_days(value: int | str | None, data: dict[str, Any], what: str) -> int | None:

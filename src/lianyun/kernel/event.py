@@ -112,22 +112,40 @@ def record(
     plain = json.loads(json.dumps(personal, default=str)) if personal else None
     both = {"behalf": by.behalf.ref} if by.behalf is not None else {}
     salt = secrets.token_hex(16) if plain else ""
-    event = Event.objects.create(
+    event = Event(
         kind=kind,
         subject=ref_of(subject),
         by=by.ref,
         by_name=f"{by.name}（代{by.behalf.name}）"[:120] if by.behalf is not None else by.name,
-        department=by.department,
+        department_id=by.department.pk if by.department is not None else None,
         case_id_ref=getattr(case, "pk", case),
         data=json.loads(json.dumps({**(data or {}), **both}, default=str)),
         personal=plain,
         salt=salt,
         personal_digest=_personal_digest(salt, plain) if plain else "",
     )
+    event.pk = _insert(event)
     recorded.set(recorded.get() + 1)
-    for run in listeners(kind):
-        app.configure_task(DELIVER, queue="events").defer(event_id=event.pk, run=run)
+    if runs := listeners(kind):
+        jobs = ({"event_id": event.pk, "run": run} for run in runs)
+        app.configure_task(DELIVER, queue="events").batch_defer(*jobs)
     return event
+
+
+def _insert(event: Event) -> int:
+    """Write one event's row, as plain SQL: it is what the product does most often."""
+    fields = [f for f in Event._meta.concrete_fields if not f.primary_key]
+    listed, places = ", ".join(f'"{f.column}"' for f in fields), ", ".join(["%s"] * len(fields))
+    values = [getattr(event, f.attname) for f in fields]
+    for at, field in enumerate(fields):
+        if isinstance(field, models.JSONField) and values[at] is not None:
+            values[at] = json.dumps(values[at])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO kernel_event ({listed}) VALUES ({places}) RETURNING id", values
+        )
+        event._state.adding, event._state.db = False, connection.alias
+        return int(cursor.fetchone()[0])
 
 
 def record_many(kind: str, entries: Iterable[tuple[Any, dict[str, Any]]], *, by: Actor) -> int:

@@ -137,7 +137,7 @@ def _paths() -> int:
 def _decisions() -> int:
     before = Decision.objects.count()
     for declared in packs.declarations("decisions"):
-        rest = {k: declared.data[k] for k in ("basis", "summary") if k in declared.data}
+        rest = {k: v for k, v in declared.data.items() if k in ("basis", "summary")}
         text = compile_decision(declared.name, declared.data)
         declare_decision(declared.name, str(declared.data["title"]), text, rest)
     for file in packs.files("decisions", "dmn"):

@@ -33,6 +33,7 @@ __all__ = [
     "declare",
     "declare_decision",
     "evaluate",
+    "newest",
     "path_of",
     "spec_of",
     "steps_of",
@@ -155,12 +156,18 @@ def declare_decision(
     )
 
 
-def current(key: str) -> Path:
-    """The newest version of a path; raises BadPath where none is declared."""
-    found = Path.objects.filter(key=key).order_by("-version").first()
+def newest(key: str) -> int:
+    """The row of a path's newest version; raises BadPath where none is declared."""
+    rows = Path.objects.filter(key=key).order_by("-version").values_list("pk", flat=True)
+    found = rows.first()
     if found is None:
         raise BadPath(f"没有名为 {key} 的办理路径")
-    return found
+    return int(found)
+
+
+def current(key: str) -> Path:
+    """The newest version of a path; raises BadPath where none is declared."""
+    return path_of(newest(key))
 
 
 def current_decision(key: str) -> Decision | None:

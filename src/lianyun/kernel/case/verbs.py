@@ -14,8 +14,9 @@ from lianyun.decision.way import TIMER, WAIT
 from ..access import SYSTEM, Actor, Denied, UserError, actor_of
 from ..clock import calendar, remaining
 from ..event import record, ref_of
-from ..path import Path, current, path_of
+from ..path import Path, newest, path_of
 from .rows import Answer, Case, Pause, WorkItem
+from .store import fetch
 from .walk import Walk
 
 if TYPE_CHECKING:
@@ -42,14 +43,12 @@ def _locked(pk: int) -> Case:
 
 def _row(item: WorkItem) -> tuple[Case, WorkItem]:
     """The locked case and its work item as they stand now; raises UserError where it is done."""
-    case = _locked(item.case_id)
-    row = WorkItem.objects.select_related("department", "by", "assignee").get(pk=item.pk)
-    row.case = case
+    case, row = fetch(item.pk)
+    case.path = path_of(case.path_id)
     if row.done_at is not None:
         who = row.by.name if row.by else "系统"
-        raise UserError(
-            f"“{row.title}”已由{who}于 {timezone.localtime(row.done_at):%m月%d日 %H:%M} 办理，无需重复操作"
-        )
+        on = f"{timezone.localtime(row.done_at):%m月%d日 %H:%M}"
+        raise UserError(f"“{row.title}”已由{who}于 {on} 办理，无需重复操作")
     if case.state == Case.CLOSED:
         raise UserError("办件已办结")
     return case, row
@@ -74,7 +73,7 @@ def open_case(
         found = Case.objects.filter(once=once).first()
         if found is not None:
             return found
-    way = path_of(current(path).pk)
+    way = path_of(newest(path))
     rounds = {s.id: joint(s, 0, "") for s in way.steps.values() if s.each}
     case = Case.objects.create(
         code=_number(),

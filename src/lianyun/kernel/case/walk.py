@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.utils import timezone
 
 from lianyun.decision import BadTable, decide
-from lianyun.decision.engine import Running, joined, working_days
+from lianyun.decision.engine import Running, facts_of, joined, working_days
 from lianyun.decision.way import DECIDE, TIMER, WAIT
 
 from ..access import SYSTEM
@@ -17,6 +17,7 @@ from ..event import Event, record
 from ..party import department
 from ..path import BadPath, Path, Step, current_decision, evaluate
 from .rows import Answer, Case, WorkItem, bureau
+from .store import write
 
 if TYPE_CHECKING:
     from ..access import Actor
@@ -31,6 +32,7 @@ class Walk:
         self.case, self.by = case, by
         self.running = Running(way.bpmn, way.key, case.data, None if anew else case.engine)
         self.known = {str(t.id) for t in self.running.ready()}
+        self.before, self.closed, self.opened = case.data, list[WorkItem](), list[WorkItem]()
 
     @property
     def steps(self) -> dict[str, Step]:
@@ -79,7 +81,7 @@ class Walk:
         """Mark a work item as done, by whom and how."""
         row.done_at = timezone.now()
         row.by, row.outcome, row.note = self.by.party, outcome, note
-        row.save(update_fields=["done_at", "by", "outcome", "note"])
+        self.closed.append(row)
 
     def advance(self) -> None:
         """Go on until people, systems or days are waited for; tables decide on the way."""
@@ -92,10 +94,14 @@ class Walk:
                 task.run()
             if tables:
                 continue
-            opened = self._open(fresh)
+            self._open(fresh)
             self.known.update(str(t.id) for t in fresh)
-            waiting = [r for r in opened if self.steps[r.step].kind == WAIT]
-            if not sum([self.use_answer(row) for row in waiting]):
+            waits = [r.token for r in self.opened if self.steps[r.step].kind == WAIT]
+            if not waits or not self.case.answers.filter(used_at=None).exists():
+                return
+            self.write()
+            rows = self.case.items.filter(token__in=waits).select_related("department")
+            if not sum([self.use_answer(row) for row in rows.order_by("id")]):
                 return
 
     def use_answer(self, row: WorkItem) -> bool:
@@ -135,10 +141,9 @@ class Walk:
         told |= {"step": step.id, "into": step.into, "verdict": verdict}
         record("case.decided", self.case, by=SYSTEM, case=self.case, data=told)
 
-    def _open(self, tasks: list[Any]) -> list[WorkItem]:
+    def _open(self, tasks: list[Any]) -> None:
         """Open a work item for every fresh task."""
         today = timezone.localdate()
-        rows = []
         for task in tasks:
             step = self.running.step_of(task)
             due, provisional = self._due(step, today)
@@ -159,8 +164,7 @@ class Walk:
             if step.each:
                 self.told(self.running.begin_round(task) or {})
             self._seat(row, step.department, task)
-            rows.append(row)
-        return WorkItem.objects.bulk_create(rows) if rows else []
+            self.opened.append(row)
 
     def _seat(self, row: WorkItem, desk: str, task: Any) -> None:
         """At which desk a step waits."""
@@ -184,6 +188,8 @@ class Walk:
         days = working_days(step.days_by or step.days, self.case.data, step.title)
         if step.clock:
             others = [s.id for s in self.steps.values() if s.clock == step.clock and s != step]
+            if self.opened:
+                self.write()
             items = self.case.items
             begun = items.filter(step__in=others).exclude(due_on=None).order_by("-id").first()
             again = items.filter(step=step.id).exists() and days is not None
@@ -218,7 +224,13 @@ class Walk:
         if ended is not None and case.state != Case.CLOSED:
             self.close(ended)
         closed = ["state", "outcome", "closed_at"] if case.state == Case.CLOSED else []
-        case.save(update_fields=["engine", "data", *closed])
+        self.write("engine", *closed)
+
+    def write(self, *fields: str) -> None:
+        """Write what has changed so far."""
+        data = ["data"] if self.case.data is not self.before else []
+        write(self.case, [*fields, *data], self.closed, self.opened)
+        self.before, self.closed, self.opened = self.case.data, [], []
 
     def close(self, outcome: str) -> None:
         """The matter has ended."""
@@ -230,15 +242,6 @@ class Walk:
         """Put the running case onto another version; raises CannotMove."""
         self.running.move_to(way.bpmn, named)
         self.case.path = way
-
-
-def facts_of(data: dict[str, Any]) -> dict[str, Any]:
-    """What a decision table may ask of a case: its data, its situations, its facts, all flat."""
-    out = dict(data)
-    for name in ("situations", "facts"):
-        if isinstance(data.get(name), dict):
-            out |= data[name]
-    return out
 
 
 def replay(case: Case) -> list[tuple[Event, list[str]]]:

@@ -1,0 +1,233 @@
+"""Cases: whole cases with three parallel branches, against the bare engine with one JSON save a step.
+
+``python benchmarks/cases.py [--cases N] [--open M]`` opens N cases and drives each
+through eight steps, three of them in parallel branches: in our kernel
+(permission, lock, work items, due days, events, closing) and, in the same run, in the bare engine:
+SpiffWorkflow as its documentation has it, its state read from and written to one row of PostgreSQL
+as JSON at every step, its specification read from the file once. Then M open cases lie beside them
+and the same is measured again; last, the timers that are due among those are found.
+
+Targets: 1.5 × the bare engine; a step within 20 ms and no slower beside M open cases; due timers
+within one second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+ALLOWED = 1.5
+STEP_MS = 20.0
+TIMERS_S = 1.0
+KEY = "bench_joint"
+
+
+def steps() -> list[dict[str, Any]]:
+    """Eight steps: two, three in parallel, three."""
+
+    def work(ident: str, **more: Any) -> dict[str, Any]:
+        return {"id": ident, "title": ident, "permission": "bench.do", "days": 5, **more}
+
+    ways = {"yes": {"title": "同意"}, "back": {"title": "退回", "go": "check"}}
+    return [
+        work("take"),
+        work("check"),
+        {"id": "joint", "parallel": [[work("plan")], [work("fire")], [work("water")]]},
+        work("sum", outcomes=ways),
+        work("decide", outcomes={"yes": {"title": "准予"}, "no": {"title": "不予", "end": "no"}}),
+        work("deliver"),
+    ]
+
+
+def ours(count: int) -> list[float]:
+    """Seconds of every step of `count` cases, opened and closed by our kernel."""
+    from django.db import transaction
+
+    from lianyun.kernel.access import SYSTEM
+    from lianyun.kernel.case import Case, open_case, step
+    from lianyun.kernel.party import department
+
+    desk = department("ga")
+    took: list[float] = []
+    for number in range(count):
+        begun = time.perf_counter()
+        with transaction.atomic():
+            case = open_case(KEY, title=f"办件 {number}", department=desk, by=SYSTEM)
+        took.append(time.perf_counter() - begun)
+        while True:
+            waiting = list(case.items.filter(done_at=None).order_by("id"))
+            if not waiting:
+                break
+            begun = time.perf_counter()
+            with transaction.atomic():
+                outcome = "yes" if waiting[0].step in ("sum", "decide") else "done"
+                case = step(waiting[0], outcome, by=SYSTEM)
+            took.append(time.perf_counter() - begun)
+        assert case.state == Case.CLOSED, case.state
+    return took
+
+
+def bare(count: int, bpmn: str) -> list[float]:
+    """The same cases in SpiffWorkflow alone: load JSON, run one task, save JSON, commit."""
+    from django.db import connection, transaction
+    from SpiffWorkflow.bpmn.parser.BpmnParser import BpmnParser
+    from SpiffWorkflow.bpmn.serializer import BpmnWorkflowSerializer
+    from SpiffWorkflow.bpmn.workflow import BpmnWorkflow
+    from SpiffWorkflow.util.task import TaskState
+
+    from lianyun.decision.way import parse_xml, run_form
+
+    parser = BpmnParser()
+    parser.add_bpmn_str(run_form(parse_xml(bpmn)).encode())
+    spec = parser.get_spec(KEY)
+    serializer = BpmnWorkflowSerializer(BpmnWorkflowSerializer.configure())
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE IF NOT EXISTS bare (id bigserial PRIMARY KEY, state json)")
+    took: list[float] = []
+    for _ in range(count):
+        begun = time.perf_counter()
+        with transaction.atomic(), connection.cursor() as cursor:
+            flow = BpmnWorkflow(spec)
+            flow.do_engine_steps()
+            state = serializer.serialize_json(flow)
+            cursor.execute("INSERT INTO bare (state) VALUES (%s) RETURNING id", [state])
+            ident = cursor.fetchone()[0]
+        took.append(time.perf_counter() - begun)
+        done = False
+        while not done:
+            begun = time.perf_counter()
+            with transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute("SELECT state::text FROM bare WHERE id = %s FOR UPDATE", [ident])
+                flow = serializer.deserialize_json(cursor.fetchone()[0])
+                task = flow.get_tasks(state=TaskState.READY, manual=True)[0]
+                name = task.task_spec.bpmn_id
+                task.data[f"outcome_{name}"] = "yes" if name in ("sum", "decide") else "done"
+                task.run()
+                flow.do_engine_steps()
+                state = serializer.serialize_json(flow)
+                cursor.execute("UPDATE bare SET state = %s WHERE id = %s", [state, ident])
+            took.append(time.perf_counter() - begun)
+            done = flow.completed
+    return took
+
+
+def lie_open(count: int) -> None:
+    """`count` more open cases with their work items and opening events, copied from one real one."""
+    from django.db import connection, transaction
+
+    from lianyun.kernel.access import SYSTEM
+    from lianyun.kernel.case import open_case
+    from lianyun.kernel.party import department
+
+    with transaction.atomic():
+        case = open_case(KEY, title="样件", department=department("ga"), by=SYSTEM)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO kernel_case (code, path_id, title, state, outcome, subject, department_id,"
+            " data, engine, opened_at) SELECT 'bench-' || n, path_id, title, state, outcome,"
+            " subject, department_id, data, engine, opened_at FROM kernel_case,"
+            " generate_series(1, %s) n WHERE id = %s",
+            [count, case.pk],
+        )
+        cursor.execute(
+            "INSERT INTO kernel_workitem (case_id, step, token, title, permission, department_id,"
+            " basis, opened_at, due_on, provisional, outcome, note, fires_on)"
+            " SELECT c.id, i.step, i.token, i.title, i.permission, i.department_id, i.basis,"
+            " i.opened_at, i.due_on, false, '', '', CURRENT_DATE + (c.id %% 2000)::int"
+            " FROM kernel_case c, kernel_workitem i WHERE c.code LIKE 'bench-%%' AND i.case_id = %s",
+            [case.pk],
+        )
+        cursor.execute(
+            "INSERT INTO kernel_event (kind, at, subject, by, by_name, case_id_ref, data, salt,"
+            " personal_digest, hash) SELECT 'case.opened', now(), 'case:' || code, 'system:lianyun',"
+            " '系统', id, '{}', '', '', '' FROM kernel_case WHERE code LIKE 'bench-%%'"
+        )
+        cursor.execute("ANALYZE kernel_case, kernel_workitem, kernel_event")
+
+
+def find_due(count: int) -> tuple[int, float]:
+    """How many of the open timers are due today, and the seconds to find them."""
+    import datetime as dt
+
+    from django.utils import timezone
+
+    from lianyun.kernel.case import due_timers
+
+    begun = time.perf_counter()
+    due = due_timers(timezone.localdate() + dt.timedelta(days=10), limit=count)
+    return len(due), time.perf_counter() - begun
+
+
+def said(name: str, took: list[float]) -> float:
+    """Print one row; returns milliseconds a step."""
+    mean = 1000 * sum(took) / len(took)
+    slow = 1000 * sorted(took)[int(len(took) * 0.95)]
+    print(
+        f"{name:34} {len(took):7,} 步 {mean:7.2f} ms/步  中位 {1000 * median(took):6.2f}"
+        f"  p95 {slow:6.2f}",
+        flush=True,
+    )
+    return mean
+
+
+def measure(count: int, lying: int) -> int:
+    """Print all figures; 1 where a target is missed."""
+    from lianyun.kernel.path import compile_path, declare
+
+    bpmn = compile_path(KEY, "三家并联", steps())
+    declare(KEY, "三家并联", bpmn)
+    ours(3), bare(3, bpmn)
+    half = max(count // 2, 1)
+    # Turn by turn, so that a noisy minute falls on both.
+    mine, theirs = ours(half), bare(half, bpmn)
+    theirs += bare(count - half, bpmn)
+    mine += ours(count - half)
+    own, other = (
+        said("连云:开办件、八步、三路并行", mine),
+        said("SpiffWorkflow 加一次 JSON 存取", theirs),
+    )
+    ratio = own / other
+    print(f"每步之比 {ratio:.2f}(目标不超过 {ALLOWED})")
+    lie_open(lying)
+    again = said(f"连云:另有 {lying:,} 件在办时", ours(max(count // 2, 1)))
+    print(f"在办 {lying:,} 件时与之前之比 {again / own:.2f};每步目标 {STEP_MS:g} ms")
+    number, seconds = find_due(lying)
+    print(f"{lying:,} 件中到期的定时 {number:,} 个,查找 {seconds:.3f} s(目标 {TIMERS_S:g} s)")
+    return 0 if ratio <= ALLOWED and again <= STEP_MS and seconds <= TIMERS_S else 1
+
+
+def main() -> int:
+    """Prepare a database of its own and measure."""
+    parser = argparse.ArgumentParser(description="办件的速度")
+    parser.add_argument("--cases", type=int, default=300)
+    parser.add_argument("--open", type=int, default=100_000)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="lianyun-bench-") as home:
+        Path(home).chmod(0o755)
+        os.environ.update(LIANYUN_HOME=home, DJANGO_SETTINGS_MODULE="lianyun.project.settings")
+        from lianyun.project import postgres, schema
+
+        server = postgres.Server(Path(home), durable=True)
+        os.environ["LIANYUN_DATABASE_URL"] = server.start(dies_with_parent=True)
+        try:
+            import django
+
+            django.setup()
+            schema.main([])
+            missed = measure(arguments.cases, arguments.open)
+            from django.db import connections
+
+            connections.close_all()
+        finally:
+            server.stop()
+    return missed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
