@@ -176,10 +176,6 @@ def _same(old: Listing, item: Item, *, publish: bool) -> bool:
     lean = around({old.department.slug or "": old.department})
     before = read(stands, lean)
     closing, review = item.result.closing, item.review
-    import sys
-    b=replace(before, review=review, result=replace(before.result, closing=closing))
-    for k in vars(b):
-        if getattr(b,k)!=getattr(item,k): print(k, getattr(b,k), getattr(item,k), file=sys.stderr)
     return replace(before, review=review, result=replace(before.result, closing=closing)) == item
 
 
