@@ -42,6 +42,7 @@ class Licence(models.Model):
     whole = models.BooleanField("要素完整", default=True)
     faults = models.JSONField("核查问题", default=list)
     ending = models.CharField("终止方式", max_length=10, choices=ENDINGS, blank=True, default="")
+    left_on = models.DateField("登记簿中不再有此登记", null=True)
     replaces = models.OneToOneField(
         "self", models.PROTECT, null=True, related_name="replaced_by", verbose_name="换发自"
     )
@@ -53,6 +54,7 @@ class Licence(models.Model):
             models.Index(fields=["kind", "-id"]),
             models.Index(fields=["kind", "number"]),
             models.Index(fields=["ends_on"]),
+            models.Index(fields=["kind"], name="licence_left", condition=~models.Q(left_on=None)),
         ]
 
     def __str__(self) -> str:
@@ -151,6 +153,7 @@ class Run(models.Model):
     issued = models.PositiveIntegerField("新签发", default=0)
     known = models.PositiveIntegerField("已有", default=0)
     refused = models.PositiveIntegerField("未通过", default=0)
+    left = models.PositiveIntegerField("登记簿中不再有", default=0)
     reasons = models.JSONField("未通过原因", default=dict)
     by_name = models.CharField("经办", max_length=120)
     began_at = models.DateTimeField("开始", default=timezone.now)

@@ -1,15 +1,16 @@
 """Actions: issue, renew, suspend, end; make files; show, give, ask, answer."""
 
 from .documents import PORTION, make_copy, make_files, original, sheet_of, withdraw_copy
-from .endings import end_licence, resume_licence, suspend_licence
+from .endings import end_left, end_licence, resume_licence, suspend_licence
 from .issuing import change_licence, issue_licence
 from .keys import credential_of, new_signing_key, signing_key
 from .limits import TooMany, spend, tidy
 from .registers import issue_from_register
-from .review import decide_draft, draw_up
+from .review import PATH, decide_draft, draw_up
 from .showing import answer, ask, give, see, show, take
 
 __all__ = [
+    "PATH",
     "PORTION",
     "TooMany",
     "answer",
@@ -18,6 +19,7 @@ __all__ = [
     "credential_of",
     "decide_draft",
     "draw_up",
+    "end_left",
     "end_licence",
     "give",
     "issue_from_register",

@@ -49,11 +49,12 @@ def issue_from_register(kind: str, *, by: Actor, tell: Callable[[int], None] | N
         raise UserError(f"{one.title}没有登记簿，请逐件签发")
     run = _begin(one, issuer, by=by)
     reasons: Counter[str] = Counter()
+    seen: set[tuple[str, str]] = set()
     for part in registers.rows(one):
-        _portion(run, one, issuer, part, reasons, by=by)
+        _portion(run, one, issuer, part, reasons, seen, by=by)
         if tell:
             tell(run.rows)
-    return _finish(run, dict(reasons), by=by)
+    return _finish(run, one, dict(reasons), seen, by=by)
 
 
 @action("licences.issue")
@@ -67,13 +68,45 @@ def _begin(one: types.LicenceType, issuer: Party, *, by: Actor) -> Run:
 
 
 @action("licences.issue")
-def _finish(run: Run, reasons: dict[str, int], *, by: Actor) -> Run:
+def _finish(
+    run: Run,
+    one: types.LicenceType,
+    reasons: dict[str, int],
+    seen: set[tuple[str, str]],
+    *,
+    by: Actor,
+) -> Run:
     run.reasons = reasons
+    run.left = _left(one, seen) if seen else 0
     run.ended_at = timezone.now()
     run.save()
-    told = {n: getattr(run, n) for n in ("kind", "rows", "issued", "known", "refused")}
+    told = {n: getattr(run, n) for n in ("kind", "rows", "issued", "known", "refused", "left")}
     record("licence_run.finished", run, by=by, data=told)
     return run
+
+
+def _left(one: types.LicenceType, seen: set[tuple[str, str]]) -> int:
+    """Mark licences whose registration is no longer there, unmark those that came back; how many.
+
+    A mark ends nothing: an officer looks and ends, with a reason (`end_left`).
+    """
+    assert one.register is not None
+    today = timezone.localdate()
+    known = {(number, audit.keyed_hash(holder)) for number, holder in seen}
+    gone, back = [], []
+    rows = Licence.objects.filter(
+        kind=one.name, ending="", source__startswith=f"{one.register.dataset}#"
+    ).values_list("pk", "number", "holder_hash", "left_on")
+    marked = 0
+    for pk, number, holder, left_on in rows.iterator(chunk_size=5000):
+        if (number, holder) in known:
+            back += [pk] if left_on else []
+        else:
+            marked += 1
+            gone += [] if left_on else [pk]
+    Licence.objects.filter(pk__in=gone).update(left_on=today)
+    Licence.objects.filter(pk__in=back).update(left_on=None)
+    return marked
 
 
 def _fingerprint(told: dict[str, str]) -> str:
@@ -88,6 +121,7 @@ def _portion(
     issuer: Party,
     lines: list[dict[str, Any]],
     reasons: Counter[str],
+    seen: set[tuple[str, str]],
     *,
     by: Actor,
 ) -> None:
@@ -97,6 +131,7 @@ def _portion(
     refused = doubled = 0
     for line in lines:
         told = types.cleaned(one, line)
+        seen.add((told.get(one.number, ""), told.get(one.holder_number, "")))
         if wrong := values.faults(one, told, today):
             refused += 1
             reasons.update(wrong)

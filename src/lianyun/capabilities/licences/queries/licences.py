@@ -73,6 +73,17 @@ def history(viewer: Actor, licence: Licence) -> list[Event]:
     return out
 
 
+def left(viewer: Actor) -> models.QuerySet[Licence]:
+    """Licences in force whose registration is no longer in the department's register."""
+    return issued(viewer).filter(ending="").exclude(left_on=None)
+
+
+def left_by_kind(viewer: Actor) -> dict[str, int]:
+    """How many of `left` there are of each type."""
+    rows = left(viewer).order_by("kind").values_list("kind").annotate(n=models.Count("pk"))
+    return dict(rows)
+
+
 def without_file(viewer: Actor, kind: str, limit: int) -> list[Licence]:
     """Licences of a type in force of which no file was made yet, the oldest first."""
     viewer.require("licences.read", kinds.issuer_of(kinds.kind(kind)))
@@ -275,6 +286,8 @@ __all__ = [
     "held_one",
     "history",
     "issued",
+    "left",
+    "left_by_kind",
     "looks",
     "one",
     "principals",

@@ -9,8 +9,10 @@ import pytest
 from lianyun.capabilities.collection import api as collection
 from lianyun.capabilities.licences import actions
 from lianyun.capabilities.licences.models import Licence, Run
+from lianyun.capabilities.licences.queries import licences
 from lianyun.capabilities.licences.queries.figures import figures
-from lianyun.kernel.access import Actor, Denied
+from lianyun.capabilities.licences.queries.verdicts import by_file
+from lianyun.kernel.access import Actor, Denied, UserError
 from lianyun.kernel.models import Event, Party
 
 from .conftest import OTHER, PERSON
@@ -60,3 +62,43 @@ def test_a_register_is_issued_once_and_followed(
     line = next(t for t in figures(police).types if t.name == "residence_permit")
     assert (line.registered, line.covered, line.held, line.coverage) == (4, 2, 2, 0.5)
     assert line.pass_rate == 1.0
+
+
+def test_what_left_the_register_is_told_and_ended_by_an_officer(
+    fresh_lake: object, police: Actor, head: Actor
+) -> None:
+    fill(ROWS)
+    actions.issue_from_register("residence_permit", by=police)
+    fill(ROWS[1:])
+    run = actions.issue_from_register("residence_permit", by=police)
+    assert (*counts(run), run.left) == (3, 0, 1, 2, 1)
+    gone = Licence.objects.get(number="A1")
+    assert gone.left_on is not None
+    assert gone.grant.in_force()  # nothing ends in silence
+    assert licences.left_by_kind(police) == {"residence_permit": 1}
+
+    fill(ROWS)  # it came back
+    assert actions.issue_from_register("residence_permit", by=police).left == 0
+    assert not licences.left_by_kind(police)
+
+    fill(ROWS[1:])
+    actions.issue_from_register("residence_permit", by=police)
+    with pytest.raises(Denied):
+        actions.end_left("residence_permit", reason="登记已注销", by=police)
+    with pytest.raises(UserError, match="理由"):
+        actions.end_left("residence_permit", reason=" ", by=head)
+    assert actions.end_left("residence_permit", reason="登记已注销", by=head) == 1
+    gone.refresh_from_db()
+    assert licences.standing(gone)[0] == Licence.ANNULLED
+    assert Event.objects.filter(kind="licence.annulled", subject=gone.ref).count() == 1
+    with pytest.raises(UserError, match="没有"):
+        actions.end_left("residence_permit", reason="登记已注销", by=head)
+
+
+def test_files_are_made_in_bulk_and_once(permit: Licence, sealed: Party, police: Actor) -> None:
+    assert actions.make_files("residence_permit", cores=1, by=police) == 1
+    assert actions.make_files("residence_permit", cores=1, by=police) == 0
+    document, data = actions.original(permit, by=police)
+    assert document.sealed
+    verdict = by_file(police, data)
+    assert verdict.good, verdict

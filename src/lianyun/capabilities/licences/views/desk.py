@@ -15,6 +15,7 @@ from lianyun.capabilities.audit import api as audit
 from lianyun.kernel.access import UserError
 from lianyun.kernel.element import domain_choices
 from lianyun.ui import charts
+from lianyun.ui.context import address_of
 from lianyun.ui.forms import Styled, once
 from lianyun.ui.pages import ActorRequest, page
 from lianyun.ui.tables import Column, Empty, Filter, Table
@@ -100,9 +101,18 @@ def listing(request: ActorRequest) -> HttpResponse:
         "kinds": mine.values(),
         "registers": [k for k in mine.values() if k.register],
         "drafts": desk.drafts(viewer).exclude(state="closed")[:10],
+        "left": sum(licences.left_by_kind(viewer).values()),
         "runs": [(r, _title(r)) for r in licences.runs(viewer)[:6]],
     }
     return table.respond(request, "licences/list.html", context)
+
+
+def _case_at(case: Any) -> str:
+    """Where the case stands that a licence came of: a draft here, an application at its desk."""
+    if case is None:
+        return ""
+    own = case.path.key == actions.PATH
+    return address_of("licences:case" if own else "desk:case", case.code)
 
 
 @page(permission="licences.read")
@@ -143,6 +153,7 @@ def detail(request: ActorRequest, identifier: str) -> HttpResponse:
             "grade": types.GRADES[row.trust],
             "history": licences.history(viewer, row),
             "case": case,
+            "case_at": _case_at(case),
             "library": "/workbench/libraries/licences/" if viewer.may("libraries.read") else "",
         },
     )  # fmt: skip
@@ -261,9 +272,57 @@ def run(request: ActorRequest, kind: str) -> HttpResponse:
         made = actions.issue_from_register(kind, by=request.actor)
         messages.success(
             request,
-            f"登记簿 {made.rows} 行：新签发 {made.issued}，已有 {made.known}，未通过 {made.refused}。",
+            f"登记簿 {made.rows} 行：新签发 {made.issued}，已有 {made.known}，未通过 {made.refused}，"
+            f"登记簿中不再有 {made.left}。",
         )
     return redirect("licences:list")
+
+
+@page(permission="licences.issue")
+def files(request: ActorRequest, kind: str) -> HttpResponse:
+    """Make the files that licences of a type lack, some hundred at a press."""
+    if request.method == "POST":
+        made = actions.make_files(kind, by=request.actor)
+        words = f"已制作并签章 {made} 份文件。" if made else "这类证照的文件都已制作。"
+        messages.success(request, words)
+    return redirect("licences:list")
+
+
+@page(permission="licences.read")
+def left(request: ActorRequest) -> HttpResponse:
+    """Licences whose registration left the register; the officer annuls them, with a reason."""
+    viewer = request.actor
+    counted = licences.left_by_kind(viewer)
+    if request.method == "POST" and once(request):
+        ended = actions.end_left(
+            request.POST.get("kind", ""), reason=request.POST.get("reason", ""), by=viewer
+        )
+        messages.success(request, f"已注销 {ended} 本，持证人的证照包和核验结果即时更新。")
+        return redirect("licences:left")
+    table = Table(
+        request,
+        licences.left(viewer),
+        columns=[
+            Column(
+                "kind", "证照", primary=True, cell=_title, sub=_number,
+                link=lambda r: reverse("licences:detail", args=[r.identifier]),
+            ),
+            Column("holder", "持证主体", cell=_holder),
+            Column("left_on", "登记簿中不再有", kind="date"),
+            Column("issued_on", "发证日期", kind="date"),
+        ],
+        caption="登记簿中不再有的证照",
+        keyset="-id",
+        page_size=20,
+        empty=Empty(
+            "没有需要核实的证照",
+            "每次批量签发都会核对登记簿；登记注销或删除后，相应的证照会列在这里，由您核实后注销。",
+            icon="check",
+        ),
+    )  # fmt: skip
+    mine = kinds.issued_by(viewer, "licences.end")
+    choices = [(n, kinds.kind(n).title, many) for n, many in counted.items() if n in mine]
+    return table.respond(request, "licences/left.html", {"choices": choices})
 
 
 @page(permission="licences.read")
