@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseBase, HttpResponseRedirect
@@ -61,8 +61,10 @@ def _unpark(request: ActorRequest, found: Any, part: str) -> bool:
     return True
 
 
-def _part_url(code: str, part: str, to: str = "") -> str:
-    return reverse("forms:part", args=[code, part]) + ("?to=check" if to == "check" else "")
+def _part_url(code: str, part: str, to: str = "", *, stay: bool = False) -> str:
+    """A part's address; `to` comes back to the check page, `stay` is the same page drawn anew."""
+    told = {k: v for k, v in (("to", to), ("stay", "1" if stay else "")) if v in ("check", "1")}
+    return reverse("forms:part", args=[code, part]) + (f"?{urlencode(told)}" if told else "")
 
 
 @signed_in
@@ -105,6 +107,7 @@ def _show(
         "draft": seen.draft,
         "to": "check" if "check" in (request.GET.get("to"), request.POST.get("to")) else "",
         "kept_until": queries.kept_until(seen.draft),
+        "found_again": request.method == "GET" and "stay" not in request.GET,
         **more,
     }
     return render(request, "forms/part.html", told)
@@ -138,7 +141,7 @@ def _post(request: ActorRequest, found: Any, part: str) -> HttpResponse:
     if wrong or request.htmx:
         new = len(rules.rows_posted(seen.form.part(part), seen.content.typed.get(part, {})))
         return _show(request, seen, part, wrong, new_row=new if do == "add" else 0)
-    return redirect(_part_url(found.code, part, to))
+    return redirect(_part_url(found.code, part, to, stay=True))
 
 
 def _save(

@@ -449,8 +449,8 @@ def _judged(made: Field, data: Mapping[str, Any], need: Callable[[object, str], 
         need(made.options or made.domain, "单选、多选要有 options 或代码表")
     if made.kind == "text":
         made = replace(made, high=min(float(made.high or MAX_TEXT), MAX_TEXT))
-        if not made.rows and float(made.high or 0) > 120 and not made.check:
-            made = replace(made, rows=2 if float(made.high or 0) <= 200 else 5)
+        if not made.rows and float(made.high or 0) > 200 and not made.check:
+            made = replace(made, rows=5)
     if made.kind == "signature":
         made = replace(made, high=50.0)
     if made.kind == "declaration":

@@ -190,7 +190,7 @@ def test_leaving_without_saving_and_an_ended_session_lose_nothing(
 
 def test_rows_come_and_go_without_a_script(client: Client, draft: Draft) -> None:
     add = post(client, draft, "drivers", do="add")
-    assert add["Location"] == at(draft, "drivers")
+    assert add["Location"] == f"{at(draft, 'drivers')}?stay=1"
     row = queries.page(queries.opened(Draft.objects.get()), "drivers").rows[0].id
     one = {"drivers-0-_id": row, "drivers-0-driver_name": "李四"}
     post(client, draft, "drivers", do="add", **one)

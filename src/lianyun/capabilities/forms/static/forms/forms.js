@@ -46,6 +46,30 @@
     });
   };
 
+  /* What is typed while the answer is on its way stays: the part is drawn anew, not the words in it. */
+  let typed = null;
+  const inputs = (form) => [...form.elements].filter((e) => e.name && !["hidden", "file", "submit", "button"].includes(e.type));
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const form = document.querySelector("form[data-part]");
+    const told = event.detail.requestConfig?.parameters;
+    const does = String(told?.get ? told.get("do") : told?.do);
+    typed = form && (does === "refresh" || does === "add")
+      ? inputs(form).map((e) => [e.name, e.type, e.value, e.checked]) : null;
+  });
+  document.addEventListener("htmx:afterSwap", () => {
+    const form = document.querySelector("form[data-part]");
+    if (!form || !typed) return;
+    const now = inputs(form);
+    for (const [name, type, value, checked] of typed) {
+      const box = type === "radio" || type === "checkbox";
+      const found = now.find((e) => e.name === name && e.type === type && (!box || e.value === value));
+      if (!found) continue;
+      if (box) found.checked = checked;
+      else if (found.value !== value) found.value = value;
+    }
+    typed = null;
+  });
+
   let changed = false;
   let leaving = false;
   const ready = (root) => root.querySelectorAll("[data-pad]").forEach(pad);
