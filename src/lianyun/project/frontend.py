@@ -35,6 +35,15 @@ FILES: dict[str, tuple[str, tuple[str, ...]]] = {
             "LICENSE.txt",
         ),
     ),
+    "bpmn-js": (
+        "bpmn-js",
+        (
+            "dist/bpmn-navigated-viewer.production.min.js",
+            "dist/assets/diagram-js.css",
+            "dist/assets/bpmn-js.css",
+            "LICENSE",
+        ),
+    ),
     "axe": ("axe-core", ("axe.min.js", "LICENSE", "LICENSE-3RD-PARTY.txt")),
 }
 # Judges that tests run in node, unchanged: whole packages, as npm laid them out. No page uses them.
@@ -54,6 +63,25 @@ JUDGES = (
     "js-base64",
     "pako",
     "zod",
+    "bpmnlint",
+    "bpmnlint-utils",
+    "@bpmn-io/moddle-utils",
+    "bpmn-moddle",
+    "dmnlint",
+    "dmnlint-utils",
+    "dmn-moddle",
+    "moddle",
+    "moddle-xml",
+    "saxen",
+    "min-dash",
+    "feelin",
+    "lezer-feel",
+    "@lezer/common",
+    "@lezer/highlight",
+    "@lezer/lr",
+    "temporal-polyfill",
+    "temporal-spec",
+    "temporal-utils",
 )
 _COMPRESSED = {".js", ".mjs", ".css"}
 
