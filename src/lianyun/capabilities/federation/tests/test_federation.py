@@ -24,7 +24,7 @@ from lianyun.capabilities.services import api as services
 from lianyun.capabilities.services.fast import app, shutdown
 from lianyun.capabilities.services.fast.answers import federated
 from lianyun.kernel import grant as grants
-from lianyun.kernel.access import SYSTEM, Actor, Denied, Membership, UserError, actor_of
+from lianyun.kernel.access import SYSTEM, Actor, Denied, UserError
 from lianyun.kernel.models import Event, Grant, Party, Resource
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -44,20 +44,6 @@ def city(transactional_db: None, fresh_lake: Any) -> None:
         con.register("rows_of_test", pa.Table.from_pylist(rows))
         con.execute("CREATE OR REPLACE TABLE lake.library.population AS SELECT * FROM rows_of_test")
         con.unregister("rows_of_test")
-
-
-@pytest.fixture
-def officer(city: None) -> Officer:
-    """An officer of a department with roles."""
-
-    def make(slug: str, *roles: str) -> Actor:
-        department = Party.objects.get(kind="department", slug=slug)
-        person = Party.objects.create(kind="person", name=f"{department.short}干部")
-        for role in roles:
-            Membership.objects.create(party=person, department=department, role=role)
-        return actor_of(person)
-
-    return make
 
 
 @pytest.fixture(scope="module")
