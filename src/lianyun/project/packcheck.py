@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from lianyun.capabilities.forms import api as forms
 from lianyun.decision import BadTable, compile_decision, load
 from lianyun.kernel import packs
 from lianyun.kernel.element import BadFormat, ElementSpec, Format
@@ -427,6 +428,7 @@ def faults() -> list[str]:
         _linkages(world, found.append)
         _paths(world, found.append)
         _roles(world, found.append)
+        found += forms.pack_faults()
     except packs.BadPack as error:
         found.append(str(error))
     return found

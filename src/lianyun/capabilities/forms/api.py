@@ -45,6 +45,11 @@ def codes() -> list[str]:
     return sorted(adapters.forms())
 
 
+def pack_faults() -> list[str]:
+    """What is wrong in the forms that packs declare, one Chinese line each; empty when all is well."""
+    return list(adapters.faults())
+
+
 def sources(draft: Draft) -> dict[str, tuple[Source, ...]]:
     """Which fields of a draft's form the city may know, and whence, in the order to be tried."""
     return queries.opened(draft).form.sources()
@@ -123,6 +128,7 @@ __all__ = [
     "merged",
     "missing",
     "open_draft",
+    "pack_faults",
     "reopen_draft",
     "sources",
     "summary",

@@ -1,5 +1,6 @@
 """Adapters: the vault for drafts, the shelf for their files, what the kernel knows of elements."""
 
+from .declared import faults
 from .means import declared, form, forms, means
 from .shelf import drop as drop_file
 from .shelf import get as get_file
@@ -9,6 +10,7 @@ from .shelf import seal, unseal
 __all__ = [
     "declared",
     "drop_file",
+    "faults",
     "form",
     "forms",
     "get_file",

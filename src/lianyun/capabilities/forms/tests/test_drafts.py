@@ -13,13 +13,14 @@ from django.http import Http404
 from django.test import Client
 from django.utils import timezone
 
-from lianyun.capabilities.forms import actions, api, queries
+from lianyun.capabilities.forms import actions, adapters, api, queries
 from lianyun.capabilities.forms.models import Draft
 from lianyun.capabilities.forms.tests.test_rules import png
 from lianyun.capabilities.identity import api as identity
 from lianyun.kernel.access import SYSTEM, Actor, Denied, UserError, actor_of
 from lianyun.kernel.event import timeline
 from lianyun.kernel.models import Event
+from lianyun.kernel.packs import Declaration
 
 pytestmark = pytest.mark.django_db
 NUMBER, OTHER = "320703199003070016", "320703198811110034"
@@ -310,3 +311,17 @@ def test_two_items_fill_in_one_form(citizen: Actor) -> None:
     assert "applicant" in api.missing(made, citizen)
     with pytest.raises(UserError, match="没有表单"):
         api.merged(["nothing"])
+
+
+def test_a_packs_form_that_names_what_is_not_there_is_told() -> None:
+    asked = [
+        {"id": "a", "element": "person_name", "from": {"library": "population", "item": "soul"}},
+        {"id": "b", "element": "phone", "from": {"dataset": "nowhere", "item": "phone"}},
+        {"id": "c", "title": "c", "kind": "choice", "domain": "no_list"},
+    ]
+    data = {"title": "x", "parts": [{"id": "p", "title": "p", "fields": asked}]}
+    file = Path("packs/core/forms/x.yaml")
+    told = list(adapters.faults([Declaration("core", "x", data, file)]))
+    assert len(told) == 3
+    assert all(word in " ".join(told) for word in ("soul", "nowhere", "no_list"))
+    assert api.pack_faults() == []
