@@ -45,9 +45,11 @@ MATERIAL_TITLES = tuple(title for number, title, _ in ELEMENTS if number >= 56)
 OWN = (
     "标识", "办件类型", "审查类型", "办结类型", "到现场次数", "必须现场办理原因", "收费项目", "申请表",
     "办理路径", "决策表", "结果证照", "结果有效天数", "身份等级", "一生事代码", "受理层级", "关键词",
+    "数据性质",
 )  # fmt: skip
 OWN_MATERIAL = ("标识", "材料标识", "使用条件", "免交依据", "材料形式")
 SITUATION_TITLES = ("标识", "情形标识", "问题", "提问条件", "选项标识", "选项")
+SIMULATED = "模拟数据"
 REQUIRED = ("事项名称", "基本编码", "事项类型代码", "实施主体代码", "服务对象代码")
 
 _STAGE = re.compile(r"^\s*(?:\d+[.、]\s*)?(.+?)(?:（(\d+) ?个工作日）)?(?:：(.*))?$", re.S)
@@ -193,6 +195,7 @@ def item_row(item: Item, names: Names, address: str = "") -> dict[str, Any]:
         "一生事代码": _join(item.life),
         "受理层级": _join(item.reach),
         "关键词": _join(item.keywords),
+        "数据性质": SIMULATED if item.generated else "",
     }
 
 
@@ -352,6 +355,8 @@ def item_content(row: Mapping[str, str], names: Names, at: int) -> Row:
     else:
         wrong("办件类型", "应为即办件或承诺件")
     text("审查类型", "review")
+    if "数据性质" in row:
+        out["generated"] = row["数据性质"].strip() == SIMULATED
     _parts(row, out, names)
     return found
 

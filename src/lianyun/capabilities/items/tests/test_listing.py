@@ -44,13 +44,16 @@ def city(db: None) -> None:
 
 def test_declared_items_are_sound_and_found_by_everyday_words(city: None) -> None:
     report = sync_declared(by=SYSTEM)
-    assert report.published == 0 and report.unchanged == len(packs.declarations("items"))
+    assert report.published == 0
+    assert report.unchanged == len(packs.declarations("items"))
     with_faults = Listing.objects.filter(faults__gt=0)
     assert not with_faults, [
         f.text for row in with_faults for f in queries.faults_of(SYSTEM, queries.content_of(row))[1]
     ]
     permit = api.find("freight_permit")
-    assert permit is not None and permit.version == 1 and permit.result.licence == "freight_permit"
+    assert permit is not None
+    assert permit.version == 1
+    assert permit.result.licence == "freight_permit"
     assert {m.id for m in api.materials(permit, {"vehicle": "own"})} == {
         "driving_licence",
         "vehicle_licence",
@@ -86,14 +89,18 @@ def test_an_officer_revises_and_the_city_sees_it_only_after_the_review(
         review_item(item=sign, outcome="agree", by=clerk)
     review_item(item=sign, outcome="agree", by=head)
     found = api.find("freight_permit")
-    assert found is not None and found.legal_days == 20
+    assert found is not None
+    assert found.legal_days == 20
     review_item(item=WorkItem.objects.get(case=case, done_at=None), outcome="agree", by=hall)
     found = api.find("freight_permit")
-    assert found is not None and (found.version, found.legal_days) == (2, 15)
+    assert found is not None
+    assert (found.version, found.legal_days) == (2, 15)
     kept = api.find("freight_permit", 1)
-    assert kept is not None and kept.legal_days == 20
+    assert kept is not None
+    assert kept.legal_days == 20
     retire_item(listing=row, reason="并入货运一件事", by=head)
-    assert api.find("freight_permit") is None and api.find("freight_permit", 2) is not None
+    assert api.find("freight_permit") is None
+    assert api.find("freight_permit", 2) is not None
     with pytest.raises(UserError, match="并入货运一件事"):
         queries.item_page(ANONYMOUS, "freight_permit", {})
     resume_item(listing=row, by=head)
@@ -107,7 +114,8 @@ def test_an_officer_revises_and_the_city_sees_it_only_after_the_review(
 def test_a_new_item_is_drawn_up_and_thrown_away(city: None, officer: Officer) -> None:
     clerk = officer("ga", "data_officer")
     row = draft_item(department=department("ga"), code="dog_card", name="养犬登记", by=clerk)
-    assert row.faults and api.find("dog_card") is None
+    assert row.faults
+    assert api.find("dog_card") is None
     with pytest.raises(UserError, match="已经使用"):
         draft_item(department=department("ga"), code="dog_card", name="养犬登记", by=clerk)
     with pytest.raises(UserError, match="没有标准材料"):
@@ -129,11 +137,13 @@ def test_what_is_exported_comes_back_unchanged_and_bad_rows_say_why(
     book = workbook_for(hall)
     report = import_items(content=book, file_name="事项.xlsx", publish=True, by=hall)
     assert (report.unchanged, report.rejected) == (report.items, 0), report.issues[:5]
-    assert report.items == len(packs.declarations("items")) and report.materials > report.items
+    assert report.items == len(packs.declarations("items"))
+    assert report.materials > report.items
     # A clerk may bring the own department's only, and gives drafts.
     report = import_items(content=book, file_name="事项.xlsx", by=clerk)
     own = Listing.objects.filter(department__slug="ga").count()
-    assert report.unchanged == own and report.rejected == report.items - own
+    assert report.unchanged == own
+    assert report.rejected == report.items - own
     assert "您只能导入本部门的事项" in {i["problem"] for i in report.issues}
     with pytest.raises(Denied):
         import_items(content=book, file_name="事项.xlsx", publish=True, by=clerk)

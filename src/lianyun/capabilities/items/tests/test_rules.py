@@ -76,10 +76,12 @@ def messages(**changes: Any) -> str:
 
 def test_a_sound_item_has_its_code_of_31_and_nothing_wrong() -> None:
     found = item()
-    assert found.implementing_code == f"{GA}3320109017002" and len(found.implementing_code) == 31
+    assert found.implementing_code == f"{GA}3320109017002"
+    assert len(found.implementing_code) == 31
     assert len(handling_code(found, 1)) == 33
     assert messages() == ""
-    assert found.places[0].address == "一号路" and found.path == "item_promised"
+    assert found.places[0].address == "一号路"
+    assert found.path == "item_promised"
 
 
 def test_answers_narrow_questions_and_materials() -> None:
@@ -88,9 +90,12 @@ def test_answers_narrow_questions_and_materials() -> None:
     assert [s.id for s in asked(found, {"vehicle": "firm"}, evaluate)] == ["vehicle", "size"]
     assert [m.id for m in materials(found, {}, evaluate)] == ["driving_licence"]
     told = notice(found, {"vehicle": "firm"}, evaluate)
-    assert [m.id for m in told.maybe] == ["list"] and [s.id for s in told.open] == ["size"]
+    assert [m.id for m in told.maybe] == ["list"]
+    assert [s.id for s in told.open] == ["size"]
     whole = notice(found, {"vehicle": "firm", "size": "many"}, evaluate)
-    assert len(whole.materials) == 2 and whole.freed == 2 and not whole.maybe
+    assert len(whole.materials) == 2
+    assert whole.freed == 2
+    assert not whole.maybe
     # Answers that were not asked for or not offered count for nothing.
     assert cleaned(found, {"vehicle": "stolen", "size": "many", "x": "1"}, evaluate) == {}
 
@@ -180,6 +185,7 @@ def test_everyday_words_become_official_ones() -> None:
         str,
     )
     found = everyday.understand("我想办驾照换证", synonyms, ["我想", "办"])
-    assert found.groups == (("驾照", "驾驶证"),) and found.rest == "换证"
+    assert found.groups == (("驾照", "驾驶证"),)
+    assert found.rest == "换证"
     assert everyday.tsquery(found, lambda t: [t] if t else []) == "(('驾照') | ('驾驶证')) & '换证'"
     assert everyday.understand("办", synonyms, ["办"]).rest == "办"
