@@ -111,6 +111,8 @@ def authenticator(secret: str, ahead: int = 0) -> str:
 def test_a_citizen_is_proven_by_a_clerk_with_two_factors(
     city: None, site: str, tab: Any, accessible: Callable[[Any], None]
 ) -> None:
+    from playwright.sync_api import expect
+
     home = site.replace("127.0.0.1", "localhost")
 
     def look(page: Any, name: str) -> None:
@@ -141,6 +143,9 @@ def test_a_citizen_is_proven_by_a_clerk_with_two_factors(
     assert citizen.url == f"{home}/my/identity/"
     press(citizen, "与人口库核对姓名和号码")
     assert "两要素核验通过" in citizen.content()
+    citizen.goto(f"{home}/my/identity/face/")
+    look(citizen, "face")
+    citizen.goto(f"{home}/my/identity/")
     press(citizen, "到窗口核验：生成到窗码")
     visit = citizen.locator("#visit").inner_text()
     look(citizen, "mine")
@@ -220,6 +225,35 @@ def test_a_citizen_is_proven_by_a_clerk_with_two_factors(
     press(citizen, "核对并登记")
     assert "张小宝" in citizen.locator("main").inner_text()
     look(citizen, "agencies")
+
+    # In the firm's name: chosen once, seen on every page, given up again.
+    citizen.goto(f"{home}/my/acting/")
+    citizen.locator("main li", has_text="甲公司").get_by_role("button").click()
+    expect(citizen.locator(".behalf")).to_contain_text("正以 甲公司 的身份办理")
+    look(citizen, "acting")
+    citizen.locator(".behalf button").click()
+    expect(citizen.locator(".behalf")).to_have_count(0)
+
+    # A certificate for a key of her browser, issued at the counter, proves her anew.
+    citizen.goto(f"{home}/my/identity/certificate/")
+    press(citizen, "在这台设备上申请")
+    press(citizen, "生成到窗码")
+    look(citizen, "certificate-waiting")
+    tab.fill("#code", citizen.locator("#visit").inner_text())
+    press(tab, "查找")
+    look(tab, "counter-proven")
+    tab.fill("#id_certificate-words", citizen.locator("#words").inner_text())
+    tab.check("#id_certificate-seen")
+    press(tab, "核对并签发")
+    assert "数字证书已签发" in tab.content()
+    citizen.reload()
+    press(citizen, "用这台设备的证书签名")
+    expect(citizen.locator("main")).to_contain_text("当前为数字证书等级")
+    look(citizen, "certificate")
+    citizen.goto(f"{home}/my/identity/mail/")
+    look(citizen, "mail")
+    citizen.goto(f"{home}/my/identity/")
+    look(citizen, "mine-proven")
     citizen.goto(f"{home}/workbench/account/")
     look(citizen, "account-citizen")
     citizen.context.close()

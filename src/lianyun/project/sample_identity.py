@@ -1,4 +1,4 @@
-"""Sample identities: a clerk at a counter, and a citizen who registers and is proven there.
+"""Sample identities: a clerk at a counter, and a citizen who is proven there and represents a firm.
 
 Everything goes through the doors that clerks and citizens use; a second call leaves it alone.
 """
@@ -39,7 +39,8 @@ def open_doors(home: Path, tell: Tell) -> dict[str, str]:
 def prove_people(home: Path, officer: Callable[[str], Any], tell: Tell) -> dict[str, Any]:
     """A citizen registers by phone, is checked against the library, and is proven at the counter.
 
-    Returns the level that came of it.
+    Where the library names him as a firm's representative, he is bound to it. Returns the level and
+    the firm.
     """
     from lianyun.capabilities.collection import api as collection
     from lianyun.capabilities.identity import api as identity
@@ -50,12 +51,14 @@ def prove_people(home: Path, officer: Callable[[str], Any], tell: Tell) -> dict[
         return {"level": identity.level_of(known)}
     with collection.lake().connect(read_only=True) as con:
         row = con.execute(
-            "SELECT citizen_number, name FROM lake.library.population"
-            " WHERE death_date IS NULL AND citizen_number IS NOT NULL AND name IS NOT NULL"
-            " AND citizen_number[7:10] BETWEEN '1975' AND '1990'"
-            " AND citizen_number NOT IN"
+            "SELECT p.citizen_number, p.name, min(e.credit_code)"
+            " FROM lake.library.population p LEFT JOIN lake.library.legal_entity e"
+            " ON e.legal_representative = p.name AND e.status = '1'"
+            " WHERE p.death_date IS NULL AND p.citizen_number IS NOT NULL AND p.name IS NOT NULL"
+            " AND p.citizen_number[7:10] BETWEEN '1975' AND '1990'"
+            " AND p.citizen_number NOT IN"
             " (SELECT citizen_number FROM lake.trusted.ga_residents ORDER BY 1 LIMIT 1)"
-            " ORDER BY citizen_number LIMIT 1"
+            " GROUP BY ALL ORDER BY min(e.credit_code) IS NULL, p.citizen_number LIMIT 1"
         ).fetchone()
     if row is None:
         return {"level": 0}
@@ -72,4 +75,9 @@ def prove_people(home: Path, officer: Callable[[str], Any], tell: Tell) -> dict[
     account = identity.confirm_at_counter(
         visit.code, name, number, "居民身份证", True, by=officer(CLERK)
     )
-    return {"level": account.level}
+    if row[2] is None:
+        return {"level": account.level}
+    tell(0.9, "法定代表人")
+    visit = identity.go_to_counter(by=actor_of(account.party))
+    agency = identity.bind_representative(visit.code, str(row[2]), True, by=officer(CLERK))
+    return {"level": account.level, "firm": agency.principal.name}

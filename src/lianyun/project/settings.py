@@ -87,7 +87,10 @@ AUTH_USER_MODEL = "identity.User"
 PASSWORD_HASHERS = (
     ["django.contrib.auth.hashers.MD5PasswordHasher"]
     if TESTING
-    else ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+    else [
+        "lianyun.project.passwords.Passwords",
+        "django.contrib.auth.hashers.Argon2PasswordHasher",
+    ]
 )
 AUTH_PASSWORD_VALIDATORS = [
     {

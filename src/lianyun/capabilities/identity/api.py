@@ -15,6 +15,7 @@ from lianyun.kernel.party import Party
 
 from . import rules
 from .actions import (
+    bind_representative,
     choose_policy,
     confirm_at_counter,
     create_account,
@@ -178,6 +179,7 @@ __all__ = [
     "accounts",
     "acting",
     "agencies",
+    "bind_representative",
     "choose_policy",
     "confirm_at_counter",
     "covers",

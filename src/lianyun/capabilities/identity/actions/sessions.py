@@ -64,7 +64,7 @@ def enter(username: str, password: str, *, by: Actor, address: str = "") -> User
         )
         _failure_from(address)
         return None
-    if not check_password(password, user.password):
+    if not check_password(password, user.password, lambda raw: _rehash(user, raw)):
         failed_once(user, "password", by)
         _failure_from(address)
         return None
@@ -82,6 +82,12 @@ def enter(username: str, password: str, *, by: Actor, address: str = "") -> User
     kind = "session.second_asked" if second else "session.opened"
     record(kind, user, by=actor_of(user.party), data={})
     return user
+
+
+def _rehash(user: User, password: str) -> None:
+    """Keep a right password anew where it was kept by weaker or other parameters than today's."""
+    user.password = make_password(password)
+    user.save(update_fields=["password"])
 
 
 def _failure_from(address: str) -> None:

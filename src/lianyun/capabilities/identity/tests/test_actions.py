@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from lianyun.capabilities.identity import actions, queries, rules
@@ -108,3 +110,16 @@ def test_names_stand_in_the_forgettable_part_of_the_ledger(house: House) -> None
     event = Event.objects.get(kind="account.created")
     assert "孙新" not in str(event.data)
     assert event.personal == {"name": "孙新"}
+
+
+def test_a_password_kept_by_other_parameters_is_kept_anew(house: House, settings: Any) -> None:
+    settings.PASSWORD_HASHERS = [
+        "lianyun.project.passwords.Passwords",
+        "django.contrib.auth.hashers.MD5PasswordHasher",
+    ]
+    assert house.officer.password.startswith("md5$")
+    assert actions.enter("zheng.data", "wrong", by=ANONYMOUS) is None
+    assert actions.enter("zheng.data", PASSWORD, by=ANONYMOUS) == house.officer
+    house.officer.refresh_from_db()
+    assert house.officer.password.startswith("argon2$argon2id$v=19$m=19456,t=2,p=1$")
+    assert actions.enter("zheng.data", PASSWORD, by=ANONYMOUS) == house.officer
