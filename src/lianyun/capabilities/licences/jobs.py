@@ -10,3 +10,8 @@ from . import actions
 def tidy() -> None:
     """Forget unasked show codes and counts that are over."""
     actions.tidy(by=SYSTEM)
+
+
+def tell_library() -> None:
+    """Send what was issued, changed or ended here to the licences library."""
+    actions.tell_library(by=SYSTEM)

@@ -4,6 +4,7 @@ from .documents import PORTION, make_copy, make_files, original, sheet_of, withd
 from .endings import end_left, end_licence, resume_licence, suspend_licence
 from .issuing import change_licence, issue_licence
 from .keys import credential_of, new_signing_key, signing_key
+from .library import tell_library
 from .limits import TooMany, spend, tidy
 from .registers import issue_from_register
 from .review import PATH, decide_draft, draw_up
@@ -36,6 +37,7 @@ __all__ = [
     "spend",
     "suspend_licence",
     "take",
+    "tell_library",
     "tidy",
     "withdraw_copy",
 ]

@@ -214,7 +214,10 @@ def asked(viewer: Actor) -> models.QuerySet[Showing]:
         "licence", "asker", "department", "holder"
     )
     scope = viewer.departments("licences.verify")
-    return rows if scope is None else rows.filter(department_id__in=scope)
+    if scope is None:
+        # A window serves the whole city; its ledger is still its own department's.
+        return rows.filter(department=viewer.department) if viewer.department else rows
+    return rows.filter(department_id__in=scope)
 
 
 def given(viewer: Actor, code: str) -> Showing | None:

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
+from lianyun.capabilities.catalogue.api import sync_declared
 from lianyun.capabilities.collection import api as collection
 from lianyun.capabilities.licences import actions
 from lianyun.capabilities.licences.models import Licence, Run
 from lianyun.capabilities.licences.queries import licences
 from lianyun.capabilities.licences.queries.figures import figures
 from lianyun.capabilities.licences.queries.verdicts import by_file
-from lianyun.kernel.access import Actor, Denied, UserError
+from lianyun.kernel import install
+from lianyun.kernel.access import SYSTEM, Actor, Denied, UserError
 from lianyun.kernel.models import Event, Party
 
 from .conftest import OTHER, PERSON
@@ -102,3 +104,33 @@ def test_files_are_made_in_bulk_and_once(permit: Licence, sealed: Party, police:
     assert document.sealed
     verdict = by_file(police, data)
     assert verdict.good, verdict
+
+
+def test_what_is_born_here_flows_into_the_library(
+    fresh_lake: object, police: Actor, head: Actor
+) -> None:
+    install._elements()
+    sync_declared(by=SYSTEM)
+    permit = {
+        "holder_name": "张三丰",
+        "holder_number": PERSON,
+        "plate_number": "苏G12345",
+        "route": "海连路",
+    }
+    first = actions.issue_licence("freight_permit", None, permit, once="c1", by=police)
+
+    def told() -> list[tuple[Any, ...]]:
+        with collection.lake().connect(read_only=True) as con:
+            return con.execute(
+                "SELECT identifier, state FROM lake.trusted.dz_licences ORDER BY serial"
+            ).fetchall()
+
+    assert actions.tell_library(by=SYSTEM) is not None
+    assert told() == [(first.identifier, "有效")]
+    second = actions.change_licence(first, {"route": "港口大道"}, why="改线", by=police)
+    actions.tell_library(by=SYSTEM)
+    assert told() == [(second.identifier, "有效")]
+    actions.end_licence(second, ending="annulled", reason="车辆已转让", by=head)
+    batch = actions.tell_library(by=SYSTEM)
+    assert batch is not None
+    assert told() == [(second.identifier, "已注销")]
