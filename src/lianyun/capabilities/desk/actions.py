@@ -120,6 +120,7 @@ def work(
         record("application.decided", done, by=by, case=done, data=_told(data["resolution"]))
     if outcome == "grant" and row.step in DECIDING:
         _deliver_at_once(done, by)
+        done.refresh_from_db()
     return done
 
 
