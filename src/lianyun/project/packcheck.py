@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lianyun.capabilities.forms import api as forms
+from lianyun.capabilities.items import api as items
 from lianyun.decision import BadTable, compile_decision, load
 from lianyun.kernel import packs
 from lianyun.kernel.element import BadFormat, ElementSpec, Format
@@ -429,6 +430,7 @@ def faults() -> list[str]:
         _paths(world, found.append)
         _roles(world, found.append)
         found += forms.pack_faults()
+        found += items.pack_faults()
     except packs.BadPack as error:
         found.append(str(error))
     return found
@@ -445,6 +447,7 @@ def summary() -> str:
         "条比对规则": len(packs.declarations("comparisons")),
         "项关联": len(packs.declarations("linkages")),
         "条路径": len(packs.declarations("paths")),
+        "个事项": len(packs.declarations("items")),
     }
     return "、".join(f"{count} {word}" for word, count in counts.items())
 

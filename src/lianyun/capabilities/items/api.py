@@ -10,7 +10,7 @@ from lianyun.kernel.access import ANONYMOUS, Actor
 from . import queries
 from .actions import import_items, sync_declared
 from .queries import Found, Home, Line, Narrow
-from .queries.around import holds
+from .queries.around import holds, pack_faults
 from .rules import narrow as _narrowing
 from .rules.checks import Finding, closing
 from .rules.item import (
@@ -111,6 +111,7 @@ __all__ = [
     "materials",
     "notice",
     "open_questions",
+    "pack_faults",
     "questions",
     "search",
     "sync_declared",

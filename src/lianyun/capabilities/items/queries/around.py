@@ -11,8 +11,9 @@ from lianyun.kernel.element import credit_code_ok
 from lianyun.kernel.models import Party, Path
 from lianyun.kernel.path import BadExpression, check_expression, evaluate
 
-from ..rules.checks import Known
-from ..rules.item import Around, Item, read
+from ..rules.checks import Known, check
+from ..rules.content import spelled
+from ..rules.item import Around, BadItem, Item, read
 
 holds = evaluate
 """Evaluates a condition over answers in the kernel's closed language."""
@@ -105,6 +106,36 @@ def known(viewer: Actor, parties: dict[str, Party]) -> Known:
         expression_problem=_problem,
         **_declared(),
     )
+
+
+def pack_faults() -> list[str]:
+    """What is wrong with the items that packs declare, without a database: file and finding."""
+    parties = {
+        row["slug"]: Party(slug=row["slug"], code=row["code"], name=row["name"])
+        for row in packs.table("core", "departments.csv")
+    }
+    lean = around(parties)
+    facts = Known(
+        departments={slug: p.name for slug, p in parties.items()},
+        paths=frozenset(d.name for d in packs.declarations("paths")),
+        body_code_ok=credit_code_ok,
+        expression_problem=_problem,
+        **_declared(),
+    )
+    out, codes = [], dict[str, str]()
+    for d in packs.declarations("items"):
+        where = f"{d.pack}/items/{d.file.name}"
+        try:
+            item = read(spelled(d.data, lean), lean)
+        except (BadItem, KeyError, TypeError, ValueError) as error:
+            out.append(f"{where}：{error}")
+            continue
+        if item.code != d.file.stem:
+            out.append(f"{where}：code 应与文件同名")
+        if codes.setdefault(item.implementing_code, item.code) != item.code:
+            out.append(f"{where}：实施编码与 {codes[item.implementing_code]} 重复")
+        out += [f"{where}：{f.text}" for f in check(item, facts)]
+    return out
 
 
 def parsed(code: str, number: int, stamp: str, content: dict[str, Any], party: Party) -> Item:

@@ -21,6 +21,19 @@ from .around import holds, names_of, parsed, windows
 from .search import Line, Narrow, lines, narrowed, public
 
 HOT = 10
+ICONS = {
+    "出生": "heart", "上学": "cap", "就业": "briefcase", "结婚": "heart", "生育": "heart",
+    "购房": "home", "购车": "bus", "就医": "pulse", "参保": "shield", "退休": "elder",
+    "助残": "users", "养老": "elder", "身后": "leaf", "开办企业": "building", "准入准营": "check",
+    "工程建设": "layers", "纳税缴费": "scale", "招工用人": "users", "经营变更": "refresh",
+    "获得融资": "chart", "获得用水用电用气": "pulse", "知识产权": "book", "注销退出": "logout",
+    "生育收养": "heart", "户籍办理": "home", "教育科研": "cap", "就业创业": "briefcase",
+    "职业资格": "card", "婚姻登记": "heart", "住房保障": "home", "社会保障": "shield",
+    "社会救助": "users", "证件办理": "card", "交通出行": "bus", "医疗卫生": "pulse",
+    "离职退休": "elder", "司法公证": "scale", "公用事业": "pulse", "死亡殡葬": "leaf",
+    "准营准办": "check", "设立变更": "building", "交通运输": "bus", "环保绿化": "leaf",
+    "税收财务": "scale", "人力资源": "users", "农林牧渔": "leaf", "科技创新": "target",
+}  # fmt: skip
 
 
 def find(viewer: Actor, code: str, version: int | None = None) -> Item | None:
@@ -52,6 +65,11 @@ class Tile:
     code: str
     name: str
     count: int
+
+    @property
+    def icon(self) -> str:
+        """The icon that tells it apart."""
+        return ICONS.get(self.name, "folder")
 
 
 @dataclass(frozen=True)
@@ -186,20 +204,19 @@ def item_page(viewer: Actor, code: str, answers: Mapping[str, Any]) -> ItemPage:
             "slug", "name"
         )
     }
-    themes = item.person_themes or item.entity_themes
-    near = (
-        public(viewer)
-        .filter(Q(person_themes__overlap=list(themes)) | Q(entity_themes__overlap=list(themes)))
-        .exclude(code=code)
-        .order_by("-hot", "code")[:5]
-    )
+    kin = Q(pk=None)
+    if item.person_themes:
+        kin |= Q(person_themes__overlap=list(item.person_themes))
+    if item.entity_themes:
+        kin |= Q(entity_themes__overlap=list(item.entity_themes))
+    near = public(viewer).filter(kin).exclude(code=code).order_by("-hot", "code")[:5]
     return ItemPage(
         item,
         given,
         narrowing.asked(item, given, holds),
         narrowing.notice(item, given, holds),
         names,
-        lines(near) if themes else [],
+        lines(near),
     )
 
 

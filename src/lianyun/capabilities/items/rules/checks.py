@@ -18,6 +18,7 @@ from .item import (
     PERSON,
     REACHES,
     SCOPES,
+    Ground,
     Item,
     implementing_code,
 )
@@ -210,13 +211,10 @@ def _parts(item: Item, known: Known) -> Iterator[Finding]:
         if material.originals < 0 or material.copies < 0 or material.originals > 99:
             yield Finding(name, "份数应为 0 至 99")
         for ground in material.grounds:
-            yield from _ground(name, ground, item, known)
+            yield from _ground(name, ground, known)
 
 
-def _ground(name: str, ground: object, item: Item, known: Known) -> Iterator[Finding]:
-    from .item import Ground
-
-    assert isinstance(ground, Ground)
+def _ground(name: str, ground: Ground, known: Known) -> Iterator[Finding]:
     title = GROUNDS[ground.by]
     if ground.by == "licence" and known.licences and ground.type not in known.licences:
         yield Finding(name, f"{title}：没有证照类型 {ground.type}")

@@ -45,10 +45,10 @@ MATERIAL_TITLES = tuple(title for number, title, _ in ELEMENTS if number >= 56)
 OWN = (
     "标识", "办件类型", "审查类型", "办结类型", "到现场次数", "必须现场办理原因", "收费项目", "申请表",
     "办理路径", "决策表", "结果证照", "结果有效天数", "身份等级", "一生事代码", "受理层级", "关键词",
-    "数据性质",
+    "数据性质", "结果要素",
 )  # fmt: skip
 OWN_MATERIAL = ("标识", "材料标识", "使用条件", "免交依据", "材料形式")
-SITUATION_TITLES = ("标识", "情形标识", "问题", "提问条件", "选项标识", "选项")
+SITUATION_TITLES = ("标识", "情形标识", "问题", "提问条件", "提示", "选项标识", "选项")
 SIMULATED = "模拟数据"
 REQUIRED = ("事项名称", "基本编码", "事项类型代码", "实施主体代码", "服务对象代码")
 
@@ -195,6 +195,7 @@ def item_row(item: Item, names: Names, address: str = "") -> dict[str, Any]:
         "一生事代码": _join(item.life),
         "受理层级": _join(item.reach),
         "关键词": _join(item.keywords),
+        "结果要素": _join([f"{k}={v}" for k, v in item.result.elements.items()]),
         "数据性质": SIMULATED if item.generated else "",
     }
 
@@ -230,6 +231,7 @@ def situation_rows(item: Item) -> list[dict[str, Any]]:
             "情形标识": s.id,
             "问题": s.question,
             "提问条件": s.when,
+            "提示": s.help,
             "选项标识": o.id,
             "选项": o.title,
         }
@@ -400,6 +402,9 @@ def _parts(row: Mapping[str, str], out: dict[str, Any], names: Names) -> None:
         "licence": row.get("结果证照", "").strip(),
         "days": _number(row.get("结果有效天数", "")),
         "closing": row.get("办结类型", "").strip(),
+        "elements": dict(
+            pair.split("=", 1) for pair in _split(row.get("结果要素", "")) if "=" in pair
+        ),
     }
 
 
@@ -456,6 +461,7 @@ def situations_content(rows: Sequence[Mapping[str, str]]) -> list[dict[str, Any]
                 "id": ident,
                 "question": row.get("问题", "").strip(),
                 "when": row.get("提问条件", "").strip(),
+                "help": row.get("提示", "").strip(),
                 "options": [],
             },
         )

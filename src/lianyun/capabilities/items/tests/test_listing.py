@@ -15,9 +15,11 @@ from lianyun.capabilities.items.actions import (
     draft_item,
     edit_item,
     import_items,
+    perform_import,
     resume_item,
     retire_item,
     review_item,
+    start_import,
     submit_item,
     sync_declared,
 )
@@ -147,6 +149,17 @@ def test_what_is_exported_comes_back_unchanged_and_bad_rows_say_why(
     assert "您只能导入本部门的事项" in {i["problem"] for i in report.issues}
     with pytest.raises(Denied):
         import_items(content=book, file_name="事项.xlsx", publish=True, by=clerk)
+    # The worker does a started import once, as whoever started it.
+    job = start_import(content=book, file_name="事项.xlsx", publish=False, by=clerk)
+    done = perform_import(job.code)
+    assert done is not None
+    assert done.unchanged == own
+    assert perform_import(job.code) is None
+    broken = start_import(content=b"PK", file_name="坏.xlsx", publish=False, by=clerk)
+    assert perform_import(broken.code) is None
+    broken.refresh_from_db()
+    assert broken.failed
+    assert "打不开" in broken.message
     with pytest.raises(UserError, match="打不开"):
         import_items(content=b"PK no workbook", file_name="坏.xlsx", by=hall)
 

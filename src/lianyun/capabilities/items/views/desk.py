@@ -82,9 +82,12 @@ def listing(request: ActorRequest) -> HttpResponse:
             ),
             Column("department.short", "实施主体", sort="department__short"),
             Column("kind", "办件类型", cell=lambda r: KINDS.get(r.kind, r.kind), sort=True),
-            Column("promised_days", "承诺（工作日）", kind="number", sort=True),
-            Column("legal_days", "法定（工作日）", kind="number", sort=True, phone=False),
-            Column("version", "版本", kind="number", sort=True, phone=False),
+            Column(
+                "promised_days",
+                "承诺／法定（天）",
+                sort=True,
+                cell=lambda r: f"{r.promised_days}／{r.legal_days or '—'}",
+            ),
             Column("state", "状态", kind="badge", cell=_state, tone=lambda r: TONES[_state(r)]),
             Column(
                 "faults",
@@ -271,10 +274,23 @@ PARTS = {
 }  # fmt: skip
 
 
+_FIRST = ("id", "name", "title", "question", "q", "a", "by", "when", "options", "grounds")
+
+
+def _ordered(value: Any) -> Any:
+    """Keys as people write them; PostgreSQL keeps them by their length."""
+    if isinstance(value, list):
+        return [_ordered(v) for v in value]
+    if not isinstance(value, dict):
+        return value
+    keys = [k for k in _FIRST if k in value] + sorted(k for k in value if k not in _FIRST)
+    return {k: _ordered(value[k]) for k in keys}
+
+
 def _yaml(value: Any) -> str:
     if not value:
         return ""
-    return yaml.safe_dump(value, allow_unicode=True, sort_keys=False, width=1000)
+    return yaml.safe_dump(_ordered(value), allow_unicode=True, sort_keys=False, width=1000)
 
 
 def _form(
@@ -329,13 +345,17 @@ def edit(request: ActorRequest, code: str) -> HttpResponse:
         content = posted(request, before)
         if once(request):
             edit_item(listing=found.row, content=content, by=request.actor)
-            if "submit" in request.POST:
-                submit_item(listing=found.row, by=request.actor)
-                messages.success(request, "已保存并提交审核")
-            else:
-                messages.success(request, "已保存")
     except UserError as mistake:
         return _form(request, found.row, content, str(mistake))
+    if "submit" not in request.POST:
+        messages.success(request, "已保存")
+        return redirect("items:detail", code=code)
+    try:
+        submit_item(listing=found.row, by=request.actor)
+        messages.success(request, "已保存并提交审核")
+    except UserError as mistake:
+        messages.error(request, f"已保存。{mistake}")
+        return redirect("items:edit", code=code)
     return redirect("items:detail", code=code)
 
 
