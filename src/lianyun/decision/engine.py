@@ -210,6 +210,9 @@ class Running:
             for task in flow.tasks.values():
                 name = task.task_spec.name
                 wanted = new.task_specs.get(named.get(name, name))
+                if wanted is None and name not in self.steps and task.state == TaskState.COMPLETED:
+                    # A gateway that was passed has no more to say; its place in the tree is kept.
+                    wanted = new.task_specs["Start"]
                 if wanted is None and task.has_state(reached):
                     title = task.task_spec.bpmn_name or name
                     raise CannotMove(f"新版本没有本办件已经走到的步骤“{title}”，不能迁移")

@@ -116,6 +116,9 @@ class _Parser:
             self.need("and")
             return ("between", left, low, self._sum())
         if self.take("in"):
+            interval = self._interval()
+            if interval is not None:
+                return ("in", left, ("tests", (interval,)))
             if self.take("("):
                 tests = self.tests()
                 self.need(")")

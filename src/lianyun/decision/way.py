@@ -276,12 +276,14 @@ class _Builder:
             element.set("name", name)
         return element
 
-    def flow(self, source: str, target: str, when: str | None = None) -> str:
+    def flow(self, source: str, target: str, when: str | None = None, name: str = "") -> str:
         self.flows += 1
         ident = f"{self.prefix}flow_{self.flows}"
         element = etree.SubElement(
             self.process, _tag("sequenceFlow"), id=ident, sourceRef=source, targetRef=target
         )
+        if name:
+            element.set("name", name)
         if when is not None:
             check_expression(when)
             condition = etree.SubElement(element, _tag("conditionExpression"))
@@ -349,9 +351,10 @@ def _compile(build: _Builder, steps: list[dict[str, Any]], after: str, *, may_en
         if "parallel" in step or "inclusive" in step:
             _compile_branches(build, step, following)
         elif "choose" in step:
-            gateway = build.node("exclusiveGateway", _entry(step), step.get("title", ""))
+            gateway = build.node("exclusiveGateway", _entry(step), step.get("title") or "分流")
             for way in step["choose"]:
-                ident = build.flow(_entry(step), target(way), way.get("when"))
+                told = str(way.get("title") or way.get("when") or "其他")
+                ident = build.flow(_entry(step), target(way), way.get("when"), told)
                 if "when" not in way:
                     gateway.set("default", ident)
         elif "use" in step:
@@ -381,17 +384,18 @@ def _compile_branches(build: _Builder, step: dict[str, Any], following: str) -> 
     fork, join = f"fork_{step['id']}", f"join_{step['id']}"
     every = "parallel" in step
     tag = "parallelGateway" if every else "inclusiveGateway"
-    gateway = build.node(tag, fork, step.get("title", ""))
+    gateway = build.node(tag, fork, step.get("title") or ("" if every else "适用的分支"))
     build.node(tag, join)
     for branch in step["parallel"] if every else step["inclusive"]:
         when = None if every else branch.get("when")
         inner = branch if every else branch.get("steps") or []
-        ident = build.flow(fork, _entry(inner[0]) if inner else join, when)
+        told = "" if every else str(branch.get("title") or when or "其他")
+        ident = build.flow(fork, _entry(inner[0]) if inner else join, when, told)
         if not every and when is None:
             gateway.set("default", ident)
         _compile(build, inner, join, may_end=False)
     if not every and gateway.get("default") is None:
-        gateway.set("default", build.flow(fork, join))
+        gateway.set("default", build.flow(fork, join, None, "其他"))
     build.flow(join, following)
 
 
@@ -490,11 +494,46 @@ def _compile_work(build: _Builder, step: dict[str, Any], target: Any) -> None:
     if len(ways) == 1:
         build.flow(ident, target(ways[0][1]))
         return
-    gateway = build.node("exclusiveGateway", f"after_{ident}")
+    led: dict[str, list[tuple[str, str]]] = {}
+    for name, way in ways:
+        led.setdefault(target(way), []).append((name, str(way["title"])))
+    if len(led) == 1:
+        build.flow(ident, next(iter(led)))
+        return
+    gateway = build.node("exclusiveGateway", f"after_{ident}", f"{step['title']}的结果")
     build.flow(ident, f"after_{ident}")
-    for name, way in ways[:-1]:
-        build.flow(f"after_{ident}", target(way), f"outcome_{ident} == '{name}'")
-    gateway.set("default", build.flow(f"after_{ident}", target(ways[-1][1])))
+    # Outcomes that lead to the same place share a flow; the last outcome's is the default.
+    default = target(ways[-1][1])
+    for place, names in sorted(led.items(), key=lambda pair: pair[0] == default):
+        when = " or ".join(f"outcome_{ident} == '{name}'" for name, _ in names)
+        told = "、".join(title for _, title in names)
+        flow = build.flow(f"after_{ident}", place, None if place == default else when, told)
+        if place == default:
+            gateway.set("default", flow)
+
+
+def _merge(process: etree._Element) -> None:
+    """Where several ways meet at a step or an end, they meet in a gateway first."""
+    flows = list(process.findall(_tag("sequenceFlow")))
+    for node in list(process):
+        ident = node.get("id")
+        into = [f for f in flows if f.get("targetRef") == ident]
+        name = str(etree.QName(node).localname)
+        if name == "subProcess":
+            _merge(node)
+        leaves = sum(f.get("sourceRef") == ident for f in flows)
+        if len(into) < 2 or (name.endswith("Gateway") and leaves < 2):
+            continue
+        process.append(etree.Element(_tag("exclusiveGateway"), id=f"merge_{ident}"))
+        for flow in into:
+            flow.set("targetRef", f"merge_{ident}")
+        etree.SubElement(
+            process,
+            _tag("sequenceFlow"),
+            id=f"flow_into_{ident}",
+            sourceRef=f"merge_{ident}",
+            targetRef=ident,
+        )
 
 
 def _wire(root: etree._Element) -> None:
@@ -536,6 +575,8 @@ def compile_path(
     root.set("targetNamespace", OWN)
     process = etree.SubElement(root, _tag("process"), id=key, name=title, isExecutable="true")
     _Builder(root, process, others or {}, set()).whole(steps)
+    for one in root.findall(_tag("process")):
+        _merge(one)
     _wire(root)
     draw(root, key)
     return etree.tostring(root, pretty_print=True, encoding="unicode")

@@ -127,7 +127,7 @@ def record(
     event.pk = _insert(event)
     recorded.set(recorded.get() + 1)
     if runs := listeners(kind):
-        jobs = ({"event_id": event.pk, "run": run} for run in runs)
+        jobs: list[dict[str, Any]] = [{"event_id": event.pk, "run": run} for run in runs]
         app.configure_task(DELIVER, queue="events").batch_defer(*jobs)
     return event
 

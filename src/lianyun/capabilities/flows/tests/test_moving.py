@@ -1,0 +1,58 @@
+"""Moving: running cases go to a new version on record, those that cannot are named; timers fire."""
+
+import datetime as dt
+
+import pytest
+import time_machine
+
+from lianyun.capabilities.flows import actions, jobs, queries
+from lianyun.kernel.access import SYSTEM, Actor, Denied, UserError
+from lianyun.kernel.case import Case, open_case, step
+from lianyun.kernel.event import timeline
+from lianyun.kernel.path import compile_path, current, declare
+
+pytestmark = pytest.mark.django_db
+
+
+def work(ident: str, **more: object) -> dict:
+    return {"id": ident, "title": ident, "permission": "x.do", **more}
+
+
+def test_running_cases_move_or_say_why_not() -> None:
+    declare("way", "某流程", compile_path("way", "某流程", [work("a"), work("b"), work("c")]))
+    early = open_case("way", title="早", by=SYSTEM)
+    late = open_case("way", title="晚", by=SYSTEM)
+    step(late.items.get(), by=SYSTEM)
+    with pytest.raises(UserError, match="没有需要迁移"):
+        actions.move_cases("way", 1, reason="改", by=SYSTEM)
+    newer = [work("a"), work("look"), work("c")]
+    declare("way", "某流程", compile_path("way", "某流程", newer))
+    with pytest.raises(Denied):
+        actions.move_cases("way", 1, reason="改", by=Actor())
+    moved = actions.move_cases("way", 1, reason="规定修改", by=SYSTEM)
+    assert (moved.done, moved.left) == (1, 1)
+    assert moved.failed[0][0] == late.code
+    assert "b" in moved.failed[0][1]
+    early.refresh_from_db()
+    assert early.path.version == 2
+    assert timeline(current("way")).get().data["done"] == 1
+    again = actions.move_cases("way", 1, reason="规定修改", steps={"b": "look"}, by=SYSTEM)
+    assert (again.done, again.left) == (1, 0)
+    assert [v.running for v in queries.versions("way", SYSTEM)] == [2, 0]
+    case = step(late.items.get(done_at=None), by=SYSTEM)
+    assert case.items.get(done_at=None).step == "c"
+
+
+def test_the_job_fires_what_is_due_and_one_fault_stops_nobody() -> None:
+    steps = [work("wait", timer={"days": 1, "go": "on"}), work("on", days="limit")]
+    declare("slow", "慢", compile_path("slow", "慢", steps))
+    with time_machine.travel(dt.datetime(2024, 11, 4, 2, tzinfo=dt.UTC), tick=False):
+        broken = open_case("slow", title="坏", data={"limit": "很多"}, by=SYSTEM)
+        good = open_case("slow", title="好", data={"limit": 2}, by=SYSTEM)
+        assert jobs.timers() == 0
+    with time_machine.travel(dt.datetime(2024, 11, 8, 2, tzinfo=dt.UTC), tick=False):
+        assert jobs.timers() == 1
+        assert [i.step for i in good.items.filter(done_at=None)] == ["on"]
+        assert [i.step for i in broken.items.filter(done_at=None)] == ["wait"], "stays due"
+        assert jobs.timers() == 0
+        assert Case.objects.get(pk=broken.pk).state == Case.OPEN
