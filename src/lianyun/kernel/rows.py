@@ -33,7 +33,7 @@ def pour(model: type[models.Model], columns: Sequence[str], rows: Iterable[Seque
     constant = tuple(
         field.get_db_prep_save(field.pre_save(blank, True), connection) for field in rest
     )
-    named = {field.attname: field.column for field in model._meta.concrete_fields}
+    named = {f.attname: str(f.column) for f in model._meta.concrete_fields}
     quote = connection.ops.quote_name
     listed = ", ".join(quote(named[c]) for c in (*columns, *(field.attname for field in rest)))
     into = f"COPY {quote(model._meta.db_table)} ({listed}) FROM STDIN"

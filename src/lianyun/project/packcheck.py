@@ -428,6 +428,7 @@ def faults() -> list[str]:
         _comparisons(world, found.append)
         _linkages(world, found.append)
         _paths(world, found.append)
+        _decisions(found.append)
         _roles(world, found.append)
         found += forms.pack_faults()
         found += items.pack_faults()
