@@ -6,7 +6,7 @@ import datetime as dt
 import hashlib
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -216,19 +216,19 @@ def save_part(
         content.typed[part_id] = raw
         _write(seen.draft, content)
         record("draft.typed", draft, by=by, data={"part": part_id, "stale": True})
-        return Saved(False, checked.errors, True, queries.opened(seen.draft))
+        return Saved(False, checked.errors, True, replace(seen))
     if not checked.ok:
         content.typed[part_id] = raw
         _write(seen.draft, content)
         record("draft.typed", draft, by=by, data={"part": part_id, "wrong": len(checked.errors)})
-        return Saved(False, checked.errors, False, queries.opened(seen.draft))
+        return Saved(False, checked.errors, False, replace(seen))
     content.answers.update(checked.values)
     content.typed.pop(part_id, None)
     if version == before:
         content.parts[part_id] = before + 1
     _write(seen.draft, content)
     record("draft.saved", draft, by=by, data={"part": part_id})
-    return Saved(True, opened=queries.opened(seen.draft))
+    return Saved(True, opened=replace(seen))
 
 
 def _part(seen: queries.Opened, part_id: str) -> rules.Part:
@@ -269,7 +269,7 @@ def keep_typed(
         content.typed[part_id] = raw
         _write(seen.draft, content)
     record("draft.typed", draft, by=by, data={"part": part_id})
-    return queries.opened(seen.draft)
+    return queries.opened(draft) if drop else replace(seen)
 
 
 def _rows(
@@ -321,12 +321,12 @@ def keep_attachment(
     *,
     accept: Sequence[str] = ("pdf", "image"),
     most: int = 10,
-    replace: bool = False,
+    alone: bool = False,
     by: Actor,
 ) -> Attachment:
     """Keep a file in one of the draft's slots, sealed; the same bytes twice in a slot are one.
 
-    What it is is told from its bytes. UserError says what is wrong with it. `replace` takes the
+    What it is is told from its bytes. UserError says what is wrong with it. `alone` takes the
     slot's other files away.
     """
     seen = _locked(draft, by)
@@ -343,7 +343,7 @@ def keep_attachment(
     digest = hashlib.sha256(data).hexdigest()
     others = list(seen.draft.attachments.filter(slot=slot))
     known = next((a for a in others if a.sha256 == digest), None)
-    if replace:
+    if alone:
         _forget([a for a in others if a is not known])
     elif known is None and len(others) >= most:
         raise UserError(f"这里最多上传 {most} 个文件，请先删去不要的")

@@ -174,10 +174,9 @@ def _keep_files(
     request: ActorRequest, found: Any, part_id: str, posted: dict[str, list[str]]
 ) -> dict[str, str]:
     """Keep the files and drawn signatures that came with a part; what is wrong by input's name."""
-    seen = queries.opened(found)
     wrong: dict[str, str] = {}
     try:
-        part = seen.form.part(part_id)
+        part = queries.form_of(found).part(part_id)
     except KeyError:
         return wrong
     for asked in part.fields:
@@ -217,7 +216,7 @@ def _keep_ink(request: ActorRequest, found: Any, slot: str, ink: str) -> None:
     except (binascii.Error, ValueError):
         raise UserError("签名没有收到，请重写，或填写姓名代替") from None
     actions.keep_attachment(
-        found, slot, ("签名.png", data), accept=("image",), replace=True, by=request.actor
+        found, slot, ("签名.png", data), accept=("image",), alone=True, by=request.actor
     )
 
 

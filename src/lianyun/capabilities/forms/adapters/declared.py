@@ -31,8 +31,8 @@ def faults(told: Iterable[packs.Declaration] | None = None) -> Iterator[str]:
                     yield f"{where}：{asked.id}：代码表 {asked.domain} 不存在"
         for _, name, source in rules.all_sources([form]):
             if source.kind in items and source.item not in items[source.kind].get(source.name, ()):
-                told = f"{rules.SOURCES[source.kind]} {source.name} 没有 {source.item}"
-                yield f"{where}：{name}：来源不存在（{told}）"
+                what = f"{rules.SOURCES[source.kind]} {source.name} 没有 {source.item}"
+                yield f"{where}：{name}：来源不存在（{what}）"
 
 
 def _names(entries: object) -> frozenset[str]:

@@ -121,12 +121,17 @@ class Opened:
         return found
 
 
-def opened(found: Draft) -> Opened:
-    """A draft unsealed; raises Http404 where its form is no longer declared."""
+def form_of(found: Draft) -> rules.Form:
+    """A draft's form; raises Http404 where it is no longer declared."""
     try:
-        form = adapters.form(found.forms, found.declared)
+        return adapters.form(found.forms, found.declared)
     except (KeyError, rules.BadForm) as gone:
         raise Http404("form is gone") from gone
+
+
+def opened(found: Draft) -> Opened:
+    """A draft unsealed; raises Http404 where its form is no longer declared."""
+    form = form_of(found)
     content = Content.of(adapters.unseal(found.sealed))
     return Opened(found, form, content, files_of(found), adapters.means())
 
@@ -261,6 +266,7 @@ __all__ = [
     "by_code",
     "draft",
     "drafts",
+    "form_of",
     "kept_until",
     "opened",
     "summary",
