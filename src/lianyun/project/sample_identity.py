@@ -51,14 +51,20 @@ def prove_people(home: Path, officer: Callable[[str], Any], tell: Tell) -> dict[
         return {"level": identity.level_of(known)}
     with collection.lake().connect(read_only=True) as con:
         row = con.execute(
-            "SELECT p.citizen_number, p.name, min(e.credit_code)"
+            # Who drives, keeps a car and leads a firm has the most to show and the least to hand in.
+            "SELECT p.citizen_number, p.name, min(e.credit_code) AS firm,"
+            " count(v.plate_number) AS cars, count(d.file_number) AS drives"
             " FROM lake.library.population p LEFT JOIN lake.library.legal_entity e"
             " ON e.legal_representative = p.name AND e.status = '1'"
+            " LEFT JOIN lake.trusted.ga_vehicles v ON v.owner_number = p.citizen_number"
+            " LEFT JOIN lake.trusted.ga_drivers d"
+            " ON d.citizen_number = p.citizen_number AND d.valid_to > current_date"
             " WHERE p.death_date IS NULL AND p.citizen_number IS NOT NULL AND p.name IS NOT NULL"
             " AND p.citizen_number[7:10] BETWEEN '1975' AND '1990'"
             " AND p.citizen_number NOT IN"
             " (SELECT citizen_number FROM lake.trusted.ga_residents ORDER BY 1 LIMIT 1)"
-            " GROUP BY ALL ORDER BY min(e.credit_code) IS NULL, p.citizen_number LIMIT 1"
+            " GROUP BY ALL ORDER BY (firm IS NOT NULL)::INTEGER + (cars > 0)::INTEGER"
+            " + (drives > 0)::INTEGER DESC, firm IS NULL, p.citizen_number LIMIT 1"
         ).fetchone()
     if row is None:
         return {"level": 0}
