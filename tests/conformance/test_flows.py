@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from lianyun.decision import compile_decision, decide, feel, load, values
-from lianyun.decision.way import compile_path
+from lianyun.decision.compiled import compile_path
 from lianyun.kernel import packs
 from lianyun.project import frontend
 

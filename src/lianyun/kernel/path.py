@@ -16,8 +16,9 @@ from django.db import models
 
 from lianyun.decision import Model, load
 from lianyun.decision.closed import BadExpression, BadPath, check_expression, evaluate
+from lianyun.decision.compiled import compile_path
 from lianyun.decision.engine import spec_of
-from lianyun.decision.way import Outcome, Step, compile_path, steps_of
+from lianyun.decision.way import Outcome, Step, steps_of
 
 __all__ = [
     "BadExpression",

@@ -448,6 +448,7 @@ def summary() -> str:
         "条比对规则": len(packs.declarations("comparisons")),
         "项关联": len(packs.declarations("linkages")),
         "条路径": len(packs.declarations("paths")),
+        "张决策表": len(packs.declarations("decisions")),
         "个事项": len(packs.declarations("items")),
     }
     return "、".join(f"{count} {word}" for word, count in counts.items())

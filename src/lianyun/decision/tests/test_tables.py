@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from lianyun.decision import BadTable, compile_decision, decide, feel, load, values
 from lianyun.decision.closed import BadPath, evaluate
+from lianyun.decision.compiled import compile_path
 from lianyun.decision.engine import spec_of
-from lianyun.decision.way import compile_path
 from lianyun.decision.xml import LARGEST
 
 AGE, GRADE = (
