@@ -22,6 +22,7 @@ class Application(models.Model):
 
     code = models.CharField("申请编号", max_length=24, unique=True)
     item = models.CharField("事项", max_length=80, db_index=True)
+    item_version = models.PositiveIntegerField("事项版本", null=True)
     item_name = models.CharField("事项名称", max_length=200)
     applicant = models.ForeignKey(
         Party, models.PROTECT, related_name="applications", verbose_name="申请人"

@@ -57,6 +57,7 @@ def _make(
         code=new_code(),
         item=item.code,
         item_name=item.name,
+        item_version=item.version,
         applicant=applicant,
         by=by.party,
         relation=relation,
@@ -156,13 +157,14 @@ def answer(application: Application, *, answers: Mapping[str, str], by: Actor) -
     if missing := items.open_questions(item, answers):
         raise UserError(f"请先回答：{missing[0].question}")
     wanted = looking.asked(by, item, answers, row.applicant.kind == Party.PERSON)
+    row.item_version, row.item_name = item.version, item.name
     row.answers = items.answers_of(item, answers)
     row.asked = [
         {"kind": a.kind, "name": a.name, "columns": a.columns, "fills": a.fills, "frees": a.frees}
         for a in wanted
     ]
     row.consented_at = None
-    row.save(update_fields=["answers", "asked", "consented_at"])
+    row.save(update_fields=["item_version", "item_name", "answers", "asked", "consented_at"])
     row.materials.exclude(material__in=[m.id for m in items.materials(item, answers)]).delete()
     record("application.answered", row, by=by)
 

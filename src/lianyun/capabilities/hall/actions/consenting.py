@@ -89,7 +89,7 @@ def withdraw_consent(application: Application, *, key: str, by: Actor) -> None:
             state.digest = state.sealed = state.compared = ""
             state.words = "您撤回了查询授权，请上传这份材料"
             state.save()
-    record("consent.withdrawn", row, by=by, case=row.case, data={"source": key})
+    record("application.consent_withdrawn", row, by=by, case=row.case, data={"source": key})
 
 
 __all__ = ["consent", "withdraw_consent"]

@@ -41,8 +41,8 @@ def file(application: Application, *, by: Actor) -> Case:
         record("application.filed_again", row, by=by, case=row.case)
         return row.case
     confirmed(row)
-    item = items.find(row.item)
-    if item is None:
+    item = applications.item_of(by, row)
+    if item is None or items.find(row.item) is None:
         raise UserError("这个事项已停止办理，申请没有提交")
     if row.relation != stages.HELPER:
         identity.require_level(by, item.proof)
@@ -91,6 +91,16 @@ def _shown_name(party: Party) -> str:
     return str(mask_value("name", party.name)) if party.kind == Party.PERSON else party.name
 
 
+def _age(party: Party) -> int | None:
+    """Full years by the proven number; None for firms and where no number is proven."""
+    number = looking.number_of(party) if party.kind == Party.PERSON else ""
+    if len(number) != 18:
+        return None
+    today = timezone.localdate()
+    born = (int(number[6:10]), int(number[10:12]), int(number[12:14]))
+    return today.year - born[0] - ((today.month, today.day) < born[1:])
+
+
 def case_data(
     application: Application,
     item: Any,
@@ -115,7 +125,7 @@ def case_data(
     return {
         "item": item.code,
         "item_name": item.name,
-        "item_version": getattr(item, "version", None),
+        "item_version": item.version,
         "application": application.code,
         "situations": application.answers,
         **application.answers,
@@ -130,6 +140,7 @@ def case_data(
             **{f"m_{s.material}": s.ground for s in states},
             "materials_freed": sum(s.met and s.ground != "upload" for s in states),
             "materials_uploaded": sum(s.ground == "upload" for s in states),
+            "applicant_age": _age(application.applicant),
             "applicant_kind": "person" if application.applicant.kind == Party.PERSON else "entity",
         },
         "materials": [

@@ -169,14 +169,17 @@ def _filled(application: Application, fields: Iterable[Any], book: looking.Book)
     out: dict[str, forms.Filled] = {}
     for name, _, origins in fields:
         for source in origins:
-            if (known := _known(application.applicant, source, best, book)) is not None:
+            if (known := _known(application, source, best, book)) is not None:
                 out[name] = known
                 break
+    # Forms that serve both ask for whom; here it is known.
+    kind = "person" if application.applicant.kind == Party.PERSON else "entity"
+    out["applicant_kind"] = forms.Filled(kind, "本次办理的身份")
     return out
 
 
 def _known(
-    applicant: Party,
+    application: Application,
     source: forms.Source,
     best: Mapping[str, tuple[grounds.Held, dict[str, str]]],
     book: looking.Book,
@@ -184,8 +187,8 @@ def _known(
     """What one source says of a field; None where it says nothing."""
     key = asking.origin_of(source)
     if not key:
-        value = _own(applicant, source)
-        return forms.Filled(value, "实名认证信息", "", applicant.ref) if value else None
+        value = _own(application, source)
+        return forms.Filled(value, "实名认证信息") if value else None
     if source.kind == asking.LICENCE:
         held, elements = best.get(source.name, (None, {}))
         if held is None or not elements.get(source.item):
@@ -194,21 +197,26 @@ def _known(
         ref = f"licence:{held.identifier}"
         return forms.Filled(elements[source.item], told, held.issued_on.isoformat(), ref)
     row = book.rows[key][0] if key in book.rows else None
-    value = row.values.get(source.item) if row is not None else None
-    if row is None or value in (None, ""):
+    found = row.values.get(source.item) if row is not None else None
+    if row is None or found in (None, ""):
         return None
     who, day = row.origins.get(source.item, (f"{row.provider} {row.title}", row.as_of))
-    text = value.isoformat() if isinstance(value, dt.date) else str(value)
+    text = found.isoformat() if isinstance(found, dt.date) else str(found)
     return forms.Filled(text, who, day, row.source)
 
 
-def _own(applicant: Party, source: forms.Source) -> str:
-    """What identity itself knows: name and number of a person, or of the entity acted for."""
-    if (source.kind == "entity") != (applicant.kind == Party.LEGAL_ENTITY):
+def _own(application: Application, source: forms.Source) -> str:
+    """What identity itself knows: of the person who applies (or acts for a firm), or of the firm."""
+    who: Party | None = application.applicant
+    if source.kind == "entity":
+        who = who if application.applicant.kind == Party.LEGAL_ENTITY else None
+    elif application.applicant.kind == Party.LEGAL_ENTITY:
+        who = application.by
+    if who is None:
         return ""
     if source.item == "name":
-        return applicant.name
-    return looking.number_of(applicant) if source.item in ("number", "code") else ""
+        return who.name
+    return looking.number_of(who) if source.item in ("number", "code") else ""
 
 
 def verify(application: Application, *, by: Actor, again: bool = False) -> int:
@@ -224,6 +232,7 @@ def verify(application: Application, *, by: Actor, again: bool = False) -> int:
     states = {s.material: s for s in application.materials.all()}
     found: list[tuple[looking.Comparison, grounds.Finding]] = []
     looks: list[looking.Look] = []
+    weary = looking.verified_today(by) >= int(sources.terms()["verifications"])
     for one in looking.comparisons(by, application, answers):
         state, key = states.get(one.material), f"{asking.DATASET}:{one.source}"
         if (
@@ -234,13 +243,19 @@ def verify(application: Application, *, by: Actor, again: bool = False) -> int:
             continue
         if state.compared == one.digest and not again:
             continue
-        finding, look = _compare(one, key)
+        finding, look = _weary() if weary else _compare(one, key)
         found.append((one, finding))
         if look is not None:
             looks.append(look)
     if found:
         _keep_compared(application, found, looks, consents, by=by)
     return len(looks)
+
+
+def _weary() -> tuple[grounds.Finding, None]:
+    """No more answers today: what a register says of others must not be found by trying."""
+    words = "今天核验的次数已经用完，请上传材料或明天再试"
+    return grounds.Finding(grounds.SERVICE, grounds.DOWN, words), None
 
 
 def _compare(one: looking.Comparison, key: str) -> tuple[grounds.Finding, looking.Look | None]:

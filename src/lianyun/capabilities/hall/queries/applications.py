@@ -196,8 +196,8 @@ def to_confirm(viewer: Actor) -> list[Application]:
 
 
 def item_of(viewer: Actor, application: Application) -> Any:
-    """The item as it is published now; None where it was withdrawn since."""
-    return items.find(application.item)
+    """The item as it stood when the application was begun; a draft's may have been withdrawn since."""
+    return items.find(application.item, application.item_version)
 
 
 def news(viewer: Actor, limit: int = 30) -> list[tuple[Event, Application]]:

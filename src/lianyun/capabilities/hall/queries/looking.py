@@ -16,7 +16,7 @@ from lianyun.capabilities.items import api as items
 from lianyun.capabilities.libraries import api as libraries
 from lianyun.capabilities.licences import api as licences
 from lianyun.kernel.access import Actor, UserError
-from lianyun.kernel.models import Grant, Party
+from lianyun.kernel.models import Event, Grant, Party
 
 from ..adapters import sources
 from ..models import Application, MaterialState
@@ -51,7 +51,7 @@ class Offered:
 
 def materials_of(viewer: Actor, application: Application) -> tuple[Any, ...]:
     """The item's materials that the answers ask for."""
-    item = items.find(application.item)
+    item = items.find(application.item, application.item_version)
     return items.materials(item, application.answers) if item else ()
 
 
@@ -83,9 +83,10 @@ def _fits(one: asking.Asked, person: bool) -> bool:
 
 
 def own_key(dataset: str, person: bool) -> str:
-    """The column by which a register knows an applicant; empty where it has none."""
-    column = "citizen_number" if person else "credit_code"
-    return column if column in sources.dataset_titles(dataset) else ""
+    """The column by which a register knows an applicant as its holder; empty where it has none."""
+    known = sources.dataset_titles(dataset)
+    first = "citizen_number" if person else "credit_code"
+    return next((c for c in (first, "owner_number", "holder_number") if c in known), "")
 
 
 def _asked_by(library: str) -> str:
@@ -225,7 +226,7 @@ def _read_row(book: Book, key: str, person: bool) -> None:
 
 def item_form(application: Application) -> str:
     """The code of the item's form; empty where the item is no longer published."""
-    item = items.find(application.item)
+    item = items.find(application.item, application.item_version)
     return item.form if item else ""
 
 
@@ -331,6 +332,12 @@ def earlier(viewer: Actor, application: Application, material: str) -> grounds.B
     )
 
 
+def verified_today(viewer: Actor) -> int:
+    """How often the viewer has had a form compared with registers today."""
+    start = timezone.make_aware(dt.datetime.combine(timezone.localdate(), dt.time()))
+    return Event.objects.filter(kind="application.verified", by=viewer.ref, at__gte=start).count()
+
+
 @dataclass(frozen=True)
 class Comparison:
     """What a verification asks of a register: rows by `match`, whose columns must say `need`."""
@@ -407,4 +414,5 @@ __all__ = [
     "offered",
     "own_key",
     "read",
+    "verified_today",
 ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from django.db.models import Count, Q
 
@@ -54,7 +56,7 @@ def by_item(viewer: Actor, since: dt.date | None = None) -> list[Freed]:
     if since is not None:
         rows = rows.filter(application__filed_at__date__gte=since)
     counted = {g: Count("id", filter=Q(ground=g, met=True)) for g in grounds.WORDS}
-    found = (
+    found: Iterable[Any] = (
         rows.values("application__item", "application__item_name")
         .annotate(
             needed=Count("id", filter=Q(required=True) | Q(met=True)),

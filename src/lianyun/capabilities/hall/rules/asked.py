@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -15,20 +15,34 @@ EARLIER_KEY = "earlier:"
 class GroundLike(Protocol):
     """A ground as items declare it."""
 
-    by: str
-    type: str
-    library: str
-    source: str
-    need: tuple[str, ...]
-    match: Mapping[str, str]
+    @property
+    def by(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def library(self) -> str: ...
+    @property
+    def source(self) -> str: ...
+
+
+class SourceLike(Protocol):
+    """Where a form's field is known: kind identity, entity, library, dataset or licence."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def item(self) -> str: ...
 
 
 class MaterialLike(Protocol):
     """A material as items declare it."""
 
-    id: str
-    name: str
-    grounds: tuple[Any, ...]
+    @property
+    def name(self) -> str: ...
+    @property
+    def grounds(self) -> tuple[Any, ...]: ...
 
 
 @dataclass
@@ -71,21 +85,13 @@ def source_of(ground: GroundLike) -> str:
             return ""
 
 
-class SourceLike(Protocol):
-    """Where a form's field is known: kind identity, entity, library, dataset or licence."""
-
-    kind: str
-    name: str
-    item: str
-
-
 def origin_of(source: SourceLike) -> str:
     """The key of the source that fills a field; empty for one's own identity."""
     return f"{source.kind}:{source.name}" if source.kind in (LICENCE, LIBRARY, DATASET) else ""
 
 
 def asked(
-    fields: Iterable[tuple[str, Iterable[SourceLike]]], materials: Iterable[MaterialLike]
+    fields: Iterable[tuple[str, Sequence[SourceLike]]], materials: Iterable[MaterialLike]
 ) -> list[Asked]:
     """The sources of an application, those that fill the form first; `fields` are (title, sources)."""
     found: dict[str, Asked] = {}

@@ -10,7 +10,6 @@ from django.shortcuts import redirect, render
 
 from lianyun.capabilities.forms import api as forms
 from lianyun.capabilities.identity import api as identity
-from lianyun.capabilities.items import api as items
 from lianyun.kernel.access import UserError
 from lianyun.kernel.event import timeline
 from lianyun.ui.forms import once
@@ -88,7 +87,7 @@ def case(request: ActorRequest, code: str) -> HttpResponse:
         {
             "application": application,
             "line": line,
-            "item": items.find(application.item),
+            "item": applications.item_of(request.actor, application),
             "shown": shown.shown(request.actor, application, own=True),
             "wanted": shown.wanted(application.case) if line.standing == "supplement" else [],
             "decision": shown.decision(application.case),
@@ -113,7 +112,7 @@ def receipt(request: ActorRequest, code: str) -> HttpResponse:
         "hall/receipt.html",
         {
             "application": application,
-            "item": items.find(application.item),
+            "item": applications.item_of(request.actor, application),
             "materials": rows,
             "freed": sum(m.free for m in rows),
         },
