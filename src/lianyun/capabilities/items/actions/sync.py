@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lianyun.kernel import packs
 from lianyun.kernel.action import action
-from lianyun.kernel.event import record
+from lianyun.kernel.event import record, record_many
 
 from .. import queries
 from ..models import Listing
@@ -75,7 +75,9 @@ def _keep(
     *, good: list[store.Ready], bad: list[store.Ready], parties: dict[str, Party], by: Actor
 ) -> None:
     store.lock()
-    store.put(good, publish=True, by=by, parties=parties, note="按标准包声明发布")
+    rows = store.put(good, publish=True, by=by, parties=parties, note="按标准包声明发布")
+    told = "按标准包声明发布"
+    record_many("item.published", [(r, {"title": told, "version": r.version}) for r in rows], by=by)
     store.put(bad, publish=False, by=by, parties=parties)
     record(
         "items.synced",

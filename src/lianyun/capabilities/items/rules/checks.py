@@ -18,6 +18,7 @@ from .item import (
     PERSON,
     REACHES,
     SCOPES,
+    WORKING_DAYS,
     Ground,
     Item,
     implementing_code,
@@ -105,11 +106,13 @@ def _codes(item: Item, known: Known) -> Iterator[Finding]:
 def _time(item: Item) -> Iterator[Finding]:
     if item.legal_days < 0 or item.promised_days < 0:
         yield Finding("承诺办结时限", "期限不能为负数")
-    if item.legal_days and item.promised_days > item.legal_days:
+    if item.legal_days and item.promised_days > item.legal_working_days:
         yield Finding(
             "承诺办结时限",
-            f"承诺 {item.promised_days} 个{item.legal_unit}，超过了法定 {item.legal_days} 个{item.legal_unit}",
+            f"承诺 {item.promised_days} 个工作日，超过了法定 {item.legal_text}",
         )
+    if item.legal_unit not in (WORKING_DAYS, "日"):
+        yield Finding("法定办结时限单位", "只能是工作日或日")
     if item.kind == INSTANT and item.promised_days > 0:
         yield Finding("承诺办结时限", "即办件当场办结，承诺时限应为 0")
     if item.kind != INSTANT and item.promised_days < 1:

@@ -37,6 +37,7 @@ REACHES = {
     "town": "乡镇（街道）便民服务中心",
     "village": "村（社区）便民服务站",
 }
+WORKING_DAYS = "工作日"
 DEFAULT_STEPS = ("申请与受理", "审核", "审批", "办结", "送达")
 _SLUG = re.compile(r"[a-z][a-z0-9_]{1,59}")
 _ID = re.compile(r"[a-z][a-z0-9_]{0,59}")
@@ -199,7 +200,7 @@ class Item:
     promised_days: int
     implementing_code: str = ""
     proof: int = 2
-    legal_unit: str = "工作日"
+    legal_unit: str = WORKING_DAYS
     legal_note: str = ""
     promised_note: str = ""
     basis: str = ""
@@ -267,16 +268,23 @@ class Item:
 
     @property
     def promised_text(self) -> str:
-        """The promised time in words."""
-        return "当场办结" if self.instant and not self.promised_days else self._days("promised")
+        """The promised time in words; promises are made in working days."""
+        return f"{self.promised_days} 个工作日" if self.promised_days else "当场办结"
 
     @property
     def legal_text(self) -> str:
         """The legal time in words; 0 days: the law sets none."""
-        return self._days("legal") if self.legal_days else "法律未规定期限"
+        if not self.legal_days:
+            return "法律未规定期限"
+        unit = " 个工作日" if self.legal_unit == WORKING_DAYS else f" {self.legal_unit}"
+        return f"{self.legal_days}{unit}"
 
-    def _days(self, which: str) -> str:
-        return f"{getattr(self, f'{which}_days')} 个{self.legal_unit}"
+    @property
+    def legal_working_days(self) -> int:
+        """The legal time in working days, five for every seven where the law counts days."""
+        if self.legal_unit == WORKING_DAYS:
+            return self.legal_days
+        return self.legal_days * 5 // 7
 
     @property
     def objects_text(self) -> str:
@@ -399,7 +407,7 @@ def read(data: Mapping[str, Any], around: Around) -> Item:
         objects=objects,
         kind=str(data["kind"]),
         **numbers,
-        legal_unit=str(data.get("legal_unit") or "工作日"),
+        legal_unit=str(data.get("legal_unit") or WORKING_DAYS),
         legal_note=str(data.get("legal_note") or ""),
         promised_note=str(data.get("promised_note") or ""),
         basis=str(data.get("basis") or ""),

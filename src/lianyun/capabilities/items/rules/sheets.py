@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .checks import closing, review
-from .item import GROUNDS, KINDS, Ground, Item, Place, Stage
+from .item import GROUNDS, KINDS, WORKING_DAYS, Ground, Item, Place, Stage
 
 ITEMS, MATERIALS, SITUATIONS = "事项", "材料", "情形"
 ELEMENTS = (
@@ -139,7 +139,7 @@ def item_row(item: Item, names: Names, address: str = "") -> dict[str, Any]:
         "法定办结时限单位": item.legal_unit,
         "法定办结时限说明": item.legal_note,
         "承诺办结时限": str(item.promised_days),
-        "承诺办结时限单位": item.legal_unit,
+        "承诺办结时限单位": WORKING_DAYS,
         "承诺办结时限说明": item.promised_note,
         "受理条件": "\n".join(item.conditions),
         "办理流程": "\n".join(_stage(n, s) for n, s in enumerate(item.stages, 1)),

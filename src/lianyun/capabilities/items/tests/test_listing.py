@@ -62,6 +62,21 @@ def test_declared_items_are_sound_and_found_by_everyday_words(city: None) -> Non
     }
     for text in ("货车进城", "通行證", "huoche", "大货车进城证怎么办", permit.implementing_code):
         assert "freight_permit" in [x.code for x in api.search(text).lines], text
+    for said, code in {
+        "驾照到期了怎么换": "driving_licence_renewal",
+        "暂住证": "residence_permit_first",
+        "我想开饭店": "food_business_permit",
+        "退休取公积金": "housing_fund_retirement",
+        "看病报销": "medical_expense_claim",
+        "当老师要什么证": "teacher_qualification",
+        "房子过户": "property_sale",
+        "开公司": "company_opening",
+        "低保怎么申请": "minimum_living_allowance",
+        "领失业金": "unemployment_benefit",
+        "請不起律師": "legal_aid",
+        "挖路": "road_excavation",
+    }.items():
+        assert code in [x.code for x in api.search(said).lines[:3]], said
     assert api.search("qqqq").total == 0
     assert api.find("no_such") is None
 

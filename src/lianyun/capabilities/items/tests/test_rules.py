@@ -104,6 +104,7 @@ def test_answers_narrow_questions_and_materials() -> None:
     ("changes", "said"),
     [
         ({"promised_days": 21}, "承诺 21 个工作日，超过了法定 20 个工作日"),
+        ({"promised_days": 16, "legal_unit": "日"}, "承诺 16 个工作日，超过了法定 20 日"),
         ({"kind": "instant"}, "即办件当场办结，承诺时限应为 0"),
         ({"kind": "instant", "promised_days": 0, "review": "前审后批"}, "审查类型应为“即审即办”"),
         ({"basic_code": "320209017002"}, "第 3、4 位应与事项类型代码 01 一致"),

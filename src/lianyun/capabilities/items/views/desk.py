@@ -28,7 +28,7 @@ from ..actions import (
     submit_item,
 )
 from ..rules import sheets
-from ..rules.item import KINDS, REACHES, SCOPES, Item
+from ..rules.item import KINDS, REACHES, SCOPES, Item, handling_code
 from .imports import XLSX
 
 if TYPE_CHECKING:
@@ -185,6 +185,12 @@ def detail(request: ActorRequest, code: str) -> HttpResponse:
         "r": found.row,
         "i": found.item,
         "elements": elements,
+        "handling": []
+        if found.item is None
+        else [
+            (handling_code(found.item, n), name)
+            for n, (_, name) in enumerate(found.item.handling, 1)
+        ],
         "own": [(t, row[t]) for t in sheets.OWN] if found.item is not None else [],
         "names": {slug: name for slug, (_, name) in names.departments.items()},
         "state_title": _state(found.row),
