@@ -27,6 +27,7 @@ def people(city_database: None) -> None:
     from django.contrib.auth import get_user_model
 
     from lianyun.capabilities.identity import api as identity
+    from lianyun.capabilities.identity.actions.officers import set_password
     from lianyun.capabilities.licences import api as licences
     from lianyun.capabilities.seals import api as seals
     from lianyun.kernel.access import SYSTEM
@@ -55,7 +56,7 @@ def people(city_database: None) -> None:
     account.level = identity.PERSON
     account.save(update_fields=["level"])
     citizen = get_user_model()(username="zhangsan", party=party)
-    citizen.set_password(PASSWORD)
+    set_password(citizen, PASSWORD)
     citizen.save()
     licences.issue(
         "driving_licence",
@@ -138,7 +139,7 @@ def test_a_licences_life(
     code = phone.inner_text(".show-code .mono")
 
     # The counter scans, the citizen agrees on the phone, the clerk sees what was asked for.
-    sign_in(tab, "mz.clerk", f"/show/?code={code}")
+    sign_in(tab, "mz.clerk", f"/workbench/licences/counter/?code={code}")
     tab.fill("#id_purpose", "老年优待办理")
     tab.check("text=已满 18 周岁")
     accessible(tab)

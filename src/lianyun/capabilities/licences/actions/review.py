@@ -44,7 +44,11 @@ def draw_up(
     """
     one = kinds.kind(kind)
     told = types.cleaned(one, elements)
-    if wrong := values.faults(one, told, timezone.localdate()):
+    today = timezone.localdate()
+    # A type that numbers its licences does so when the licence is issued, not when it is drawn up.
+    later = {one.number: types.numbered(one, today, 0), one.issued: today.isoformat()}
+    judged = {**later, **told} if one.numbering else told
+    if wrong := values.faults(one, judged, today):
         raise UserError("；".join(wrong))
     if not why.strip():
         raise UserError("请写明签发依据或理由")
@@ -52,7 +56,7 @@ def draw_up(
     case = cases.open_case(
         PATH,
         title=f"{verb}{one.title} {told[one.number]}"
-        if not one.item(one.number).personal
+        if one.number in told and not one.item(one.number).personal
         else f"{verb}{one.title}",
         subject=licence or f"licence-type:{kind}",
         department=kinds.issuer_of(one),

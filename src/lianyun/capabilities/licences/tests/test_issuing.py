@@ -116,7 +116,7 @@ def test_the_holder_given_must_be_the_holder_named(police: Actor, officer: Offic
         actions.issue_licence("residence_permit", stranger, PERMIT, once="x", by=police)
 
 
-def test_a_type_may_number_its_licences_itself(police: Actor) -> None:
+def test_a_type_may_number_its_licences_itself(police: Actor, head: Actor) -> None:
     asked = {
         "holder_name": "张三丰",
         "holder_number": PERSON,
@@ -130,3 +130,6 @@ def test_a_type_may_number_its_licences_itself(police: Actor) -> None:
     assert int(second.number[-5:]) == int(first.number[-5:]) + 1 == 2
     assert first.ends_on is not None
     assert (first.ends_on - first.begins_on).days in (364, 365)
+    case = actions.draw_up("freight_permit", asked, why="窗口受理", once="d", by=police)
+    actions.decide_draft(case.items.get(done_at=None), outcome="issue", note="", by=head)
+    assert Licence.objects.get(grant__case=case).number[-5:] == "00003"

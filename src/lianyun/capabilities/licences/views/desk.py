@@ -181,7 +181,12 @@ class ElementsForm(Styled):
     def __init__(self, kind: types.LicenceType, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for item in kind.items:
-            options: dict[str, Any] = {"label": item.title, "required": item.required}
+            given = bool(kind.numbering) and item.name in (kind.number, kind.issued)
+            options: dict[str, Any] = {
+                "label": item.title,
+                "required": item.required and not given,
+                "help_text": "不填则签发时自动编写。" if given else "",
+            }
             if item.domain:
                 choices = [("", "请选择"), *domain_choices(item.domain)]
                 self.fields[item.name] = forms.ChoiceField(choices=choices, **options)

@@ -26,7 +26,8 @@ LARGEST = 5 * 1024 * 1024
 
 def _quiet(response: HttpResponse) -> HttpResponse:
     response["Cache-Control"] = "no-store"
-    response["Referrer-Policy"] = "no-referrer"
+    # Not "no-referrer": the browser would then post these forms with the origin "null", and be refused.
+    response["Referrer-Policy"] = "same-origin"
     return response
 
 
