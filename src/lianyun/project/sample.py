@@ -30,7 +30,9 @@ from rich.table import Table
 from lianyun.project import (
     postgres,
     sample_delivery,
+    sample_desk,
     sample_exchange,
+    sample_hall,
     sample_identity,
     sample_licences,
     sample_lives,
@@ -759,7 +761,8 @@ def build(people: int, seed: int, quiet: bool) -> Outcome:
             outcome.steps["sources"] = write_sources(people, seed, folder, url, tell)
         with stage.step("accounts", "部门账号") as tell:
             accounts = open_accounts(home, tell)
-            outcome.accounts = {**sample_identity.open_doors(home, tell), **accounts}
+            desks = sample_desk.open_doors(home, tell) | sample_hall.open_doors(home, tell)
+            outcome.accounts = {**sample_identity.open_doors(home, tell), **desks, **accounts}
         with stage.step("catalogue", "数据目录") as tell:
             outcome.steps["catalogue"] = fill_catalogue(folder, tell)
         with stage.step("seals", "电子印章"):
@@ -781,6 +784,10 @@ def build(people: int, seed: int, quiet: bool) -> Outcome:
             outcome.steps["comparison"] = compare_data(folder, tell)
         with stage.step("sharing", "共享申请") as tell:
             outcome.steps["sharing"] = request_data(tell)
+        with stage.step("hall", "在线办件") as tell:
+            outcome.steps["hall"] = sample_hall.apply_all(officer, tell)
+        with stage.step("desk", "审批与评价") as tell:
+            outcome.steps["desk"] = sample_desk.work(officer, tell)
         with stage.step("listeners", "校核与统计"):
             worker.drain()
         with stage.step("open_data", "数据开放") as tell:
@@ -873,6 +880,12 @@ def summary(outcome: Outcome) -> Table:
             "电子证照",
             f"{given['types']} 种，签发 {given['issued']:,} 张，"
             f"登记簿中 {given['refused']:,} 行不合要求未予签发",
+        )
+    if "desk" in steps and steps["desk"]["worked"]:
+        worked = steps["desk"]
+        table.add_row(
+            "审批与评价",
+            f"{worked['worked']} 件办到不同环节，准予 {worked['granted']} 件，评价 {worked['rated']} 条",
         )
     if "login" in steps:
         table.add_row("统一登录", f"市民政局的系统 {steps['login']['address']}，用下列账号登录")

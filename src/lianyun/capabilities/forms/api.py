@@ -20,6 +20,7 @@ from .actions import (
     keep_attachment,
     open_draft,
     reopen_draft,
+    save_part,
 )
 from .models import Attachment, Draft
 from .queries import KEPT_DAYS, Line, Section
@@ -130,6 +131,7 @@ __all__ = [
     "open_draft",
     "pack_faults",
     "reopen_draft",
+    "save_part",
     "sources",
     "summary",
 ]

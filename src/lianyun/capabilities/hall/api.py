@@ -14,6 +14,7 @@ from . import actions
 from .actions import (
     begin,
     confirm,
+    confirm_on_paper,
     consent,
     file,
     hand_in,
@@ -108,6 +109,7 @@ __all__ = [
     "applications",
     "begin",
     "confirm",
+    "confirm_on_paper",
     "consent",
     "deliver",
     "file",

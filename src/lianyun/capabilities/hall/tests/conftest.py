@@ -69,7 +69,7 @@ def hall(city: None, fresh_lake: Any) -> None:
                 "_line": "1",
                 "_loaded_at": "2026-11-02 08:00:00",
             }
-            for number, name in ((PERSON, "张三丰"), (STRANGER, "李四"))
+            for number, name in ((PERSON, "张三丰"), (STRANGER, "李四"), (OLD_MAN, "赵大爷"))
         ),
     )
     fill(
