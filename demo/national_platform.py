@@ -170,6 +170,7 @@ class Handler(BaseHTTPRequestHandler):
         size = min(int(self.headers.get("Content-Length", "0")), 20_000)
         form = {k: v[0] for k, v in parse_qs(self.rfile.read(size).decode()).items()}
         scheme, _, text = self.headers.get("Authorization", "").partition(" ")
+        # Form-encoded before they were joined (RFC 6749, 2.3.1); these two need no decoding.
         user, _, secret = (
             base64.b64decode(text).decode().partition(":") if scheme == "Basic" else ("", "", "")
         )

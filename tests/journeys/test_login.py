@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from demo import department_system
+from demo import department_system, national_platform
 from lianyun.project.testing import fits
 
 PHONE = {"width": 375, "height": 812}
 
 
 def test_a_persons_way_into_a_departments_system(
-    site: str, tab: Any, accessible: Callable[[Any], None], tmp_path: Any
+    site: str, tab: Any, accessible: Callable[[Any], None], tmp_path: Any, settings: Any
 ) -> None:
     from playwright.sync_api import expect
 
@@ -27,14 +27,18 @@ def test_a_persons_way_into_a_departments_system(
         department("sjj"), "平台运营", "sjj.ops", ["bureau_operator"],
         password="Haizhou-2026", must_change=False, by=SYSTEM,
     )  # fmt: skip
+    identity.create_account(
+        department("sjj"), "安全管理员", "sjj.secure", ["security_admin"],
+        password="Haizhou-2026", must_change=False, by=SYSTEM,
+    )  # fmt: skip
     told = {"issuer": site, "client_id": "", "secret": "", "port": 0}
     system = department_system.serve(told)
 
     # The bureau registers the system; the secret is shown once.
-    def enter(path: str = "") -> None:
+    def enter(path: str = "", username: str = "sjj.ops") -> None:
         if path:
             tab.goto(f"{site}{path}")
-        tab.fill("#id_username", "sjj.ops")
+        tab.fill("#id_username", username)
         tab.fill("#id_password", "Haizhou-2026")
         tab.click("main button[type=submit]")
 
@@ -99,5 +103,41 @@ def test_a_persons_way_into_a_departments_system(
     tab.goto(f"{site}/workbench/login/directories/")
     accessible(tab)
     tab.screenshot(path=str(tmp_path / "directories-1280.png"), full_page=True)
+
+    def look(name: str) -> None:
+        accessible(tab)
+        for size, word in ((PHONE, "375"), ({"width": 1280, "height": 900}, "1280")):
+            tab.set_viewport_size(size)
+            assert fits(tab), f"{tab.url} scrolls sideways at {word}"
+            tab.screenshot(path=str(tmp_path / f"{name}-{word}.png"), full_page=True)
+
+    # What the bureau sees of the system, and the security administrator of the keys.
+    tab.goto(f"{site}/workbench/login/systems/{told['client_id']}/")
+    expect(tab.locator("h1")).to_contain_text("困难群众救助系统")
+    look("system")
+    tab.context.clear_cookies()
+    enter("/login/?next=/workbench/login/keys/", "sjj.secure")
+    expect(tab.locator("main")).to_contain_text("正在签名")
+    look("keys")
+
+    # A person comes by the national platform's stand-in.
+    platform = national_platform.serve(
+        {
+            "port": 0, "client_id": "city", "secret": "s3cret",
+            "redirect_uri": f"{site}/login/national/back/",
+            "people": [{"name": "张三丰", "number": "320703199003070016", "level": "LEVEL3"}],
+        }
+    )  # fmt: skip
+    settings.NATIONAL_ISSUER = platform.issuer
+    settings.NATIONAL_CLIENT_ID, settings.NATIONAL_CLIENT_SECRET = "city", "s3cret"
+    tab.context.clear_cookies()
+    tab.goto(f"{site}/login/")
+    look("login-national")
+    tab.get_by_role("link", name="用国家政务服务平台账号登录").click()
+    expect(tab.locator("body")).to_contain_text("模拟数据")
+    tab.click("#person-0")
+    expect(tab.locator("main")).to_contain_text("模拟核验")
+    platform.shutdown()
+    platform.server_close()
     system.shutdown()
     system.server_close()

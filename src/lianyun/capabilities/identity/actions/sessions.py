@@ -131,19 +131,18 @@ def take_seat(
 
 def _note_device(user: User, mark: str, seat: Seat) -> bool:
     digest = hashlib.sha256(mark.encode()).hexdigest()
-    others = user.devices.exclude(digest=digest).exists()
-    device, made = Device.objects.get_or_create(
+    # The caller holds the user's row: nobody else adds this device meanwhile.
+    if user.devices.filter(digest=digest).update(name=seat.device, last_at=timezone.now()):
+        return False
+    others = user.devices.exists()
+    device = Device.objects.create(
         user=user,
         digest=digest,
-        defaults={
-            "name": seat.device,
-            "address": seat.address,
-            "told_at": None if others else timezone.now(),
-        },
+        name=seat.device,
+        address=seat.address,
+        told_at=None if others else timezone.now(),
     )
-    device.name, device.last_at = seat.device, timezone.now()
-    device.save(update_fields=["name", "last_at"])
-    if not (made and others):
+    if not others:
         return False
     assert user.party is not None
     record("device.met", user, by=actor_of(user.party), data={"device": device.name})

@@ -20,7 +20,7 @@ LEVEL_MEANS = {
     REGISTER: "只在部门的登记数据中出现，还没有账号",
     SELF: "姓名和号码由本人填写，只核对过格式",
     ELEMENTS: "姓名和公民身份号码与人口库一致",
-    PERSON: "证件、号码与本人经窗口人员当面核对一致",
+    PERSON: "证件、号码与本人核对一致（窗口当面、人像核验或国家平台）",
     CERTIFICATE: "以本人的数字证书签名证明",
 }
 LIBRARY, COUNTER, FACE, GUARDIAN_WAY = "library", "counter", "face", "guardian"

@@ -11,10 +11,11 @@ import secrets
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote
 
 import httpx
-from authlib.common.errors import AuthlibBaseError
-from authlib.integrations.httpx_client import OAuth2Client
+from authlib.common.urls import add_params_to_uri
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from django.conf import settings
 from joserfc import jwt
 from joserfc.errors import JoseError
@@ -75,7 +76,16 @@ def platform() -> Platform | None:
     )
 
 
+_CALL: dict[str, Any] = {"timeout": SECONDS, "follow_redirects": False, "trust_env": False}
 _kept: dict[str, tuple[float, dict[str, Any]]] = {}
+
+
+def _told(answer: httpx.Response) -> dict[str, Any]:
+    answer.raise_for_status()
+    found = answer.json()
+    if not isinstance(found, dict):
+        raise ValueError(str(answer.url))
+    return found
 
 
 def _fetched(url: str, *, anew: bool = False) -> dict[str, Any]:
@@ -83,11 +93,7 @@ def _fetched(url: str, *, anew: bool = False) -> dict[str, Any]:
     known = _kept.get(url)
     if known is not None and not anew and time.monotonic() - known[0] < KEPT_SECONDS:
         return known[1]
-    answer = httpx.get(url, timeout=SECONDS, follow_redirects=False, trust_env=False)
-    answer.raise_for_status()
-    found = answer.json()
-    if not isinstance(found, dict):
-        raise ValueError(url)
+    found = _told(httpx.get(url, **_CALL))
     _kept[url] = (time.monotonic(), found)
     return found
 
@@ -99,19 +105,6 @@ def _metadata(known: Platform) -> dict[str, Any]:
     return found
 
 
-def _client(known: Platform, back: str, **more: Any) -> OAuth2Client:
-    return OAuth2Client(
-        known.client_id,
-        known.secret,
-        scope="openid profile",
-        redirect_uri=back,
-        code_challenge_method="S256",
-        timeout=SECONDS,
-        trust_env=False,
-        **more,
-    )
-
-
 def begin(known: Platform, back: str) -> tuple[str, dict[str, Any]]:
     """Where the browser goes, and what its session keeps until it comes back; raises NotProven."""
     verifier, nonce = secrets.token_urlsafe(48), secrets.token_urlsafe(24)
@@ -119,8 +112,18 @@ def begin(known: Platform, back: str) -> tuple[str, dict[str, Any]]:
         place = _metadata(known)["authorization_endpoint"]
     except (httpx.HTTPError, ValueError, KeyError) as wrong:
         raise NotProven(f"{known.title}暂时连不上，请稍后再试或用本市账号登录") from wrong
-    with _client(known, back) as client:
-        url, state = client.create_authorization_url(place, code_verifier=verifier, nonce=nonce)
+    state = secrets.token_urlsafe(24)
+    query = {
+        "response_type": "code",
+        "client_id": known.client_id,
+        "redirect_uri": back,
+        "scope": "openid profile",
+        "state": state,
+        "nonce": nonce,
+        "code_challenge": create_s256_code_challenge(verifier),
+        "code_challenge_method": "S256",
+    }
+    url = add_params_to_uri(place, list(query.items()))
     errand = {
         "state": state, "nonce": nonce, "verifier": verifier, "issuer": known.issuer,
         "at": time.time(),
@@ -151,15 +154,24 @@ def finish(
             raise NotProven("登录结果来自别处，已停止登录")
         if "error" in answer or "code" not in answer:
             raise NotProven(f"{known.title}没有完成登录，您可以重试或用本市账号登录")
-        with _client(known, back) as client:
-            tokens = client.fetch_token(
-                about["token_endpoint"], code=answer["code"], code_verifier=errand["verifier"]
+        tokens = _told(
+            httpx.post(
+                about["token_endpoint"],
+                data={
+                    "grant_type": "authorization_code",
+                    "code": answer["code"],
+                    "redirect_uri": back,
+                    "code_verifier": errand["verifier"],
+                },
+                # RFC 6749, 2.3.1: both are form-encoded before they are joined.
+                auth=(quote(known.client_id, safe=""), quote(known.secret, safe="")),
+                **_CALL,
             )
-            claims = _claims(known, about, str(tokens["id_token"]), errand["nonce"])
-            asked = client.get(about["userinfo_endpoint"])
-            asked.raise_for_status()
-            more = asked.json()
-    except (httpx.HTTPError, AuthlibBaseError, ValueError, KeyError, TypeError) as wrong:
+        )
+        claims = _claims(known, about, str(tokens["id_token"]), errand["nonce"])
+        bearer = {"Authorization": f"Bearer {tokens['access_token']}"}
+        more = _told(httpx.get(about["userinfo_endpoint"], headers=bearer, **_CALL))
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as wrong:
         raise NotProven(f"{known.title}的登录结果没有通过核对，请重新登录") from wrong
     if more.get("sub") != claims["sub"]:
         raise NotProven(f"{known.title}的登录结果前后不一致，已停止登录")

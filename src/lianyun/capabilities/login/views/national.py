@@ -26,7 +26,11 @@ def _back(request: HttpRequest) -> str:
 @public
 def national(request: HttpRequest) -> HttpResponse:
     """Send the browser to the platform."""
-    target = safe_next(request, reverse("identity:mine"))
+    own = reverse("identity:mine")
+    target = safe_next(request, own)
+    if target == "/workbench/":
+        # The login page's own default: who comes this way is no officer.
+        target = own
     if request.user.is_authenticated:
         return redirect(target)
     try:
