@@ -95,11 +95,9 @@ def _doors() -> list[Tile]:
     persons, firms = items.home().life, items.home(items.ENTITY).life
     search = address_of("items:search")
     doors = [
-        Tile(t.name, f"{search}?for={who}&life={t.code}", rules.LIFE_ICONS[t.code], f"{t.count} 项")
+        Tile(t.name, f"{search}?for={who}&life={t.code}", t.icon, f"{t.count} 项")
         for who, tiles, most in (("person", persons, 4), ("entity", firms, 1))
-        for t in sorted((t for t in tiles if t.code in rules.LIFE_ICONS), key=lambda t: -t.count)[
-            :most
-        ]
+        for t in sorted(tiles, key=lambda t: -t.count)[:most]
     ]
     fixed = (
         ("我的办件", "hall:cases", "inbox", "查进度"),

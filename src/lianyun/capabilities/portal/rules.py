@@ -1,4 +1,4 @@
-"""Rules: which sign stands for a class of the catalogue and for an event of life."""
+"""Rules: which sign stands for a class of the catalogue."""
 
 from __future__ import annotations
 
@@ -23,25 +23,6 @@ ICONS = {
     "212": "bell",
     "213": "cap",
     "214": "briefcase",
-}
-
-# By codes of packs/core/codes/life_event.csv: those that the home page may show.
-LIFE_ICONS = {
-    "01": "heart",
-    "02": "cap",
-    "03": "briefcase",
-    "04": "users",
-    "05": "heart",
-    "06": "home",
-    "07": "bus",
-    "08": "pulse",
-    "09": "shield",
-    "10": "clock",
-    "11": "grant",
-    "12": "elder",
-    "51": "building",
-    "52": "shield",
-    "56": "edit",
 }
 
 
