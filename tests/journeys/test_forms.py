@@ -94,8 +94,7 @@ def test_a_company_is_opened_on_a_phone(
             "#premises_proof",
             {"name": "../../x.exe", "mimeType": "image/png", "buffer": png(60, 40)},
         )
-    expect(tab.locator(".files img")).to_be_visible()
-    assert tab.evaluate("() => document.querySelector('.files img').naturalWidth") == 60
+    expect(tab.locator(".files img")).to_have_js_property("naturalWidth", 60)
     _look(tab, accessible, "premises")
     _next(tab)
 

@@ -176,16 +176,11 @@ class Saved:
     opened: queries.Opened | None = None
 
 
-def _raw(part: rules.Part, posted: rules.Posted) -> dict[str, list[str]]:
-    """The posted inputs that are questions of this part; everything else is left behind."""
-    known: set[str] = set()
-    if part.repeat is None:
-        known = {f.id for f in part.fields}
-    else:
-        for number in rules.rows_posted(part, posted):
-            known.add(f"{part.id}-{number}-{rules.ROW_ID}")
-            known |= {rules.input_name(part, f, number) for f in part.fields}
-    return {n: [_clean(v) for v in posted[n]][:500] for n in posted if n in known}
+def _raw(seen: queries.Opened, part: rules.Part, posted: rules.Posted) -> dict[str, list[str]]:
+    """What the part's inputs hold now, as texts that the database can keep."""
+    before = seen.content.typed.get(part.id) or rules.posted_of(part, seen.answers)
+    told = rules.completed(part, posted, before)
+    return {name: [_clean(v) for v in values[:500]] for name, values in told.items()}
 
 
 def _clean(text: str) -> str:
@@ -205,7 +200,7 @@ def save_part(
     """
     seen = _locked(draft, by)
     part = _part(seen, part_id)
-    raw = _raw(part, posted)
+    raw = _raw(seen, part, posted)
     checked = rules.check(
         seen.form, part, raw, seen.answers, seen.means, files=seen.files, fixed=seen.fixed
     )
@@ -259,7 +254,7 @@ def keep_typed(
     seen = _locked(draft, by)
     part = _part(seen, part_id)
     content = seen.content
-    raw = _raw(part, posted)
+    raw = _raw(seen, part, posted)
     late = version != content.parts.get(part_id, 0)
     if part.repeat is not None and (add or drop):
         raw = _rows(part, raw, add=add, drop=drop)

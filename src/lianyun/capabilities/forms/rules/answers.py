@@ -550,6 +550,51 @@ def _raw(value: Any) -> list[str]:
     return ["1" if value is True else str(value)]
 
 
+ON = "_on"
+"""Name of the hidden inputs by which a page says which tick boxes stood on it."""
+_TICKED = ("multi", "declaration")
+
+
+def completed(part: Part, posted: Posted, before: Posted) -> dict[str, list[str]]:
+    """The posted inputs of a part, those that did not stand on the page as they were `before`.
+
+    A question that was not asked when the page was drawn keeps its answer. Boxes without a tick are
+    not posted: those that the page names (`ON`; all of them, where it names none) are empty. Posted
+    names that are no question of this part are left behind.
+    """
+    named = posted.get(ON)
+    if part.repeat is None:
+        return {f.id: _given(f, f.id, f.id, posted, before, named) for f in part.fields}
+    rows = {
+        (before.get(f"{part.id}-{n}-{ROW_ID}") or [""])[0]: n for n in rows_posted(part, before)
+    }
+    out: dict[str, list[str]] = {}
+    for number in rows_posted(part, posted):
+        told = list(posted[f"{part.id}-{number}-{ROW_ID}"])
+        out[f"{part.id}-{number}-{ROW_ID}"] = told
+        was = rows.get(told[0] if told else "")
+        for asked in part.fields:
+            name = input_name(part, asked, number)
+            old = "" if was is None else input_name(part, asked, was)
+            out[name] = _given(asked, name, old, posted, before, named)
+    return out
+
+
+def _given(
+    asked: Field,
+    name: str,
+    old: str,
+    posted: Posted,
+    before: Posted,
+    named: Sequence[str] | None,
+) -> list[str]:
+    if name in posted:
+        return list(posted[name])
+    if asked.kind in _TICKED and (named is None or name in named):
+        return []
+    return list(before.get(old, ()))
+
+
 def problems(form: Form, answers: Answers, means: Means, files: Files) -> dict[str, Checked]:
     """What is still wrong or missing, by part, among the parts that are asked."""
     shown = visible(form, answers, means)

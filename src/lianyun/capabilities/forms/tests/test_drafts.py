@@ -154,6 +154,25 @@ def test_from_the_first_part_to_the_end(client: Client, citizen: Actor, draft: D
     assert post(client, draft, "vehicle", **VEHICLE)["Location"] == at(draft, "drivers")
 
 
+def test_a_question_that_comes_up_brings_what_is_known(client: Client, draft: Draft) -> None:
+    drawn = client.post(
+        at(draft, "applicant"),
+        {"do": "refresh", "version": "0", "_on": "", "applicant_kind": "person", "phone": ""},
+        headers={"HX-Request": "true"},
+    ).content.decode()
+    assert 'name="residence_address" value="海州区苍梧路6号"' in drawn
+    assert "您已更正" not in drawn
+    told = {"applicant_kind": "person", "phone": "13900001111"}
+    assert (
+        post(client, draft, "applicant", **told, residence_address="新东街道1号").status_code == 302
+    )
+    hidden = {"applicant_kind": "entity", "phone": "13900001111"}
+    assert post(client, draft, "applicant", **hidden)["Location"] == at(draft, "entity")
+    kept = queries.opened(Draft.objects.get())
+    assert kept.answers["residence_address"] == "新东街道1号", "kept, though not asked now"
+    assert "residence_address" not in kept.shown
+
+
 def test_two_windows_notice_each_other(client: Client, draft: Draft) -> None:
     assert post(client, draft, "vehicle", version="0", **VEHICLE).status_code == 302
     again = post(client, draft, "vehicle", version="0", **VEHICLE)

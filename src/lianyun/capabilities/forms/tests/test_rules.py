@@ -212,6 +212,34 @@ def test_rows_are_counted_summed_and_judged_each(form: rules.Form) -> None:
     assert [len(r["_id"]) for r in odd.values["cars"]] == [6]
 
 
+def test_what_did_not_stand_on_the_page_stays(form: rules.Form) -> None:
+    part = form.part("person")
+    before = {"name": ["张三"], "why": ["搬家"], "way": ["other"]}
+    told = rules.completed(part, {"name": [""], "way": ["self"], "x": ["1"]}, before)
+    assert (told["name"], told["way"], told["why"]) == ([""], ["self"], ["搬家"])
+    assert "x" not in told
+    ticks = read(
+        """
+title: t
+parts:
+  - id: a
+    title: a
+    fields:
+      - {id: one, title: 1, kind: multi, options: {y: 是, n: 否}}
+      - {id: two, title: 2, kind: declaration, text: 真实}
+"""
+    ).part("a")
+    was = {"one": ["y"], "two": ["1"]}
+    assert rules.completed(ticks, {"_on": ["", "one"]}, was) == {"one": [], "two": ["1"]}
+    assert rules.completed(ticks, {"_on": [""]}, was) == was
+    assert rules.completed(ticks, {}, was) == {"one": [], "two": []}
+    rows = form.part("cars")
+    had = {"cars-0-_id": ["aaaaaa"], "cars-0-note": ["甲"], "cars-1-_id": ["bbbbbb"]}
+    had["cars-1-note"] = ["乙"]
+    moved = rules.completed(rows, {"cars-0-_id": ["bbbbbb"], "cars-0-plate": ["X"]}, had)
+    assert (moved["cars-0-note"], moved["cars-0-plate"]) == (["乙"], ["X"])
+
+
 OTHER = """
 title: 停车申请
 parts:
