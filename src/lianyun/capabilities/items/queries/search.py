@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 from django.contrib.postgres.search import TrigramWordSimilarity
-from django.db.models import BooleanField, IntegerField, Q, QuerySet
+from django.db.models import BooleanField, IntegerField, QuerySet
 from django.db.models.expressions import RawSQL
 
 from lianyun.capabilities.catalogue.api import words
@@ -177,10 +177,12 @@ def search(
         held = rows.filter(_held(query)) if query else rows.none()
         if not held.exists():
             loose = True
-            some = everyday.tsquery(asked, words.pieces, every=False) or "''"
-            held = rows.annotate(near=TrigramWordSimilarity(folded, "heading")).filter(
-                Q(near__gt=0.3) | Q(_held(some))
-            )
+            some = everyday.tsquery(asked, words.pieces, every=False)
+            held = rows.filter(_held(some)) if some else rows.none()
+            if not held.exists():
+                # Only what shares no word with any item is looked for by its likeness.
+                near = TrigramWordSimilarity(folded, "heading")
+                held = rows.annotate(near=near).filter(near__gt=0.3)
         rows = _ranked(held, asked, folded)
     total = rows.count()
     page = max(1, min(page, max(1, -(-total // size))))
