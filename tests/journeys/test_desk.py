@@ -76,7 +76,6 @@ def _person() -> Any:
 def _file(citizen: Any) -> Any:
     """What the citizen does before the desk: the form, two materials handed in, filed."""
     from lianyun.capabilities.forms import api as forms
-    from lianyun.capabilities.forms.actions import save_part
     from lianyun.capabilities.hall import api as hall
 
     row = hall.begin(
@@ -92,7 +91,7 @@ def _file(citizen: Any) -> Any:
     for part in forms.form("freight_permit").parts:
         if part.id != "entity":
             posted = {f.id: [FORM[f.id]] for f in part.fields if f.id in FORM}
-            assert save_part(draft, part.id, posted, 0, by=citizen).good, part.id
+            assert forms.save_part(draft, part.id, posted, 0, by=citizen).good, part.id
     for shade, material in enumerate(("driving_licence", "vehicle_licence")):
         hall.hand_in(row, material, ("证件.png", _photo(shade)), by=citizen)
     hall.file(type(row).objects.get(pk=row.pk), by=citizen)
@@ -180,6 +179,9 @@ def test_from_the_window_to_the_supervisor(
     sign_in(tab, "ga.check", place)
     tab.wait_for_selector("h2:has-text('规则的意见')")
     tab.wait_for_selector("text=环线和货运通道")
+    assert "苏G12345" not in tab.content()
+    _press(tab, "查阅明文")
+    tab.wait_for_selector("text=苏G12345")
     _press(tab, "认领")
     tab.wait_for_selector("text=由 赵审查 认领")
     _press(tab, "建议准予")

@@ -108,8 +108,13 @@ def mine(viewer: Actor) -> models.QuerySet[WorkItem]:
 
 def item_choices(viewer: Actor) -> list[tuple[str, str]]:
     """The items that wait in the viewer's pool, for the filter."""
-    codes = queue(viewer).order_by().values_list("case__subject", flat=True).distinct()[:300]
-    return sorted((c, item_title(c.removeprefix(SUBJECT))) for c in codes)
+    told = (
+        queue(viewer)
+        .order_by()
+        .values_list("case__subject", "case__data__item_name")
+        .distinct()[:300]
+    )
+    return sorted((c, name or c.removeprefix(SUBJECT)) for c, name in told)
 
 
 def item_title(code: str) -> str:
@@ -219,6 +224,12 @@ def application(viewer: Actor, case: Case) -> hall.Shown | None:
         return hall.application_of(case, viewer)
     except Denied:
         return None
+
+
+def clear(viewer: Actor, case: Case) -> dict[str, Any]:
+    """An application's plain fields in clear, for whoever has to judge them; the reading is on record."""
+    told = hall.answers(case, viewer)
+    return {k: v for k, v in told.items() if isinstance(v, str | int | float)}
 
 
 def filed(case: Case, viewer: Actor) -> bool:

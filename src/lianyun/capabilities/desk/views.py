@@ -140,6 +140,10 @@ def case(request: ActorRequest, code: str) -> HttpResponse:
     """One application: materials and evidence, the steps, and what the viewer may do now."""
     viewer = request.actor
     found = queries.folder(viewer, code)
+    may_reveal = viewer.may("forms.reveal", found.case.department)
+    clear = {}
+    if request.method == "POST" and may_reveal and found.application is not None:
+        clear = queries.clear(viewer, found.case)
     todo = [
         {
             "item": i,
@@ -170,6 +174,8 @@ def case(request: ActorRequest, code: str) -> HttpResponse:
             "settings": queries.settings(),
             "leads": viewer.may("desk.review", found.case.department),
             "rows": [(i, _lamp_words(i), _lamp_tone(i)) for i in found.items],
+            "clear": clear,
+            "may_reveal": may_reveal and found.application is not None and not clear,
         },
     )
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from .actions import call_back, open_visit, rate_case, rate_visit, work
-from .queries import by_department, by_item, to_rate, whole
+from .queries import by_department, by_item, of_item, to_rate, whole
 
 __all__ = [
     "by_department",
     "by_item",
     "call_back",
+    "of_item",
     "open_visit",
     "rate_case",
     "rate_visit",

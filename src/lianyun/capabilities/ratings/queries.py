@@ -194,12 +194,18 @@ def _departments(rows: models.QuerySet[Rating]) -> list[Score]:
     return sorted(found.values(), key=lambda s: (-(s.satisfaction or 0), -s.total, s.name))
 
 
-def by_item(viewer: Actor) -> list[Score]:
-    """Scores by item, the worst first."""
+def by_item(viewer: Actor, most: int = 50) -> list[Score]:
+    """Scores by item, the worst first, at most so many; each bears the item's name as `name`."""
     found = _counted(ratings(viewer).exclude(item=""), "item")
-    for key, one in found.items():
-        one.name = desk.item_title(key)
-    return sorted(found.values(), key=lambda s: (s.satisfaction or 0, -s.total, s.name))
+    out = sorted(found.values(), key=lambda s: (s.satisfaction or 0, -s.total, s.name))[:most]
+    for one in out:
+        one.name = desk.item_title(one.name)
+    return out
+
+
+def of_item(viewer: Actor, code: str) -> Score | None:
+    """The score of one item; None where nobody has rated it."""
+    return _counted(ratings(viewer).filter(item=code), "item").get(code)
 
 
 def by_window(viewer: Actor) -> list[Score]:

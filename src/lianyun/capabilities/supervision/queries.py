@@ -18,6 +18,7 @@ from lianyun.kernel.access import Actor, Denied
 from lianyun.kernel.event import timeline
 from lianyun.kernel.manifest import permissions
 from lianyun.kernel.models import Case, Event, Party, Path, WorkItem
+from lianyun.kernel.path import Step
 
 from . import rules
 
@@ -234,9 +235,17 @@ def item_codes(viewer: Actor) -> list[tuple[str, str, int]]:
     scope = viewer.departments("supervision.read")
     if scope is not None:
         rows = rows.filter(department_id__in=scope)
-    told = rows.order_by().values("subject").annotate(n=models.Count("pk")).order_by("-n")[:200]
-    codes = [(r["subject"].removeprefix(desk.SUBJECT), r["n"]) for r in told]
-    return [(code, desk.item_title(code), n) for code, n in codes]
+    told = (
+        rows.order_by()
+        .values("subject", "data__item_name")
+        .annotate(n=models.Count("pk"))
+        .order_by("-n")[:200]
+    )
+    return [
+        (code, r["data__item_name"] or code, r["n"])
+        for r in told
+        for code in [r["subject"].removeprefix(desk.SUBJECT)]
+    ]
 
 
 def loop(viewer: Actor, code: str) -> Loop:
@@ -259,7 +268,7 @@ def loop(viewer: Actor, code: str) -> Loop:
     out.standard = [
         ("法定时限", _days(last.data.get("legal_days"))),
         ("承诺时限", _days(last.data.get("promised_days"))),
-        ("受理条件", "；".join(told.conditions if told else ()) or "—"),
+        ("受理条件", "；".join(c.rstrip("。") for c in (told.conditions if told else ())) or "—"),
         ("办理方式", last.path.title),
     ]
     out.checklist = [m.name for m in told.materials] if told else []
@@ -279,7 +288,7 @@ def loop(viewer: Actor, code: str) -> Loop:
     out.urges = about.filter(path__key=URGE_PATH).count()
     out.cards = about.filter(path__key=CARD_PATH).exclude(outcome="dropped").count()
     if viewer.may("ratings.read"):
-        out.rating = next((s for s in ratings.by_item(viewer) if s.name == out.title), None)
+        out.rating = ratings.of_item(viewer, code)
     return out
 
 
@@ -319,7 +328,16 @@ def _nodes(cases: models.QuerySet[Case], path: Path) -> list[Node]:
         for r in rows
     }
     return [
-        Node(s.title, s.basis, _days(s.days) if s.days else "随上一环节计时" if s.clock else "不限时",
-             **found.get(s.id, {}))
+        Node(s.title, s.basis, _limit(s), **found.get(s.id, {}))
         for s in path.steps.values()
-    ]  # fmt: skip
+        if s.permission
+    ]
+
+
+def _limit(step: Step) -> str:
+    """A step's limit as it was declared."""
+    if step.days:
+        return _days(step.days)
+    if step.days_by:
+        return "承诺时限内" if step.days_by == "promised_days" else step.days_by
+    return "随上一环节计时" if step.clock else "不限时"

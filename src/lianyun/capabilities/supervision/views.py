@@ -69,9 +69,9 @@ def home(request: ActorRequest) -> HttpResponse:
             "chart": charts.Chart(
                 "stack", "各部门在办环节灯号", labels,
                 [
-                    charts.Series("红灯", [x.red for x in shown]),
-                    charts.Series("黄灯", [x.yellow for x in shown]),
-                    charts.Series("绿灯", [x.green for x in shown]),
+                    charts.Series("逾期", [x.red for x in shown]),
+                    charts.Series("期限内", [x.green for x in shown]),
+                    charts.Series("临近期限", [x.yellow for x in shown]),
                     charts.Series("中止", [x.paused for x in shown]),
                 ],
                 "件",

@@ -155,6 +155,8 @@ def _entry(entry: Any) -> dict[str, Any]:
     if isinstance(entry, dict):
         return entry
     data = dict(getattr(entry, "data", {}) or {})
+    if entry.kind == "case.closed":  # its outcome is a code of the path; the page says it in words
+        data.pop("outcome", None)
     return {
         "when": entry.at,
         "what": data.pop("title", "") or event_title(entry.kind),
