@@ -27,6 +27,8 @@ from .item import (
 ERROR, WARNING = "error", "warning"
 _BASIC = re.compile(r"\d{12}")
 _PHONE = re.compile(r"0\d{2,3}-\d{5,8}(-\d{1,5})?")
+_OWN = {"citizen_number", "credit_code", "owner_number", "holder_number"}
+"""Columns and fields that hold whose a row is; a comparison without them may meet a stranger's."""
 _NAMES = re.compile(r"\b[a-z_][a-z0-9_]*\b")
 
 
@@ -235,6 +237,9 @@ def _ground(name: str, ground: Ground, known: Known) -> Iterator[Finding]:
         for column in (*ground.need, *ground.match):
             if column not in offered[wanted]:
                 yield Finding(name, f"{title}：{wanted} 中没有信息项 {column}")
+    if ground.by == "service" and not _OWN & {*ground.match, *ground.match.values(), *ground.need}:
+        message = f"{title}：没有核对申请人自己的号码，可能与他人的数据相符，请确认"
+        yield Finding(name, message, WARNING)
     if ground.by == "service" and not ground.match:
         yield Finding(name, f"{title}：没有写明用哪个信息项核对")
 

@@ -144,6 +144,20 @@ def test_what_cannot_be_read_is_refused_by_name(changes: dict[str, Any]) -> None
         item(**changes)
 
 
+def test_a_comparison_that_may_meet_a_strangers_row_is_pointed_out() -> None:
+    ground = {
+        "by": "service",
+        "source": "ga_vehicles",
+        "match": {"plate_number": "plate"},
+        "need": ["brand"],
+    }
+    material = {"id": "a", "name": "甲", "grounds": [ground]}
+    told = [f.message for f in check(item(materials=[material]), KNOWN)]
+    assert any("没有核对申请人自己的号码" in m for m in told)
+    material["grounds"] = [{**ground, "need": ["owner_number"]}]
+    assert not check(item(materials=[material]), KNOWN)
+
+
 def test_a_version_spells_its_standard_materials_out() -> None:
     kept = spelled(BASE, AROUND)
     bare = replace(AROUND, materials={})
