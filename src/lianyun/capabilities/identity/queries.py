@@ -259,6 +259,13 @@ def codes_left(viewer: Actor, user: User) -> int:
     return user.recovery_codes.filter(used_at=None).count()
 
 
+def devices(viewer: Actor, user: User) -> list[Device]:
+    """Devices from which the viewer's own account has been entered, the last used first."""
+    if viewer.party is None or user.party_id != viewer.party.pk:
+        return []
+    return list(user.devices.order_by("-last_at")[:20])
+
+
 def new_devices(viewer: Actor, user: User) -> list[Device]:
     """Devices that entered the viewer's own account and were not judged yet."""
     if viewer.party is None or user.party_id != viewer.party.pk:

@@ -12,7 +12,7 @@ from lianyun.ui.pages import safe_next, signed_in
 
 from .. import actions, queries, rules
 from .entry import ACTING, actor_in
-from .persons import tabs
+from .own import tabs
 
 
 @never_cache

@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
@@ -37,6 +38,16 @@ def user_in(request: HttpRequest) -> User:
 def frame(request: HttpRequest) -> str:
     """The frame of pages that officers and citizens share."""
     return "ui/workbench.html" if actor_in(request).roles else "ui/base.html"
+
+
+def tabs() -> list[tuple[str, str]]:
+    """The pages of one's own identity."""
+    return [
+        ("我的身份", reverse("identity:mine")),
+        ("我的代办", reverse("identity:agencies")),
+        ("办理身份", reverse("identity:acting")),
+        ("登录与安全", reverse("identity:account")),
+    ]
 
 
 class PasswordForm(Styled):
@@ -116,6 +127,8 @@ def own_account(request: HttpRequest) -> HttpResponse:
         "covers": queries.covers(actor, user.party),
         "seats": queries.seats(actor, user, request.session.session_key or ""),
         "new_devices": queries.new_devices(actor, user),
+        "devices": queries.devices(actor, user),
+        "tabs": [] if actor.roles else tabs(),
         "factors": queries.factors(actor, user),
         "must": queries.must_have_second(actor, user),
         "limit": rules.SEATS,

@@ -22,7 +22,7 @@ from lianyun.ui.visitor import address_of
 
 from .. import actions, queries, rules
 from .entry import actor_in, open_session
-from .own import user_in
+from .own import tabs, user_in
 
 PHONE = "register_phone"
 NEW_PHONE = "new_phone"
@@ -132,16 +132,6 @@ def register(request: HttpRequest) -> HttpResponse:
     }
     status = 400 if details.is_bound else 200
     return render(request, "identity/register.html", context, status=status)
-
-
-def tabs() -> list[tuple[str, str]]:
-    """The pages of one's own identity."""
-    return [
-        ("我的身份", reverse("identity:mine")),
-        ("我的代办", reverse("identity:agencies")),
-        ("办理身份", reverse("identity:acting")),
-        ("登录与安全", reverse("identity:account")),
-    ]
 
 
 @never_cache

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lianyun.capabilities.identity import api as identity
 from lianyun.kernel.access import Actor, UserError
 
 from ..adapters import national
-
-if TYPE_CHECKING:
-    from lianyun.capabilities.identity.models import User
 
 
 def _known() -> national.Platform:
@@ -30,8 +27,8 @@ def begin_national(back: str) -> tuple[str, dict[str, Any]]:
 
 def finish_national(
     errand: dict[str, Any] | None, answer: dict[str, str], back: str, *, by: Actor
-) -> tuple[User, str]:
-    """The login of whom the platform names and the platform's title; raises UserError."""
+) -> tuple[Any, str]:
+    """The login (identity's user) of whom the platform names, and its title; raises UserError."""
     known = _known()
     try:
         # Before any row is touched: the platform may take its seconds.
