@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from lianyun.capabilities.forms import api as forms
 from lianyun.capabilities.identity import api as identity
 from lianyun.capabilities.items import api as items
 from lianyun.kernel import case as cases
-from lianyun.kernel.access import Actor, Denied, UserError
+from lianyun.kernel.access import SYSTEM, Actor, Denied, UserError
 from lianyun.kernel.action import action
 from lianyun.kernel.clock import calendar
 from lianyun.kernel.element import mask_value
@@ -54,6 +53,8 @@ def file(application: Application, *, by: Actor) -> Case:
     if lacking:
         raise UserError(f"还缺少材料：{'、'.join(lacking)}")
     draft = forms.draft_of(row.draft, by)
+    # Before the draft is closed: from then on a clerk who helped may not read it.
+    data = case_data(row, item, [states[m.id] for m in wanted if m.id in states], draft, by)
     forms.close_draft(draft, by=by)
     today = timezone.localdate()
     row.due_on, _ = calendar().deadline(today, item.promised_days)
@@ -64,7 +65,7 @@ def file(application: Application, *, by: Actor) -> Case:
         subject=item.ref,
         applicant=row.applicant,
         department=row.department,
-        data=case_data(row, item, [states[m.id] for m in wanted if m.id in states], draft, by),
+        data=data,
         once=row.code,
         by=by,
     )
@@ -151,7 +152,9 @@ def case_data(
 
 def acting_for(applicant: Party, by: Actor) -> Actor:
     """The actor with the applicant's one right in a case: to supplement it."""
-    return dataclasses.replace(by, held={**by.held, SUPPLEMENT: frozenset({applicant.pk})})
+    held = {**by.held, SUPPLEMENT: frozenset({applicant.pk})}
+    # Not dataclasses.replace: a request's actor is lazy, and no dataclass to look at.
+    return Actor(by.party, by.department, by.roles, held, by.everything, by.behalf)
 
 
 def _open_item(application: Application) -> WorkItem:
@@ -184,11 +187,13 @@ def supplement(
     for one in wanted:
         if one["material"] and one["material"] != "form" and not files.get(one["material"]):
             raise UserError(f"请上传“{one['name']}”")
-    draft = forms.draft_of(row.draft, by)
+    # A clerk who helped may not read the filed form; the files go in by the hall's own hand.
+    hand = SYSTEM if row.relation == stages.HELPER else by
+    draft = forms.draft_of(row.draft, hand)
     was_open = draft.closed_at is None
     if files and not was_open:
-        forms.reopen_draft(draft, next_to=f"/my/cases/{row.code}/supplement/", by=by)
-        draft = forms.draft_of(row.draft, by)
+        forms.reopen_draft(draft, next_to=f"/my/cases/{row.code}/supplement/", by=hand)
+        draft = forms.draft_of(row.draft, hand)
     for material, uploads in files.items():
         name = next((w["name"] for w in wanted if w["material"] == material), "")
         state = row.materials.filter(material=material).first()
@@ -199,10 +204,10 @@ def supplement(
                 application=row, material=material[:80], name=name[:200], place=99, required=True
             )
         for upload in uploads:
-            forms.keep_attachment(draft, state.slot, upload, most=FILES * 2, by=by)
-        put_upload(state, forms.attachments(draft, by, slot=state.slot))
+            forms.keep_attachment(draft, state.slot, upload, most=FILES * 2, by=hand)
+        put_upload(state, forms.attachments(draft, hand, slot=state.slot))
     if files or was_open:
-        forms.close_draft(draft, by=by)
+        forms.close_draft(draft, by=hand)
     case = cases.step(
         item,
         "submit",

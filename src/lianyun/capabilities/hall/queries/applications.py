@@ -65,6 +65,11 @@ def one(viewer: Actor, code: str, *, scope: str = FOLLOW) -> Application | None:
     )
 
 
+def only_helps(viewer: Actor, application: Application) -> bool:
+    """Whether the viewer is but the clerk who helped: what was filed is not the clerk's to read."""
+    return application.applicant not in principals(viewer)
+
+
 def of_case(viewer: Actor, case: Case) -> Application | None:
     """The application behind a case, for officers of its department (and those it was passed to)."""
     found = Application.objects.filter(case=case).select_related(*_WITH).first()
@@ -246,6 +251,7 @@ __all__ = [
     "news",
     "of_case",
     "one",
+    "only_helps",
     "principals",
     "states",
     "to_confirm",

@@ -48,8 +48,7 @@ def person(number: str, name: str, level: int = identity.PERSON) -> Actor:
     return actor_of(Party.objects.get(pk=party.pk))
 
 
-@pytest.fixture
-def hall(city: None, fresh_lake: Any) -> None:
+def pour() -> None:
     """The item published, the population library and the register of cars filled."""
     if items.find(ITEM) is None:
         items.sync_declared(by=SYSTEM)
@@ -93,10 +92,8 @@ def hall(city: None, fresh_lake: Any) -> None:
     libraries.build_library(name="population", by=SYSTEM)
 
 
-@pytest.fixture
-def citizen(hall: None) -> Actor:
-    """Zhang, who holds a driving licence."""
-    actor = person(PERSON, "张三丰")
+def give_licence(actor: Actor) -> None:
+    """A driving licence of Zhang's."""
     licences.issue(
         "driving_licence",
         actor.party,
@@ -112,6 +109,19 @@ def citizen(hall: None) -> Actor:
         once="licence-of-zhang",
         by=SYSTEM,
     )
+
+
+@pytest.fixture
+def hall(city: None, fresh_lake: Any) -> None:
+    """The sources poured into a lake of the test's own."""
+    pour()
+
+
+@pytest.fixture
+def citizen(hall: None) -> Actor:
+    """Zhang, who holds a driving licence."""
+    actor = person(PERSON, "张三丰")
+    give_licence(actor)
     return actor
 
 

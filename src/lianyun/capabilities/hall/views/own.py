@@ -8,7 +8,6 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
-from lianyun.capabilities.forms import api as forms
 from lianyun.capabilities.identity import api as identity
 from lianyun.kernel.access import UserError
 from lianyun.kernel.event import timeline
@@ -78,6 +77,8 @@ def case(request: ActorRequest, code: str) -> HttpResponse:
     application = own(request, code, applications.FOLLOW)
     if not application.filed:
         return redirect("hall:go_on", code=code)
+    if applications.only_helps(request.actor, application):
+        return redirect("hall:receipt", code=code)
     line = applications.lines(request.actor, [application])[0]
     if line.news:
         actions.see(application, by=request.actor)
@@ -103,10 +104,7 @@ def receipt(request: ActorRequest, code: str) -> HttpResponse:
     application = own(request, code, applications.FOLLOW)
     if not application.filed:
         return redirect("hall:go_on", code=code)
-    rows = shown.materials(request.actor, application, None) if not application.draft else ()
-    draft = forms.draft_of(application.draft, request.actor) if application.draft else None
-    if draft is not None:
-        rows = shown.materials(request.actor, application, draft)
+    rows = shown.materials(request.actor, application, None)
     return render(
         request,
         "hall/receipt.html",
