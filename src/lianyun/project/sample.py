@@ -881,6 +881,12 @@ def summary(outcome: Outcome) -> Table:
             f"{given['types']} 种，签发 {given['issued']:,} 张，"
             f"登记簿中 {given['refused']:,} 行不合要求未予签发",
         )
+    if "hall" in steps and steps["hall"]["filed"]:
+        told = steps["hall"]
+        table.add_row(
+            "在线办件",
+            f"{told['filed']} 件已提交，{told['materials']} 份材料中 {told['freed']} 份免提交",
+        )
     if "desk" in steps and steps["desk"]["worked"]:
         worked = steps["desk"]
         table.add_row(
