@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from lianyun.capabilities.audit.models import CallRecord
 from lianyun.capabilities.forms import api as forms
@@ -16,6 +17,7 @@ from lianyun.capabilities.hall import actions, api
 from lianyun.capabilities.hall.models import Application, MaterialState
 from lianyun.capabilities.hall.queries import applications, looking, report
 from lianyun.capabilities.identity import api as identity
+from lianyun.capabilities.identity.models import Agency
 from lianyun.kernel.access import SYSTEM, Actor, Denied, UserError
 from lianyun.kernel.models import Case, Grant
 from lianyun.project import sample_hall
@@ -169,7 +171,36 @@ def test_a_source_that_is_down_is_told(begun: Application, citizen: Actor, setti
     car = state(row, "vehicle_licence")
     assert "可稍后重试或直接上传" in car.words
     actions.hand_in(row, "vehicle_licence", ("a.png", PNG), by=citizen)
-    actions.file(row, by=citizen)
+    case = actions.file(row, by=citizen)
+    actions.withdraw(fresh(begun), reason="不办了", by=citizen)
+    case.refresh_from_db()
+    assert (case.state, case.outcome) == ("closed", "withdrawn")
+
+
+def test_an_agent_files_for_the_firm_while_the_mandate_lasts(citizen: Actor) -> None:
+    firm = identity.party_of_credit_code("91110000600037341L", name="甲公司")
+    told = {"vehicle": "firm", "route": "ring", "goods": "common"}
+    with pytest.raises(Denied):
+        actions.begin(ITEM, applicant=firm, answers=told, by=citizen)
+    mandate = Agency.objects.create(
+        kind="agent", principal=firm, agent=citizen.party, scope=["apply", "follow"],
+        since=timezone.localdate(), accepted_at=timezone.now(),
+    )  # fmt: skip
+    row = actions.begin(ITEM, applicant=firm, answers=told, by=citizen)
+    assert row.relation == "agent"
+    assert "licence:business_licence" in keys(row)
+    assert "library:population" not in keys(row)  # the firm is not the person
+    row = actions.consent(row, keys=keys(row), by=citizen)
+    actions.look_up(row, by=citizen)
+    filled = forms.answers(forms.draft_of(fresh(row).draft, citizen), citizen)
+    assert (filled["applicant_kind"], filled["entity_name"]) == ("entity", "甲公司")
+    assert not applications.mine(citizen).exists()  # it stands in the firm's space
+    acting = Actor(party=citizen.party, behalf=firm)
+    assert [a.code for a in applications.mine(acting)] == [row.code]
+    mandate.ended_at = timezone.now()
+    mandate.save(update_fields=["ended_at"])
+    assert applications.one(citizen, row.code) is None
+    assert not applications.mine(acting).exists()
 
 
 def test_nobody_else_finds_it(begun: Application, citizen: Actor) -> None:

@@ -19,12 +19,11 @@ from lianyun.ui.pages import ActorRequest, signed_in
 
 from .. import actions
 from ..adapters import sources
-from ..models import Application
 from ..queries import applications, looking, shown
 from ..rules import stages
 
 
-def own(request: ActorRequest, code: str, scope: str = applications.APPLY) -> Application:
+def own(request: ActorRequest, code: str, scope: str = applications.APPLY) -> Any:
     """An application of the person's; 404 for everybody else's, as if it were not there."""
     found = applications.one(request.actor, code, scope=scope)
     if found is None:
@@ -32,7 +31,7 @@ def own(request: ActorRequest, code: str, scope: str = applications.APPLY) -> Ap
     return found
 
 
-def draft_only(application: Application) -> None:
+def draft_only(application: Any) -> None:
     """Raises UserError for an application that was filed."""
     if application.filed:
         raise UserError("申请已经提交，请到“我的办件”查看进展")
@@ -127,7 +126,7 @@ def go_on(request: ActorRequest, code: str) -> HttpResponse:
     return redirect(f"hall:{names.get(stage, 'materials')}", code=code)
 
 
-def _whole(request: ActorRequest, application: Application) -> bool:
+def _whole(request: ActorRequest, application: Any) -> bool:
     if not application.draft:
         return False
     return not forms.missing(forms.draft_of(application.draft, request.actor), request.actor)
