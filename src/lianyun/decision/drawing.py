@@ -153,6 +153,11 @@ def _line_back(source: _Box, target: _Box, lane: float) -> list[tuple[float, flo
     return [(sx, source[1]), (sx, lane), (tx, lane), (tx, target[1])]
 
 
+def _bounds(of: etree._Element, x: float, y: float, width: float, height: float) -> None:
+    place = {"x": x + MARGIN, "y": y + MARGIN, "width": width, "height": height}
+    etree.SubElement(of, f"{{{DC}}}Bounds", {name: f"{at:g}" for name, at in place.items()})
+
+
 def draw(root: etree._Element, key: str) -> None:
     """Add a diagram of every process to the definitions, the main one first."""
     processes = [p for p in root if _name(p) == "process"]
@@ -164,6 +169,7 @@ def draw(root: etree._Element, key: str) -> None:
             diagram, f"{{{DI}}}BPMNPlane", id=f"plane_{ident}", bpmnElement=ident
         )
         kinds = {n.get("id"): _name(n) for n in process.iter() if n.get("id")}
+        named = {n.get("id"): n.get("name") for n in process.iter() if n.get("id")}
         for node, (x, y, width, height) in plan.boxes.items():
             shape = etree.SubElement(
                 plane, f"{{{DI}}}BPMNShape", id=f"shape_{node}", bpmnElement=node
@@ -172,14 +178,11 @@ def draw(root: etree._Element, key: str) -> None:
                 shape.set("isExpanded", "true")
             if kinds[node] == "exclusiveGateway":
                 shape.set("isMarkerVisible", "true")
-            etree.SubElement(
-                shape,
-                f"{{{DC}}}Bounds",
-                x=f"{x + MARGIN:g}",
-                y=f"{y + MARGIN:g}",
-                width=f"{width:g}",
-                height=f"{height:g}",
-            )
+            _bounds(shape, x, y, width, height)
+            if named.get(node) and (kinds[node].endswith(("Event", "Gateway"))):
+                label = etree.SubElement(shape, f"{{{DI}}}BPMNLabel")
+                wide = min(14.0 * len(named[node]), 140.0)
+                _bounds(label, x + (width - wide) / 2, y + height + 6, wide, 14)
         for flow, points in plan.lines.items():
             edge = etree.SubElement(plane, f"{{{DI}}}BPMNEdge", id=f"edge_{flow}", bpmnElement=flow)
             for x, y in points:

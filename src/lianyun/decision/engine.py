@@ -205,7 +205,7 @@ class Running:
             if sub.spec.name not in parts:
                 raise CannotMove(f"新版本没有本办件正在走的子流程“{sub.spec.name}”")
             flows.append((sub, parts[sub.spec.name]))
-        reached = (TaskState.DEFINITE_MASK | TaskState.FINISHED_MASK) & ~TaskState.CANCELLED
+        reached = TaskState.WAITING | TaskState.READY | TaskState.STARTED | TaskState.COMPLETED
         for flow, new in flows:
             for task in flow.tasks.values():
                 name = task.task_spec.name

@@ -12,29 +12,24 @@ from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
 
-from django.db import models
+from django.db import connection, models
 
 from lianyun.decision import Model, load
-from lianyun.decision.closed import BadExpression, BadPath, check_expression, evaluate
+from lianyun.decision.closed import BadPath
 from lianyun.decision.compiled import compile_path
 from lianyun.decision.engine import spec_of
-from lianyun.decision.way import Outcome, Step, steps_of
+from lianyun.decision.way import Step, steps_of
 
 __all__ = [
-    "BadExpression",
     "BadPath",
     "Decision",
-    "Outcome",
     "Path",
     "Step",
-    "check_expression",
     "compile_path",
     "current",
     "current_decision",
     "declare",
     "declare_decision",
-    "evaluate",
-    "newest",
     "path_of",
     "spec_of",
     "steps_of",
@@ -109,9 +104,13 @@ def _model(dmn: str) -> Model:
 
 
 @lru_cache(maxsize=256)
+def _path(database: str, pk: int) -> Path:
+    return Path.objects.get(pk=pk)
+
+
 def path_of(pk: int) -> Path:
     """A path's version by its row; a version never changes, so that each is read once a process."""
-    return Path.objects.get(pk=pk)
+    return _path(connection.settings_dict["NAME"], pk)
 
 
 def _digest(*parts: object) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.utils import timezone
 
 from lianyun.decision import BadTable, decide
+from lianyun.decision.closed import evaluate
 from lianyun.decision.engine import Running, facts_of, joined, working_days
 from lianyun.decision.way import DECIDE, TIMER, WAIT
 
@@ -15,7 +16,7 @@ from ..access import SYSTEM
 from ..clock import calendar
 from ..event import Event, record
 from ..party import department
-from ..path import BadPath, Path, Step, current_decision, evaluate
+from ..path import BadPath, Path, Step, current_decision
 from .rows import Answer, Case, WorkItem, bureau
 from .store import write
 

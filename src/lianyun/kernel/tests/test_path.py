@@ -6,16 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lianyun.decision.closed import BadExpression, check_expression, evaluate
 from lianyun.kernel import packs
-from lianyun.kernel.path import (
-    BadExpression,
-    BadPath,
-    check_expression,
-    compile_path,
-    evaluate,
-    spec_of,
-    steps_of,
-)
+from lianyun.kernel.path import BadPath, compile_path, spec_of, steps_of
 
 
 def work(ident: str, **more: object) -> dict:

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from lianyun.decision.closed import check_expression, evaluate
 from lianyun.kernel import packs
 from lianyun.kernel.element import (
     ElementSpec,
@@ -15,7 +16,6 @@ from lianyun.kernel.element import (
     credit_code_ok,
     domain_choices,
 )
-from lianyun.kernel.path import check_expression, evaluate
 
 from .. import rules
 

@@ -14,8 +14,8 @@ import yaml
 
 from lianyun.capabilities.forms import rules
 from lianyun.capabilities.forms.rules import files
+from lianyun.decision.closed import check_expression, evaluate
 from lianyun.kernel.element import ElementSpec, citizen_number_ok, credit_code_ok
-from lianyun.kernel.path import check_expression, evaluate
 
 ELEMENTS = {
     "person_name": ElementSpec("person_name", "姓名", format="an..50", mask="name", personal=True),

@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from lianyun.decision.closed import BadExpression, check_expression, evaluate
 from lianyun.kernel import packs
 from lianyun.kernel.access import Actor
 from lianyun.kernel.element import credit_code_ok
 from lianyun.kernel.models import Party, Path
-from lianyun.kernel.path import BadExpression, check_expression, evaluate
 
 from ..rules.checks import Known, check
 from ..rules.content import spelled

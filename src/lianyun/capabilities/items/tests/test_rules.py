@@ -12,8 +12,8 @@ from lianyun.capabilities.items.rules.checks import ERROR, Known, check
 from lianyun.capabilities.items.rules.content import digest, spelled
 from lianyun.capabilities.items.rules.item import Around, BadItem, Item, handling_code, read
 from lianyun.capabilities.items.rules.narrow import asked, cleaned, materials, notice
+from lianyun.decision.closed import evaluate
 from lianyun.kernel.element import credit_code_ok
-from lianyun.kernel.path import evaluate
 
 GA = "11320700MN000016XX"
 AROUND = Around(
