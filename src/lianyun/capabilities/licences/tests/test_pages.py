@@ -54,6 +54,7 @@ def test_the_desk(fresh_lake: object, permit: Licence, police: Actor) -> None:
     assert "批量签发" in opened(client, "/workbench/licences/")
     page = opened(client, f"/workbench/licences/{permit.identifier}/")
     assert "320703199003070016" not in page
+    assert "没有需要核实的证照" in opened(client, "/workbench/licences/left/")
     assert "覆盖率" in opened(client, "/workbench/licences/figures/")
     assert "签发依据" in opened(client, "/workbench/licences/new/residence_permit/")
     clear = client.post(f"/workbench/licences/{permit.identifier}/", {"purpose": "核对"})
