@@ -22,8 +22,10 @@ def city(city_database: None, tmp_path_factory: Any) -> Iterator[None]:
     from django.test import override_settings
     from django.utils import timezone
 
+    from lianyun.capabilities.audit import api as audit
     from lianyun.capabilities.hall.tests.conftest import person
     from lianyun.capabilities.identity.models import User
+    from lianyun.kernel.access import SYSTEM
 
     name = f"lake_{secrets.token_hex(6)}"
     catalogue = create_database(name)
@@ -36,6 +38,8 @@ def city(city_database: None, tmp_path_factory: Any) -> Iterator[None]:
             user.set_password(PASSWORD)
             user.save()
             if number == PERSON:
+                assert actor.party is not None
+                audit.link_person(party=actor.party, citizen_number=number, by=SYSTEM)
                 give_licence(actor)
         yield
     drop_database(name)
@@ -107,7 +111,7 @@ def test_what_the_city_knows_is_not_asked_for(
     assert tab.locator("main .badge", has_text="办理中").count()
     look("case")
     tab.goto(f"{site}/seen/")
-    assert "政务服务大厅" in tab.content()
+    assert "货车禁区通行证核发" in tab.content()
 
     sign_in(tab, "lisi", "/my/cases/")
     for place in ("", "materials/", "receipt/", "supplement/"):

@@ -138,7 +138,7 @@ def unfiled(application: Application) -> Application:
 
 def allowed(application: Application, by: Actor) -> None:
     """Raises Denied unless `by` may go on with an application."""
-    if applications.one(by, application.code, scope=applications.APPLY) is None:
+    if not applications.reaches(by, application, applications.APPLY):
         raise Denied("没有这份申请")
 
 

@@ -40,15 +40,17 @@ def file(application: Application, *, by: Actor) -> Case:
         record("application.filed_again", row, by=by, case=row.case)
         return row.case
     confirmed(row)
-    item = applications.item_of(by, row)
-    if item is None or items.find(row.item) is None:
+    item = items.find(row.item)
+    if item is None:
         raise UserError("这个事项已停止办理，申请没有提交")
+    if item.version != row.item_version:  # it was changed meanwhile: what was begun stands
+        item = applications.item_of(by, row) or item
     if row.relation != stages.HELPER:
         identity.require_level(by, item.proof)
     if row.consented_at is None or not row.draft:
         raise UserError("请先完成授权和表单")
     states = {s.material: s for s in row.materials.all()}
-    wanted = looking.materials_of(by, row)
+    wanted = items.materials(item, row.answers)
     lacking = [m.name for m in wanted if m.required and not (m.id in states and states[m.id].met)]
     if lacking:
         raise UserError(f"还缺少材料：{'、'.join(lacking)}")

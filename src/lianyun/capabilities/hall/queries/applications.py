@@ -35,20 +35,29 @@ def principals(viewer: Actor, scope: str = FOLLOW) -> list[Party]:
     return out
 
 
-def _visible(viewer: Actor, scope: str) -> models.Q:
-    mine = models.Q(applicant__in=principals(viewer, scope))
-    if viewer.party is not None and viewer.may(HELP):
-        mine |= models.Q(by=viewer.party, relation=stages.HELPER)
-    return mine
+def reaches(viewer: Actor, application: Application, scope: str = FOLLOW) -> bool:
+    """Whether the viewer may follow (or, with `apply`, go on with) an application today."""
+    if viewer.party is None:
+        return False
+    if viewer.party.pk == application.applicant_id:
+        return True
+    helps = application.relation == stages.HELPER and application.by_id == viewer.party.pk
+    if helps and viewer.may(HELP):
+        return True
+    return identity.may_act(viewer.party, application.applicant, scope)
 
 
 def mine(viewer: Actor) -> models.QuerySet[Application]:
-    """Applications of the viewer and of whom the viewer acts for, newest first."""
+    """Applications in the viewer's space, newest first: one's own, or those of the firm acted for."""
     if viewer.party is None:
         return Application.objects.none()
-    return (
-        Application.objects.filter(_visible(viewer, FOLLOW)).select_related(*_WITH).order_by("-id")
-    )
+    if viewer.behalf is not None:
+        whose = models.Q(applicant=viewer.behalf) & models.Q(applicant__in=principals(viewer))
+    else:
+        whose = models.Q(applicant=viewer.party)
+        if viewer.may(HELP):
+            whose |= models.Q(by=viewer.party, relation=stages.HELPER)
+    return Application.objects.filter(whose).select_related(*_WITH).order_by("-id")
 
 
 def one(viewer: Actor, code: str, *, scope: str = FOLLOW) -> Application | None:
@@ -56,13 +65,8 @@ def one(viewer: Actor, code: str, *, scope: str = FOLLOW) -> Application | None:
 
     None alike for another's and for one that does not exist: codes cannot be tried out.
     """
-    if viewer.party is None:
-        return None
-    return (
-        Application.objects.filter(_visible(viewer, scope), code=code)
-        .select_related(*_WITH)
-        .first()
-    )
+    found = Application.objects.filter(code=code).select_related(*_WITH).first()
+    return found if found is not None and reaches(viewer, found, scope) else None
 
 
 def only_helps(viewer: Actor, application: Application) -> bool:
@@ -253,6 +257,7 @@ __all__ = [
     "one",
     "only_helps",
     "principals",
+    "reaches",
     "states",
     "to_confirm",
     "waiting",

@@ -20,7 +20,6 @@ from lianyun.capabilities.identity import api as identity
 from lianyun.capabilities.identity.models import Agency
 from lianyun.kernel.access import SYSTEM, Actor, Denied, UserError
 from lianyun.kernel.models import Case, Grant
-from lianyun.project import sample_hall
 
 from .conftest import ANSWERS, ITEM, OLD_MAN, PERSON, PLATE, STRANGER, person
 
@@ -255,11 +254,3 @@ def test_a_clerk_helps_an_old_man_who_agrees(hall: None, officer: Any) -> None:
     assert fresh(row).confirm_way == "paper"
     other = officer("zwb", "village_clerk", name="另一位")
     assert applications.one(other, row.code) is None
-
-
-def test_the_sample_city_files_for_its_old_people(hall: None, officer: Any) -> None:
-    clerk = officer("zwb", "village_clerk")
-    told = sample_hall.apply_all(lambda _: clerk, lambda *_: None)
-    assert told["filed"] == 1, told
-    assert told["freed"] > 0
-    assert sample_hall.apply_all(lambda _: clerk, lambda *_: None)["filed"] == 0

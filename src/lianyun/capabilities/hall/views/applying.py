@@ -13,7 +13,6 @@ from lianyun.capabilities.forms import api as forms
 from lianyun.capabilities.identity import api as identity
 from lianyun.capabilities.items import api as items
 from lianyun.kernel.access import UserError
-from lianyun.kernel.models import Party
 from lianyun.ui.forms import once
 from lianyun.ui.pages import ActorRequest, signed_in
 
@@ -52,7 +51,7 @@ def apply(request: ActorRequest, item: str) -> HttpResponse:
     if found is None:
         raise Http404("no such item")
     applicant = identity.acting(request)
-    fits = ("person" if applicant.kind == Party.PERSON else "entity") in found.objects
+    fits = ("person" if applicant.kind == "person" else "entity") in found.objects
     if fits:
         identity.require_level(request, found.proof)
     answers = items.answers_of(found, request.POST if request.method == "POST" else request.GET)

@@ -11,6 +11,7 @@ from django.shortcuts import redirect, render
 from lianyun.capabilities.identity import api as identity
 from lianyun.kernel.access import UserError
 from lianyun.kernel.event import timeline
+from lianyun.ui.context import address_of
 from lianyun.ui.forms import once
 from lianyun.ui.pages import ActorRequest, signed_in
 
@@ -31,7 +32,7 @@ def home(request: ActorRequest) -> HttpResponse:
         {
             "who": identity.acting(request),
             "todo": [r for r in rows if r.todo],
-            "open": [r for r in rows if r.open][:5],
+            "open": [r for r in rows if r.open and not r.todo][:5],
             "news": applications.news(request.actor, 8),
             "to_confirm": applications.to_confirm(request.actor),
         },
@@ -92,6 +93,7 @@ def case(request: ActorRequest, code: str) -> HttpResponse:
             "shown": shown.shown(request.actor, application, own=True),
             "wanted": shown.wanted(application.case) if line.standing == "supplement" else [],
             "decision": shown.decision(application.case),
+            "rate": "" if line.open else address_of("ratings:rate", application.case.code),
             "events": list(timeline(application.case))[:60],
             "consents": [o for o in looking.offered(request.actor, application) if o.agreed],
         },
