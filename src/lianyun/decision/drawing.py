@@ -7,6 +7,7 @@ the order in which they are met; flows run in right angles, ways back above all 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from lxml import etree
 
@@ -121,31 +122,61 @@ def _plan(process: etree._Element) -> _Plan:
     for ident, on in host.items():
         x, y, width, height = plan.boxes[on]
         plan.boxes[ident] = (x + width * 0.65, y + height - 18, 36, 36)
-    lane = 0
+    lane, below = 0, 0
+    solid = [box for ident, box in plan.boxes.items() if ident in nodes]
+    floor = plan.height
     for number, flow in enumerate(flows):
         source, target = plan.boxes[flow.get("sourceRef")], plan.boxes[flow.get("targetRef")]
         if number in back:
             lane += 1
             plan.lines[flow.get("id")] = _line_back(source, target, top - 30.0 * lane)
-        else:
-            plan.lines[flow.get("id")] = _line(source, target, flow.get("sourceRef") in bounds)
+            continue
+        begins = host.get(flow.get("sourceRef"), flow.get("sourceRef"))
+        out = left[column[begins]] + wide[column[begins]]
+        into = left[column[flow.get("targetRef")]]
+        way = _line(source, target, into, flow.get("sourceRef") in bounds)
+        if _blocked(way, [b for b in solid if b not in (source, target)]):
+            below += 1
+            way = _line_below(source, target, out, into, floor + 18.0 * below)
+        plan.lines[flow.get("id")] = way
+    plan.height = floor + 18.0 * below
     return plan
 
 
 _Box = tuple[float, float, float, float]
 
 
-def _line(source: _Box, target: _Box, from_bound: bool) -> list[tuple[float, float]]:
+def _line(source: _Box, target: _Box, into: float, from_bound: bool) -> list[tuple[float, float]]:
+    """Across, and up or down in the gap before the target's column (which begins at `into`)."""
     sx, sy = source[0] + source[2], source[1] + source[3] / 2
     tx, ty = target[0], target[1] + target[3] / 2
     if from_bound:
         sx, sy = source[0] + source[2] / 2, source[1] + source[3]
         down = sy + 14
-        return [(sx, sy), (sx, down), (tx - GAP_X / 3, down), (tx - GAP_X / 3, ty), (tx, ty)]
+        return [(sx, sy), (sx, down), (into - GAP_X / 3, down), (into - GAP_X / 3, ty), (tx, ty)]
     if sy == ty:
         return [(sx, sy), (tx, ty)]
-    middle = tx - GAP_X / 2
+    middle = into - GAP_X / 2
     return [(sx, sy), (middle, sy), (middle, ty), (tx, ty)]
+
+
+def _blocked(line: list[tuple[float, float]], boxes: list[_Box]) -> bool:
+    """Whether a line in right angles would run through a box."""
+    return any(
+        min(ax, bx) < x + w and max(ax, bx) > x and min(ay, by) < y + h and max(ay, by) > y
+        for (ax, ay), (bx, by) in pairwise(line)
+        for x, y, w, h in boxes
+    )
+
+
+def _line_below(
+    source: _Box, target: _Box, out: float, into: float, lane: float
+) -> list[tuple[float, float]]:
+    """Under all boxes, where the straight way would run through one."""
+    sx, sy = source[0] + source[2], source[1] + source[3] / 2
+    tx, ty = target[0], target[1] + target[3] / 2
+    down, up = out + GAP_X / 4, into - GAP_X / 4
+    return [(sx, sy), (down, sy), (down, lane), (up, lane), (up, ty), (tx, ty)]
 
 
 def _line_back(source: _Box, target: _Box, lane: float) -> list[tuple[float, float]]:

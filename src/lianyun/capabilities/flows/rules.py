@@ -72,6 +72,19 @@ def fields_of(tables: tuple[Table, ...], inputs: Mapping[str, str]) -> tuple[Fie
     return tuple(found)
 
 
+def rows_of(table: Table) -> list[dict[str, Any]]:
+    """A table's rules with the title of every cell's column (phones show rows as cards)."""
+    return [
+        {
+            "id": rule.id,
+            "tests": [(cell, column.title) for cell, column in zip(rule.tests, table.inputs, strict=True)],
+            "results": [(cell, out.title) for cell, out in zip(rule.results, table.outputs, strict=True)],
+            "notes": rule.notes,
+        }
+        for rule in table.rules
+    ]  # fmt: skip
+
+
 def policy_of(table: Table) -> str:
     """A hit policy in words."""
     return f"{table.policy}　{POLICY_TITLES.get(table.policy, POLICIES.get(table.policy[:1], ''))}"

@@ -162,7 +162,7 @@ def decision(request: ActorRequest, key: str) -> HttpResponse:
     context = {
         "row": row,
         "versions": versions,
-        "tables": [(t, rules.policy_of(t)) for t in model.tables],
+        "tables": [(t, rules.policy_of(t), rules.rows_of(t)) for t in model.tables],
         "fields": [
             (n, f, given[f.name], rules.TYPES.get(f.type, "")) for n, f in enumerate(fields)
         ],
