@@ -33,7 +33,6 @@ class Application(models.Model):
     case = models.OneToOneField(
         Case, models.PROTECT, null=True, related_name="application", verbose_name="办件"
     )
-    bundle = models.CharField("一件事编号", max_length=24, blank=True, default="", db_index=True)
     draft = models.CharField("表单草稿", max_length=60, blank=True, default="")
     answers = models.JSONField("情形", default=dict)
     asked = models.JSONField("拟查询的来源", default=list)

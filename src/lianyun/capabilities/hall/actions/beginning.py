@@ -46,7 +46,7 @@ def _item(code: str, applicant: Party) -> Any:
 
 
 def _make(
-    item: Any, applicant: Party, relation: str, answers: Mapping[str, str], bundle: str, by: Actor
+    item: Any, applicant: Party, relation: str, answers: Mapping[str, str], by: Actor
 ) -> Application:
     assert by.party is not None
     found = items.open_questions(item, answers)
@@ -63,7 +63,6 @@ def _make(
         relation=relation,
         department=department(item.department),
         answers=items.answers_of(item, answers),
-        bundle=bundle,
         asked=[
             {
                 "kind": a.kind,
@@ -78,9 +77,7 @@ def _make(
 
 
 @action(None)
-def begin(
-    item: str, *, applicant: Party, answers: Mapping[str, str], by: Actor, bundle: str = ""
-) -> Application:
+def begin(item: str, *, applicant: Party, answers: Mapping[str, str], by: Actor) -> Application:
     """Begin an application for oneself or for whom one acts (scope `apply`).
 
     Raises UserError (no such item, a question unanswered, not for this kind of applicant) and
@@ -93,7 +90,7 @@ def begin(
         raise Denied("您没有代其申请的权限")
     identity.require_level(by, found.proof)
     relation = stages.SELF if applicant == by.party else stages.AGENT
-    made = _make(found, applicant, relation, answers, bundle, by)
+    made = _make(found, applicant, relation, answers, by)
     record("application.begun", made, by=by, data={"item": item, "relation": relation})
     return made
 
@@ -114,7 +111,7 @@ def help_begin(
         raise UserError("姓名与身份号码不一致，请核对身份证")
     if by.party is not None and applicant.pk == by.party.pk:
         raise UserError("自己的事项请直接办理，不需要帮办")
-    made = _make(_item(item, applicant), applicant, stages.HELPER, answers, "", by)
+    made = _make(_item(item, applicant), applicant, stages.HELPER, answers, by)
     record("application.begun", made, by=by, data={"item": item, "relation": stages.HELPER})
     return made
 

@@ -23,7 +23,6 @@ class Migration(migrations.Migration):
                 ('item_version', models.PositiveIntegerField(null=True, verbose_name='事项版本')),
                 ('item_name', models.CharField(max_length=200, verbose_name='事项名称')),
                 ('relation', models.CharField(choices=[('self', '本人'), ('agent', '代理人'), ('helper', '帮办人员')], default='self', max_length=10, verbose_name='经办关系')),
-                ('bundle', models.CharField(blank=True, db_index=True, default='', max_length=24, verbose_name='一件事编号')),
                 ('draft', models.CharField(blank=True, default='', max_length=60, verbose_name='表单草稿')),
                 ('answers', models.JSONField(default=dict, verbose_name='情形')),
                 ('asked', models.JSONField(default=list, verbose_name='拟查询的来源')),
