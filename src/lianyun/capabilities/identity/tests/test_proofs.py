@@ -6,6 +6,7 @@ import base64
 import datetime as dt
 import hashlib
 import socket
+from collections.abc import Callable
 from email import message_from_bytes
 from email.header import decode_header, make_header
 from typing import Any
@@ -21,7 +22,6 @@ from lianyun.capabilities.identity import actions, adapters, api, queries, rules
 from lianyun.capabilities.identity.models import Account, Agency, Certificate, Notice
 from lianyun.kernel.access import SYSTEM, Actor, UserError
 from lianyun.kernel.event import Event
-from lianyun.project import worker
 from lianyun.trust import signatures
 
 from .conftest import House
@@ -286,7 +286,9 @@ class Sink:
         return "250 OK"
 
 
-def test_what_happens_to_an_account_is_told(house: House, settings: Any) -> None:
+def test_what_happens_to_an_account_is_told(
+    house: House, settings: Any, run_jobs: Callable[[], int]
+) -> None:
     sink = Sink()
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
@@ -301,7 +303,7 @@ def test_what_happens_to_an_account_is_told(house: House, settings: Any) -> None
         code = sink.kept[0][1].get_payload(decode=True).decode()[4:10]
         assert actions.check_code("san@example.cn", "mail", code, by=actor)
         actions.change_mail("san@example.cn", by=actor)
-        worker.drain()
+        run_jobs()
         sink.kept.clear()
         # A second device, a second level: a text (stand-in) and a mail each.
         sink.refuse = True
