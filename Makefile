@@ -11,7 +11,7 @@ BIN = $(if $(LIANYUN_VENV),$(LIANYUN_VENV),.venv)/bin
 PEOPLE ?= 20000
 SEED ?= 1
 SERVE ?= 1
-WORKERS ?= 3
+WORKERS ?= 4
 TESTS ?=
 ONLY ?=
 

@@ -50,7 +50,7 @@ async function walk(start) {
       url = new URL(html(/content="0;url=([^"]+)"/.exec(text)[1]), url)
       continue
     } else if (url.pathname === '/oidc/authorize') {
-      const action = html(/<form method="post" action="([^"]+)"/.exec(text)[1])
+      const action = html(/<form method="post" action="([^"]*consent[^"]*)"/.exec(text)[1])
       next = await post(new URL(action, url), { csrfmiddlewaretoken: form(text), do: 'agree' })
     } else {
       throw new Error(`lost at ${url} (${answer.status})`)

@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 BIN = Path(sys.executable).parent
-EXAMPLES = int(os.environ.get("LIANYUN_EXAMPLES", "4"))
+EXAMPLES = int(os.environ.get("LIANYUN_EXAMPLES", "2"))
 
 
 def _open() -> str:

@@ -152,6 +152,7 @@ def test_an_officer_reviews_with_the_keyboard(
     assert pair.right_key in tab.content()
 
 
+@pytest.mark.slow
 def test_the_pages_fit_a_phone(
     linked: None, site: str, tab: Any, sign_in: Callable[..., None], accessible: Callable[..., None]
 ) -> None:

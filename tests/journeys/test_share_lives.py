@@ -197,6 +197,7 @@ def write(tab: Any, text: str) -> None:
     tab.locator("main textarea[name=note]").first.fill(text)
 
 
+@pytest.mark.slow
 def test_a_basket_of_datasets(city: City, tab: Any, accessible: Callable[[Any], None]) -> None:
     enter(tab, city, "gjj.data", "/workbench/sharing/home/")
     tab.fill("#q", "户籍人口")
@@ -284,6 +285,7 @@ def test_a_citizen_sets_right_what_is_wrong(
     assert "已按申请人提供的号码更正" in text
 
 
+@pytest.mark.slow
 def test_misuse_to_the_end(city: City, tab: Any, accessible: Callable[[Any], None]) -> None:
     enter(tab, city, "ga.data", f"/workbench/sharing/grants/{city.grant}/misuse/")
     look(tab, "misuse-clue", accessible)

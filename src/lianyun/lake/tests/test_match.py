@@ -301,6 +301,7 @@ def test_twins_wait_for_an_officer(lake: Lake) -> None:
     assert {p["state"] for p in twins} == {"review"}
 
 
+@pytest.mark.slow
 def test_a_block_of_65000_equal_keys_is_bounded(lake: Lake) -> None:
     fill(
         lake,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 from collections.abc import Callable
 
+import pytest
+
 from lianyun.project import baseline, postgres
 from lianyun.project.testing import server_url, template_database
 
@@ -19,6 +21,7 @@ def _dump(url: str) -> list[str]:
     return [line for line in dumped.splitlines() if not line.startswith(("--", "\\", "COMMENT ON"))]
 
 
+@pytest.mark.slow  # make check compares them as well
 def test_a_database_from_the_baseline_is_that_of_the_migrations(
     empty_database: Callable[[], str],
 ) -> None:

@@ -259,6 +259,7 @@ actions.skip_message(message=m, reason='测试消息，无需执行', by=SYSTEM)
     assert upper.do("answer = queries.parked(SYSTEM, link())") == []
 
 
+@pytest.mark.slow
 def test_a_storm_of_messages_is_taken_whole(pair: Pair) -> None:
     upper, lower = pair.both()
     pair.settle(2)
@@ -787,6 +788,7 @@ with transaction.atomic():
     upper.do("actions.set_lease(link=link(), seconds=300, by=SYSTEM)")
 
 
+@pytest.mark.slow
 def test_a_purpose_fulfilled_below_ends_the_right_above(pair: Pair) -> None:
     upper, lower = pair.both()
     fields = ["citizen_number", "name", "region_code"]

@@ -142,6 +142,7 @@ def test_a_correction_and_a_deletion_reach_the_receiver_and_the_desk_shows_who_l
     assert mariadb.rows()[0] == (number(1), "改正")
 
 
+@whichever
 def test_a_receiver_restored_from_an_old_copy_catches_up_from_there(
     fill: Fill, grant: Make, receiver: Actor, database: Database
 ) -> None:

@@ -10,7 +10,7 @@ import time_machine
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lianyun.capabilities.exchange import actions, queries, rules
@@ -65,6 +65,7 @@ def test_each_rule_speaks_when_it_should() -> None:
     assert found(Day(night, [0] * 24, [], keys=100)) == set()
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a machine may be busy
 @given(
     st.lists(st.integers(0, 10_000), min_size=24, max_size=24),
     st.lists(st.integers(0, 100_000), min_size=24, max_size=24),
