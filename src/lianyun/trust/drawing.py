@@ -105,7 +105,8 @@ class _Outline(BasePen):
 
 
 @lru_cache(1)
-def _font() -> tuple[Any, dict[int, str], float]:
+def font() -> tuple[Any, dict[int, str], float]:
+    """Noto Sans CJK SC: glyphs by name, names by code point, units of one em."""
     folder = Path(noto_cjk_sans_otc.__file__).parent
     fonts = TTCollection(str(folder / "NotoSansCJK-Regular.ttc"), lazy=True).fonts
     font = next(f for f in fonts if f["name"].getDebugName(1) == "Noto Sans CJK SC")
@@ -119,7 +120,7 @@ class NoGlyph(ValueError):
 @lru_cache(4096)
 def _glyph(character: str) -> tuple[Op, ...]:
     """The outline of a character in a square of side 1 around 0, 0."""
-    glyphs, known, em = _font()
+    glyphs, known, em = font()
     name = known.get(ord(character))
     if name is None:
         raise NoGlyph(f"印章文字中的“{character}”没有字形")
@@ -241,4 +242,15 @@ def personal(name: str, size: float = PERSONAL_MM) -> Drawing:
     return Drawing(size, tuple(ops))
 
 
-__all__ = ["PERSONAL_MM", "SIZE_MM", "Drawing", "NoGlyph", "from_path", "official", "personal"]
+__all__ = [
+    "PERSONAL_MM",
+    "RED",
+    "SIZE_MM",
+    "Drawing",
+    "NoGlyph",
+    "Op",
+    "font",
+    "from_path",
+    "official",
+    "personal",
+]

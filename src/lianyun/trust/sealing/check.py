@@ -148,6 +148,9 @@ class _Store:
     lists: tuple[bytes, ...]
 
 
+_NOTHING = _Store((), (), ())
+
+
 def _streams(held: Any) -> Iterator[bytes]:
     for one in held or ():
         value = one.get_object() if hasattr(one, "get_object") else one
@@ -345,7 +348,6 @@ def _judged(
         holds = signed.holds()
     except cms.BadSignature as wrong:
         return bad("bad_signature", str(wrong))
-    certificate = signed.certificate
     problems: list[Problem] = []
     view = memoryview(pdf)
     if not holds:
@@ -357,11 +359,25 @@ def _judged(
     elif end != len(pdf):
         found = appended()
         problems += [found] if found else []
-    intact = not problems
+    return mark_of(signed, problems, roots, live, store=store, claimed=claimed, reason=reason)
+
+
+def mark_of(
+    signed: cms.Signed,
+    problems: Sequence[Problem],
+    roots: Sequence[x509.Certificate],
+    live: Revoked | None,
+    *,
+    store: _Store = _NOTHING,
+    claimed: str = "",
+    reason: str = "",
+) -> Mark:
+    """A signature judged, given what is wrong with the document itself (`problems`)."""
+    certificate = signed.certificate
     between = (*signed.certificates, *store.certificates)
     when, faults, notes = _trusted(signed, between, store, roots, live)
     return Mark(
-        intact,
+        not problems,
         not faults,
         _name(certificate, NameOID.COMMON_NAME),
         _name(certificate, NameOID.ORGANIZATION_NAME),
@@ -461,4 +477,4 @@ def check_pdf(
     return Verdict(tuple(mark for _, mark in marks), own)
 
 
-__all__ = ["Mark", "NotPdf", "Problem", "Verdict", "check_pdf"]
+__all__ = ["Mark", "NotPdf", "Problem", "Revoked", "Verdict", "check_pdf", "mark_of"]
