@@ -76,6 +76,7 @@ class Document(models.Model):
     ends_on = models.DateField("用途期限", null=True)
     check_code = models.CharField("核验码", max_length=32, unique=True)
     digest = models.CharField("摘要", max_length=64, db_index=True)
+    ofd = models.CharField("OFD 文件摘要", max_length=64, blank=True, default="")
     sealed = models.BooleanField("已签章", default=False)
     made_at = models.DateTimeField("制作时间", default=timezone.now)
     made_by = models.CharField("制作者", max_length=120)

@@ -29,6 +29,7 @@ urlpatterns = [
     path(f"{_MY}<str:identifier>/give/", wallet.give, name="give"),
     path(f"{_MY}<str:identifier>/copy/", wallet.copy, name="copy"),
     path(f"{_MY}<str:identifier>/file/", wallet.file, name="file"),
+    path(f"{_MY}<str:identifier>/ofd/", wallet.ofd, name="ofd"),
     path(f"{_MY}<str:identifier>/credential/", wallet.credential, name="credential"),
     path("show/", verify.scan, name="scan"),
     path("verify/", verify.home, name="verify"),

@@ -1,6 +1,14 @@
 """Actions: issue, renew, suspend, end; make files; show, give, ask, answer."""
 
-from .documents import PORTION, make_copy, make_files, original, sheet_of, withdraw_copy
+from .documents import (
+    PORTION,
+    make_copy,
+    make_files,
+    original,
+    original_ofd,
+    sheet_of,
+    withdraw_copy,
+)
 from .endings import end_left, end_licence, resume_licence, suspend_licence
 from .issuing import change_licence, issue_licence
 from .keys import credential_of, new_signing_key, signing_key
@@ -29,6 +37,7 @@ __all__ = [
     "make_files",
     "new_signing_key",
     "original",
+    "original_ofd",
     "resume_licence",
     "see",
     "sheet_of",

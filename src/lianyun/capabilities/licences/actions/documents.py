@@ -17,7 +17,7 @@ from lianyun.kernel.models import Party
 from ..adapters import press, seal, shelf
 from ..models import Document, Licence
 from ..queries import kinds, licences
-from ..rules import types
+from ..rules import fixed, types
 from ..rules.drawing import Copy, Sheet
 
 LONGEST = 366
@@ -74,6 +74,32 @@ def original(licence: Licence, *, by: Actor) -> tuple[Document, bytes]:
     found.save()
     record("licence.file_made", row, by=by, data={"digest": digest, "sealed": sealed})
     return found, data
+
+
+@action(None)
+def original_ofd(licence: Licence, *, by: Actor) -> tuple[Document, bytes]:
+    """The licence's file as OFD, where its type declares one: made and sealed once, as `original`."""
+    row = _locked(licence)
+    kind = kinds.kind(row.kind)
+    if "ofd" not in kind.files:
+        raise UserError(f"“{kind.title}”没有 OFD 版式文件")
+    _allowed(row, by)
+    document = row.documents.filter(copy=False).first() or original(row, by=by)[0]
+    if document.ofd and (data := shelf.get(document.ofd, "ofd")) is not None:
+        record("licence.file_read", row, by=by, data={"form": "ofd"})
+        return document, data
+    sheet, issuer = sheet_of(row, row.check_code), row.grant.grantor
+    assert issuer is not None
+    data, sealed = seal.seal_ofd(
+        fixed.about_of(sheet, row.issued_on), fixed.page_of(sheet), issuer, kind.layout, by=by
+    )
+    document.ofd = shelf.put(data, "ofd")
+    document.save(update_fields=["ofd"])
+    record(
+        "licence.file_made", row, by=by,
+        data={"form": "ofd", "digest": document.ofd, "sealed": sealed},
+    )  # fmt: skip
+    return document, data
 
 
 PORTION = 50
@@ -217,4 +243,4 @@ def withdraw_copy(document: Document, *, by: Actor) -> None:
     record("licence.copy_withdrawn", row.licence, by=by, data={"digest": row.digest})
 
 
-__all__ = ["make_copy", "make_files", "original", "sheet_of", "withdraw_copy"]
+__all__ = ["make_copy", "make_files", "original", "original_ofd", "sheet_of", "withdraw_copy"]

@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from lianyun.capabilities.seals import api as seals
 from lianyun.kernel.access import ANONYMOUS, Denied, UserError
-from lianyun.trust.sealing import CannotSign, NotPdf, Verdict, sign_pdf
+from lianyun.trust import ofd
+from lianyun.trust.sealing import CannotSign, NotOfd, NotPdf, Verdict, sign_ofd, sign_pdf
 
 from ..rules.drawing import seal_place
 
@@ -56,12 +57,29 @@ def seal_many(
     return out, True
 
 
-def check(pdf: bytes) -> Verdict | None:
-    """What the seals of a file prove; None for bytes that are no readable PDF."""
+def seal_ofd(
+    about: ofd.About, page: ofd.Page, issuer: Party, layout: str, *, by: Actor
+) -> tuple[bytes, bool]:
+    """The page as OFD with the issuer's seal and signature; unsigned, and False, without a seal."""
+    bare = ofd.write(about, page)
+    asked = [seals.Document(hashlib.sha256(bare).hexdigest(), about.title)]
+    purpose = f"签发{about.title}"
     try:
-        return seals.check(pdf, ANONYMOUS)
-    except NotPdf:
+        signer = seals.signers_for(issuer, ISSUE, documents=asked, by=by, purpose=purpose)[0]
+    except (UserError, Denied):
+        return bare, False
+    place = seal_place(layout)
+    return sign_ofd(about, page, signer=signer, when=timezone.now(), at=place), True
+
+
+def check(data: bytes) -> Verdict | None:
+    """What the seals of a file prove; None for bytes that are no readable PDF, nor an OFD of ours."""
+    try:
+        if data.startswith(b"PK"):
+            return seals.check_ofd(data, ANONYMOUS)
+        return seals.check(data, ANONYMOUS)
+    except (NotPdf, NotOfd):
         return None
 
 
-__all__ = ["COPY", "ISSUE", "check", "seal", "seal_many"]
+__all__ = ["COPY", "ISSUE", "check", "seal", "seal_many", "seal_ofd"]

@@ -12,19 +12,21 @@ from pathlib import Path
 
 from django.conf import settings
 
+from ..rules.types import FILES
+
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
-def _place(digest: str) -> Path:
-    if not _DIGEST.fullmatch(digest):
+def _place(digest: str, form: str) -> Path:
+    if not _DIGEST.fullmatch(digest) or form not in FILES:
         raise ValueError("not a digest")
-    return Path(settings.HOME) / "licences" / digest[:2] / f"{digest}.pdf"
+    return Path(settings.HOME) / "licences" / digest[:2] / f"{digest}.{form}"
 
 
-def put(data: bytes) -> str:
+def put(data: bytes, form: str = "pdf") -> str:
     """Keep a file (mode 0600); returns its SHA-256. Whole or not at all, whoever else writes it."""
     digest = hashlib.sha256(data).hexdigest()
-    path = _place(digest)
+    path = _place(digest, form)
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     draft = path.with_name(f"{digest}.{secrets.token_hex(4)}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -42,10 +44,10 @@ def put_many(files: Sequence[bytes]) -> list[str]:
         return list(hands.map(put, files))
 
 
-def get(digest: str) -> bytes | None:
+def get(digest: str, form: str = "pdf") -> bytes | None:
     """The file of this digest if it stands here unchanged, else None."""
     try:
-        data = _place(digest).read_bytes()
+        data = _place(digest, form).read_bytes()
     except FileNotFoundError:
         return None
     return data if hashlib.sha256(data).hexdigest() == digest else None

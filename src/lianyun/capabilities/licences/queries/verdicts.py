@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db.models import Q
 from django.utils import timezone
 
 from lianyun.kernel.access import Actor
@@ -142,7 +143,7 @@ def by_file(viewer: Actor, data: bytes) -> Verdict:
     """What a file proves: whose seal it bears, whether a byte was changed, how the licence stands."""
     proof = seal.check(data)
     if proof is None:
-        return Verdict("form", [(False, "不是可以读取的 PDF 文件")])
+        return Verdict("form", [(False, "不是可以读取的 PDF 文件，也不是本平台制作的 OFD 文件")])
     codes = [m.decode() for m in dict.fromkeys(_IN_FILE.findall(data))]
     licence, copy = _of_code(codes[0]) if len(codes) == 1 else (None, None)
     points: list[tuple[bool, str]] = []
@@ -169,7 +170,9 @@ def by_file(viewer: Actor, data: bytes) -> Verdict:
         points.append((False, f"印章属于“{proof.organ}”，不是颁发机关“{issuer.name}”"))
     if (
         result == "unsealed"
-        and not Document.objects.filter(check_code=codes[0], digest=_digest(data)).exists()
+        and not Document.objects.filter(
+            Q(digest=_digest(data)) | Q(ofd=_digest(data)), check_code=codes[0]
+        ).exists()
     ):
         result = "changed"
         points.append((False, "与登记的文件摘要不一致"))

@@ -19,6 +19,8 @@ GRADES = {
     "D": "D 级（持证人提交）",
 }
 LAYOUTS = ("landscape", "portrait", "card")
+FILES = ("pdf", "ofd")
+"""The forms of a licence's file; PDF is always one of them."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{2,39}")
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 _SERIAL = re.compile(r"[0-9]{3}")
@@ -26,6 +28,7 @@ _NUMBERING = re.compile(r"[^{}]{1,20}\{year\}[^{}]{0,5}\{serial:0[4-8]\}")
 _KEYS = {
     "name", "title", "issuer", "serial", "type_code", "holders", "basis", "number", "holder",
     "dates", "years", "trust", "elements", "look", "register", "numbering",
+    "files",
 }  # fmt: skip
 
 
@@ -87,6 +90,7 @@ class LicenceType:
     heading: str = ""
     register: Register | None = None
     numbering: str = ""
+    files: tuple[str, ...] = FILES[:1]
 
     def item(self, name: str) -> Item:
         """The element of this name; raises KeyError."""
@@ -140,6 +144,8 @@ def read(data: Mapping[str, Any], elements: Mapping[str, Mapping[str, Any]]) -> 
     need(trust in GRADES, "可信等级只能是 A、B、C、D")
     numbering = str(data.get("numbering") or "")
     need(not numbering or _NUMBERING.fullmatch(numbering), "numbering 应如 HC{year}{serial:05}")
+    files = tuple(data.get("files") or FILES[:1])
+    need(files in (FILES[:1], FILES), "files 只能是 [pdf] 或 [pdf, ofd]")
     register = None
     if told := data.get("register"):
         columns = {n: n for n in names} | dict(told.get("columns") or {})
@@ -169,6 +175,7 @@ def read(data: Mapping[str, Any], elements: Mapping[str, Mapping[str, Any]]) -> 
         heading=str(look.get("heading") or data["title"]),
         register=register,
         numbering=numbering,
+        files=files,
     )
 
 
@@ -281,6 +288,7 @@ PROOFS = {f"age_over_{n}": f"已满 {n} 周岁" for n in (16, 18, 60, 65)}
 
 __all__ = [
     "ENTITY",
+    "FILES",
     "GRADES",
     "HOLDERS",
     "PERSON",

@@ -25,6 +25,7 @@ from ..adapters import values
 from ..queries import desk, kinds, licences
 from ..queries.figures import figures as all_figures
 from ..rules import types
+from .wallet import saved
 
 ENDINGS = [
     ("suspend", "暂扣"), ("resume", "恢复"), ("annulled", "注销"), ("revoked", "吊销"),
@@ -132,6 +133,10 @@ def detail(request: ActorRequest, identifier: str) -> HttpResponse:
             by=viewer, resource=f"电子证照·{kind.title}", people=[told[kind.holder_number]],
             purpose=purpose,
         )  # fmt: skip
+        if (form := request.POST.get("file")) in kind.files:
+            make = actions.original_ofd if form == "ofd" else actions.original
+            document, data = make(row, by=viewer)
+            return saved(data, f"licence-{document.digest[:12]}", form)
         clear = True
     spoken = kinds.spoken(kind, told if clear else values.masked(kind, told))
     code, words, tone = licences.standing(row)

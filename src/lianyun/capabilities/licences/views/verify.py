@@ -52,7 +52,7 @@ def _judged(request: ActorRequest) -> verdicts.Verdict:
         if (file.size or 0) > LARGEST:
             raise UserError("文件不能超过 5 MB")
         data = file.read()
-        if b"~" in data[:60_000] and not data.startswith(b"%PDF"):
+        if b"~" in data[:60_000] and not data.startswith((b"%PDF", b"PK")):
             return verdicts.by_credential(viewer, data.decode("utf-8", "replace"))
         return verdicts.by_file(viewer, data)
     actions.spend("verify", who)
@@ -102,12 +102,12 @@ def _answer(data: Any, code: int = 200) -> HttpResponse:
 @csrf_exempt
 @public
 def interface(request: ActorRequest) -> HttpResponse:
-    """POST {"code"} or {"credential"} as JSON, or a PDF as the body: the verdict as JSON."""
+    """POST {"code"} or {"credential"} as JSON, or a PDF or OFD as the body: the verdict as JSON."""
     if request.method != "POST":
-        return _answer({"error": "请用 POST 提交 code、credential 或 PDF 文件"}, 405)
+        return _answer({"error": "请用 POST 提交 code、credential 或 PDF、OFD 文件"}, 405)
     try:
         kind = request.content_type
-        if kind == "application/pdf":
+        if kind in ("application/pdf", "application/ofd"):
             actions.spend("file", address_of(request))
             if int(request.META.get("CONTENT_LENGTH") or 0) > LARGEST:
                 return _answer({"error": "文件不能超过 5 MB"}, 413)

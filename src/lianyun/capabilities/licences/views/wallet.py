@@ -228,9 +228,10 @@ def withdraw(request: ActorRequest, digest: str) -> HttpResponse:
     return redirect("licences:held", identifier=found.licence.identifier)
 
 
-def _pdf(data: bytes, name: str) -> HttpResponse:
-    response = HttpResponse(data, content_type="application/pdf")
-    response["Content-Disposition"] = f'attachment; filename="{name}.pdf"'
+def saved(data: bytes, name: str, form: str = "pdf") -> HttpResponse:
+    """A file to be kept (pdf or ofd)."""
+    response = HttpResponse(data, content_type=f"application/{form}")
+    response["Content-Disposition"] = f'attachment; filename="{name}.{form}"'
     response["Cache-Control"] = "no-store"
     return response
 
@@ -241,7 +242,16 @@ def file(request: ActorRequest, identifier: str) -> HttpResponse:
     identity.require_level(request, LEVEL)
     row = licences.held_one(request.actor, identifier)
     document, data = actions.original(row, by=request.actor)
-    return _pdf(data, f"licence-{document.digest[:12]}")
+    return saved(data, f"licence-{document.digest[:12]}")
+
+
+@signed_in
+def ofd(request: ActorRequest, identifier: str) -> HttpResponse:
+    """The same licence as OFD, where its type declares one."""
+    identity.require_level(request, LEVEL)
+    row = licences.held_one(request.actor, identifier)
+    document, data = actions.original_ofd(row, by=request.actor)
+    return saved(data, f"licence-{document.digest[:12]}", "ofd")
 
 
 @signed_in
@@ -251,7 +261,7 @@ def copy_file(request: ActorRequest, digest: str) -> HttpResponse:
     data = shelf.get(found.digest)
     if data is None:
         raise UserError("文件不在存储中，请重新制作加注件")
-    return _pdf(data, f"copy-{found.digest[:12]}")
+    return saved(data, f"copy-{found.digest[:12]}")
 
 
 @signed_in
