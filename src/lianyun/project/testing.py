@@ -140,11 +140,15 @@ def lianyun_database(
     from django.db import connections
     from django.test import TransactionTestCase
 
+    from lianyun.kernel import path
+
     name = str(settings.DATABASES["default"]["NAME"])
 
     def begin_anew(_: object = None) -> None:
         connections.close_all()
         create_database(name, installed_database())
+        # A row's number may name another path in the copy than it did before.
+        path._path.cache_clear()
 
     begin_anew()
     TransactionTestCase._fixture_teardown = begin_anew  # type: ignore[attr-defined]

@@ -121,7 +121,7 @@ def test_the_worker_comes_back_after_kill_9(up: Up) -> None:
     os.kill(leader, signal.SIGKILL)
     wait_until(lambda: up.group(1) != leader)
     assert psutil.pid_exists(up.group(1))
-    assert up.healthy()
+    wait_until(up.healthy)
 
 
 def test_the_database_comes_back_after_kill_9(up: Up) -> None:
