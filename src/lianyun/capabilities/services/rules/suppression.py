@@ -5,16 +5,24 @@ had by subtraction: from a total in the same table, or from a coarser table of t
 which is decided first and by the same rule (complementary cell suppression as national statistical
 offices do it: Willenborg and de Waal, Elements of Statistical Disclosure Control, 2001). A group
 that is not told and one that does not exist look alike, so neither may be counted for the caller.
+
+Two missing cells in each line are not enough: lines combine. So each small cell gets a cover: the
+corners of a box through it, none of them told. Adding one to its even and taking one from its odd
+corners leaves every total as it is, so all that is told fits several values of the cell. A cover
+of a coarser table is lifted into each finer one, where its corners stand in one slice.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, islice, product
 
 Key = tuple[str | None, ...]
+Cover = frozenset[Key]
+# Boxes looked at for one cell: the first that costs nothing is taken, else the cheapest of these.
+TRIED = 500
 
 
 @dataclass(frozen=True)
@@ -32,11 +40,17 @@ def hidden(cells: Mapping[Key, Cell], least: int) -> set[Key]:
     `cells` are the groups that exist, by their values along each dimension (at most three).
     """
     width = len(next(iter(cells))) if cells else 0
+    values = [sorted({k[a] for k in cells}, key=str) for a in range(width)]
     decided: dict[tuple[int, ...], set[Key]] = {}
+    covers: dict[tuple[int, ...], list[Cover]] = {}
     for size in range(width + 1):
         for axes in combinations(range(width), size):
             table = _margin(cells, axes)
-            decided[axes] = _decide(table, axes, decided, least)
+            within = [values[a] for a in axes]
+            gone = {k for k, c in table.items() if c.units < least or c.count < least or c.barred}
+            covers[axes] = _covers(table, axes, within, gone, covers)
+            gone |= {k for cover in covers[axes] for k in cover if k in table}
+            decided[axes] = _decide(table, axes, gone, decided, least)
     return decided[tuple(range(width))] if cells else set()
 
 
@@ -53,13 +67,54 @@ def _margin(cells: Mapping[Key, Cell], axes: tuple[int, ...]) -> dict[Key, Cell]
     return out
 
 
+def _covers(
+    table: Mapping[Key, Cell],
+    axes: tuple[int, ...],
+    values: list[list[str | None]],
+    small: set[Key],
+    coarser: Mapping[tuple[int, ...], list[Cover]],
+) -> list[Cover]:
+    """The covers of a table: those of the next coarser ones lifted, then one for each bare small cell."""
+    gone, covered = set(small), set[Key]()
+    out: dict[Cover, None] = {}
+
+    def lost(cover: Cover) -> int:
+        return sum(table[k].count for k in cover if k in table and k not in gone)
+
+    def take(choices: Iterable[Cover]) -> None:
+        best, least = None, 0
+        for one in islice(choices, TRIED):
+            cost = lost(one)
+            if best is None or cost < least:
+                best, least = one, cost
+            if not cost:
+                break
+        assert best is not None
+        gone.update(best)
+        covered.update(best)
+        out[best] = None
+
+    for at in range(len(axes)):
+        for cover in coarser[axes[:at] + axes[at + 1 :]]:
+            lifted = [frozenset((*k[:at], v, *k[at:]) for k in cover) for v in values[at]]
+            if not any(one in out for one in lifted):
+                take(lifted)
+    for key in sorted(small, key=str):
+        if key not in covered:
+            # Along an axis of one value there is nothing to move: the coarser table covers that.
+            others = [[v for v in vs if v != k] or [k] for vs, k in zip(values, key, strict=True)]
+            take(frozenset(product(*zip(key, o, strict=True))) for o in product(*others))
+    return list(out)
+
+
 def _decide(
     table: dict[Key, Cell],
     axes: tuple[int, ...],
+    gone: set[Key],
     decided: Mapping[tuple[int, ...], set[Key]],
     least: int,
 ) -> set[Key]:
-    gone = {k for k, c in table.items() if c.units < least or c.count < least or c.barred}
+    """What the covers hide, and in each line enough that what is missing does not show a small sum."""
     lines: list[tuple[list[Key], bool]] = []
     for at in range(len(axes)):
         rest = axes[:at] + axes[at + 1 :]
