@@ -134,6 +134,7 @@ def test_from_a_guided_question_to_a_file(
     accessible(tab)
 
 
+@pytest.mark.slow
 def test_a_question_taken_back_and_one_refused(
     site: str,
     people: dict[str, str],

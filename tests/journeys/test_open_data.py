@@ -148,6 +148,7 @@ def test_a_visitor_finds_downloads_and_speaks(
     assert "ok_" in words(tab)
 
 
+@pytest.mark.slow
 def test_people_are_opened_in_groups_by_three_officers(
     city: str, tab: Any, accessible: Callable[[Any], None]
 ) -> None:

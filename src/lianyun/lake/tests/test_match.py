@@ -285,6 +285,7 @@ def test_different_holds_through_a_third_record() -> None:
     assert {link.key for link in links} == {"a", "b"}
 
 
+@pytest.mark.slow
 def test_twins_wait_for_an_officer(lake: Lake) -> None:
     people(lake, 2000)
     with lake.connect() as con:

@@ -411,6 +411,7 @@ def test_every_check_gives_the_same_verdict_and_reasons(
         assert len(found[0][1]) > 1000
 
 
+@pytest.mark.slow
 def test_check_digits_of_whole_columns_are_right_on_the_cluster(
     lake: Lake, standalone: str
 ) -> None:

@@ -94,6 +94,7 @@ def test_questions_are_answered_from_the_lake(lianyun: Run, tmp_path: Path) -> N
     assert "SELECT" in refused.stderr
 
 
+@pytest.mark.slow
 def test_the_catalogue_goes_out_and_comes_back_unchanged(lianyun: Run, tmp_path: Path) -> None:
     file = tmp_path / "目录.xlsx"
     told(lianyun("catalogue", "export", str(file), "--json"))

@@ -161,6 +161,7 @@ def test_killed_while_writing_a_parcel_into_a_folder(house: dict[str, str]) -> N
     assert after["deliveries"][:2] == ["delivered", "delivered"]
 
 
+@pytest.mark.slow
 def test_two_workers_at_once_and_a_storm_of_updates(house: dict[str, str]) -> None:
     begin(house, "postgresql", place(house))
     storm = """
