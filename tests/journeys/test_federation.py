@@ -82,6 +82,7 @@ def test_a_source_that_fails_is_told_on_the_page(
     federated._tell(Health("source:ga_hj", "市公安局", "open", "连不上", 3, 3, 0))
     sign_in(tab, "ga.data", "/workbench/federation/")
     assert "1 个不可用" in tab.locator("main").inner_text()
-    tab.click("a:has-text('户籍实时查询')")
+    with tab.expect_navigation():
+        tab.click("a:has-text('户籍实时查询')")
     assert "不可用：连不上" in tab.locator("main").inner_text()
     accessible(tab)

@@ -102,7 +102,8 @@ def test_what_the_city_knows_is_not_asked_for(
     cases.step(item, "supplement", note="缺副页", data=told, by=SYSTEM)
     tab.goto(f"{site}/my/")
     look("mine")
-    tab.get_by_role("link", name="补正材料").first.click()
+    with tab.expect_navigation():
+        tab.get_by_role("link", name="补正材料").first.click()
     assert "请上传副页" in tab.content()
     look("supplement")
     picture = {"name": "副页.png", "mimeType": "image/png", "buffer": PNG}
