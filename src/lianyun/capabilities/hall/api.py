@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 from lianyun.capabilities.audit import api as audit
@@ -12,24 +14,36 @@ from lianyun.kernel.models import Case, Party
 
 from . import actions
 from .actions import (
+    answer,
     begin,
     confirm,
     confirm_on_paper,
     consent,
     file,
+    filled,
     hand_in,
     help_begin,
     look_up,
+    make_ready,
+    open_ready,
     promise,
     supplement,
+    take_back,
     verify,
     withdraw,
 )
+from .adapters import sources
 from .models import Application
 from .queries import applications as _applications
 from .queries import looking as _looking
+from .queries import rehearsing as _rehearsing
 from .queries import shown as _shown
+from .queries.applications import Line
+from .queries.looking import Book, Offered
+from .queries.looking import Judged
+from .queries.rehearsing import REHEARSED
 from .queries.shown import Shown, ShownMaterial
+from .rules.stages import STEPS
 
 
 def application_of(case: Case, viewer: Actor) -> Shown:
@@ -83,6 +97,26 @@ def _noted(application: Application, viewer: Actor, what: str) -> None:
     )
 
 
+def rehearse(
+    item: Any,
+    answers: Mapping[str, str],
+    values: Mapping[str, Any],
+    world: Mapping[str, str],
+    promised: frozenset[str] = frozenset(),
+) -> list[Judged]:
+    """How an item's materials would be met in an invented world: nothing is looked up or recorded.
+
+    `world` says of each source (`licence:<type>`, `library:<name>`, `dataset:<name>`, `earlier:`) how
+    it answers (REHEARSED); `promised` are the materials whose promise is accepted.
+    """
+    return _rehearsing.rehearse(item, answers, values, world, promised)
+
+
+def rehearsed_sources(item: Any, answers: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    """(key, kind, title) of the sources that an item's materials would be looked up in."""
+    return _rehearsing.sources_of(item, answers)
+
+
 def applications(
     viewer: Actor,
     *,
@@ -95,15 +129,51 @@ def applications(
     return list(rows[:500])
 
 
+def of_bundle(bundle: str, viewer: Actor) -> list[Application]:
+    """The applications of a bundle, the first begun first; the caller has judged the viewer's right."""
+    return list(_applications.of_bundle(viewer, bundle))
+
+
+def lines(rows: Sequence[Application], viewer: Actor) -> list[Line]:
+    """Applications with their standing in words, due day and to-do; two queries for all of them."""
+    return _applications.lines(viewer, rows)
+
+
+def offered(application: Application, viewer: Actor) -> list[Offered]:
+    """The sources that an application would ask, what for, and what was said of them so far."""
+    return _looking.offered(viewer, application)
+
+
+def materials(application: Application, viewer: Actor) -> tuple[ShownMaterial, ...]:
+    """An application's materials with evidence and files, for whom it belongs to or who acts for him."""
+    draft = forms.draft_of(application.draft, viewer) if application.draft else None
+    return _shown.materials(viewer, application, draft)
+
+
+def terms() -> dict[str, Any]:
+    """What the hall is told by packs/core/hall.yaml: the words of consent and of the statement."""
+    return sources.terms()
+
+
+def principals(viewer: Actor) -> list[Party]:
+    """The viewer and those for whom the viewer may apply today."""
+    return _applications.principals(viewer, _applications.APPLY)
+
+
 def deliver(case: Case, licence: Any | None, note: str = "", *, by: Actor) -> None:
     """What came of a case reaches the applicant; a second call changes nothing."""
     actions.deliver(case, licence, note, by=by)
 
 
 __all__ = [
+    "STEPS",
     "Application",
+    "Book",
+    "Line",
+    "Offered",
     "Shown",
     "ShownMaterial",
+    "answer",
     "answers",
     "application_of",
     "applications",
@@ -113,12 +183,24 @@ __all__ = [
     "consent",
     "deliver",
     "file",
+    "filled",
     "hand_in",
     "help_begin",
+    "lines",
     "look_up",
+    "make_ready",
+    "materials",
+    "of_bundle",
+    "offered",
+    "open_ready",
+    "principals",
     "promise",
+    "rehearse",
+    "rehearsed_sources",
     "shared_values",
     "supplement",
+    "take_back",
+    "terms",
     "verify",
     "withdraw",
 ]

@@ -15,7 +15,9 @@ from .rules import grounds, stages
 class Application(models.Model):
     """One application for one item; what is filed is a kernel case, where its state stands.
 
-    The answers to the form stand with the form's draft; nothing personal is kept here in clear.
+    The answers to the form stand with the form's draft; nothing personal is kept here in clear. One
+    that belongs to a bundle (`bundle` is its ref) is walked from there until it is filed, and may be
+    handed over whole to wait for its turn (`ready_at`).
     """
 
     RELATIONS: ClassVar = list(stages.RELATIONS.items())
@@ -34,6 +36,8 @@ class Application(models.Model):
         Case, models.PROTECT, null=True, related_name="application", verbose_name="办件"
     )
     draft = models.CharField("表单草稿", max_length=60, blank=True, default="")
+    bundle = models.CharField("所属套餐", max_length=60, blank=True, default="", db_index=True)
+    ready_at = models.DateTimeField("随套餐提交时间", null=True)
     answers = models.JSONField("情形", default=dict)
     asked = models.JSONField("拟查询的来源", default=list)
     refused = models.JSONField("不同意查询的来源", default=list)
@@ -70,6 +74,11 @@ class Application(models.Model):
     def filed(self) -> bool:
         """Whether it has become a case."""
         return self.case_id is not None
+
+    @property
+    def given(self) -> bool:
+        """Whether its owner has done with it: filed, or handed over to wait for its turn."""
+        return self.case_id is not None or self.ready_at is not None
 
 
 class MaterialState(models.Model):

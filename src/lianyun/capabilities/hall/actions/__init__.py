@@ -2,8 +2,17 @@
 
 from .beginning import answer, begin, confirm, forget_drafts, help_begin
 from .consenting import consent, withdraw_consent
-from .filing import correct_form, deliver, file, see, supplement, withdraw
-from .looking import look_up, verify
+from .filing import (
+    correct_form,
+    deliver,
+    file,
+    make_ready,
+    open_ready,
+    see,
+    supplement,
+    withdraw,
+)
+from .looking import filled, look_up, verify
 from .materials import confirm_on_paper, hand_in, promise, take_back
 
 __all__ = [
@@ -15,10 +24,13 @@ __all__ = [
     "correct_form",
     "deliver",
     "file",
+    "filled",
     "forget_drafts",
     "hand_in",
     "help_begin",
     "look_up",
+    "make_ready",
+    "open_ready",
     "promise",
     "see",
     "supplement",

@@ -46,7 +46,12 @@ def _item(code: str, applicant: Party) -> Any:
 
 
 def _make(
-    item: Any, applicant: Party, relation: str, answers: Mapping[str, str], by: Actor
+    item: Any,
+    applicant: Party,
+    relation: str,
+    answers: Mapping[str, str],
+    by: Actor,
+    bundle: str = "",
 ) -> Application:
     assert by.party is not None
     found = items.open_questions(item, answers)
@@ -61,6 +66,7 @@ def _make(
         applicant=applicant,
         by=by.party,
         relation=relation,
+        bundle=bundle,
         department=department(item.department),
         answers=items.answers_of(item, answers),
         asked=[
@@ -77,10 +83,12 @@ def _make(
 
 
 @action(None)
-def begin(item: str, *, applicant: Party, answers: Mapping[str, str], by: Actor) -> Application:
+def begin(
+    item: str, *, applicant: Party, answers: Mapping[str, str], by: Actor, bundle: str = ""
+) -> Application:
     """Begin an application for oneself or for whom one acts (scope `apply`).
 
-    Raises UserError (no such item, a question unanswered, not for this kind of applicant) and
+    `bundle` is the ref of what it is a part of (a package), which walks it until it is filed. Raises UserError (no such item, a question unanswered, not for this kind of applicant) and
     Denied (no agency, not surely enough known: with the way to become so).
     """
     if by.party is None:
@@ -90,7 +98,7 @@ def begin(item: str, *, applicant: Party, answers: Mapping[str, str], by: Actor)
         raise Denied("您没有代其申请的权限")
     identity.require_level(by, found.proof)
     relation = stages.SELF if applicant == by.party else stages.AGENT
-    made = _make(found, applicant, relation, answers, by)
+    made = _make(found, applicant, relation, answers, by, bundle)
     record("application.begun", made, by=by, data={"item": item, "relation": relation})
     return made
 
@@ -128,7 +136,7 @@ def locked(application: Application) -> Application:
 def unfiled(application: Application) -> Application:
     """The locked row of an application that can still be changed."""
     row = locked(application)
-    if row.filed:
+    if row.given:
         raise UserError("申请已经提交，不能再修改；可在“我的办件”中查看")
     return row
 

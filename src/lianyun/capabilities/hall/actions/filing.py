@@ -28,42 +28,96 @@ SUPPLEMENT = "hall.supplement"
 
 
 @action(None)
-def file(application: Application, *, by: Actor) -> Case:
+def file(application: Application, *, by: Actor, bundle: Mapping[str, str] | None = None) -> Case:
     """File an application: the form is closed, the case opened, once.
 
-    A second press, a second tab, a retry after a crash get the first case. Raises UserError naming
-    everything that is still missing, and Denied.
+    A second press, a second tab, a retry after a crash get the first case. `bundle` (name, ref) tells
+    the desks what it is a part of. Raises UserError naming everything that is still missing, and Denied.
     """
     allowed(application, by)
     row = locked(application)
     if row.case is not None:
         record("application.filed_again", row, by=by, case=row.case)
         return row.case
-    confirmed(row)
+    item = _item_as_begun(row, by)
+    if row.ready_at is None:
+        _complete(row, item, by)
+    return _open(row, item, bundle or {}, by)
+
+
+@action(None)
+def make_ready(application: Application, *, by: Actor) -> None:
+    """Hand an application of a bundle over whole, to be opened when its turn comes.
+
+    Everything is asked as at a filing, and the form is closed. Raises UserError and Denied.
+    """
+    allowed(application, by)
+    row = locked(application)
+    if not row.bundle:
+        raise UserError("单独的申请请直接提交")
+    if not row.given:
+        _complete(row, _item_as_begun(row, by), by)
+        forms.close_draft(forms.draft_of(row.draft, by), by=by)
+        row.ready_at = timezone.now()
+        row.save(update_fields=["ready_at"])
+    record("application.made_ready", row, by=by, data={"item": row.item})
+
+
+@action(None)
+def open_ready(application: Application, *, bundle: Mapping[str, str], by: Actor) -> Case:
+    """Open the case of an application that was handed over to wait; a second call gets the first.
+
+    Who opens it is the bundle's affair: what its owner wanted was judged when it was handed over.
+    """
+    row = locked(application)
+    if row.case is not None:
+        record("application.filed_again", row, by=by, case=row.case)
+        return row.case
+    if row.ready_at is None:
+        raise UserError("这项申请还没有随套餐提交")
+    return _open(row, _item_as_begun(row, by), bundle, by)
+
+
+def _item_as_begun(row: Application, by: Actor) -> Any:
+    """The item as it stood when the application was begun; UserError where it is no longer asked for."""
     item = items.find(row.item)
     if item is None:
         raise UserError("这个事项已停止办理，申请没有提交")
     if item.version != row.item_version:  # it was changed meanwhile: what was begun stands
         item = applications.item_of(by, row) or item
+    return item
+
+
+def _complete(row: Application, item: Any, by: Actor) -> None:
+    """Raises UserError (or LevelNeeded) where something that a filing needs is not there."""
+    confirmed(row)
     if row.relation != stages.HELPER:
         identity.require_level(by, item.proof)
     if row.consented_at is None or not row.draft:
         raise UserError("请先完成授权和表单")
+    met = {s.material for s in row.materials.all() if s.met}
+    wanted = items.materials(item, row.answers)
+    if lacking := [m.name for m in wanted if m.required and m.id not in met]:
+        raise UserError(f"还缺少材料：{'、'.join(lacking)}")
+
+
+def _open(row: Application, item: Any, bundle: Mapping[str, str], by: Actor) -> Case:
     states = {s.material: s for s in row.materials.all()}
     wanted = items.materials(item, row.answers)
-    lacking = [m.name for m in wanted if m.required and not (m.id in states and states[m.id].met)]
-    if lacking:
-        raise UserError(f"还缺少材料：{'、'.join(lacking)}")
     draft = forms.draft_of(row.draft, by)
     # Before the draft is closed: from then on a clerk who helped may not read it.
     data = case_data(row, item, [states[m.id] for m in wanted if m.id in states], draft, by)
-    forms.close_draft(draft, by=by)
+    if row.ready_at is None:
+        forms.close_draft(draft, by=by)
+    if bundle:
+        data["bundle"] = dict(bundle)
+    part = f"〔{bundle['name']}〕" if bundle else ""
     today = timezone.localdate()
     row.due_on, _ = calendar().deadline(today, item.promised_days)
     row.filed_at = timezone.now()
     case = cases.open_case(
         item.path,
-        title=f"{item.name}（{_shown_name(row.applicant)}）",
+        title=f"{item.name}（{_shown_name(row.applicant)}）{part}",
         subject=item.ref,
         applicant=row.applicant,
         department=row.department,
@@ -304,6 +358,8 @@ __all__ = [
     "correct_form",
     "deliver",
     "file",
+    "make_ready",
+    "open_ready",
     "see",
     "supplement",
     "withdraw",

@@ -96,7 +96,7 @@ def _keep(
     row = unfiled(application)
     fields = looking.form_fields(looking.item_form(row))
     draft = draft_for(row, by=by)
-    forms.fill(draft, _filled(row, fields, book), by=by)
+    forms.fill(draft, filled(row, fields, book), by=by)
     there = {s.material: s for s in row.materials.all()}
     promised = {m: s.promised_at for m, s in there.items() if s.promised_at}
     for place, one in enumerate(looking.judged(by, row, book, consents, promised)):
@@ -160,8 +160,8 @@ def _why(findings: Iterable[grounds.Finding]) -> str:
     return "请上传这份材料"
 
 
-def _filled(application: Application, fields: Iterable[Any], book: looking.Book) -> dict[str, Any]:
-    """The form's fields that a source answers, each with where from and as of when."""
+def filled(application: Application, fields: Iterable[Any], book: looking.Book) -> dict[str, Any]:
+    """The fields (name, title, sources) that a source answers, each with where from and as of when."""
     best: dict[str, tuple[grounds.Held, dict[str, str]]] = {}
     for held, elements in book.licences:
         if held.valid and (held.kind not in best or held.issued_on > best[held.kind][0].issued_on):
@@ -318,4 +318,4 @@ def masked_number(applicant: Party) -> str:
     return str(mask_value(mask, number)) if number else ""
 
 
-__all__ = ["look_up", "masked_number", "verify"]
+__all__ = ["filled", "look_up", "masked_number", "verify"]

@@ -48,7 +48,10 @@ def reaches(viewer: Actor, application: Application, scope: str = FOLLOW) -> boo
 
 
 def mine(viewer: Actor) -> models.QuerySet[Application]:
-    """Applications in the viewer's space, newest first: one's own, or those of the firm acted for."""
+    """Applications in the viewer's space, newest first: one's own, or those of the firm acted for.
+
+    A bundle's are there once they are filed; before, the bundle shows them.
+    """
     if viewer.party is None:
         return Application.objects.none()
     if viewer.behalf is not None:
@@ -57,7 +60,8 @@ def mine(viewer: Actor) -> models.QuerySet[Application]:
         whose = models.Q(applicant=viewer.party)
         if viewer.may(HELP):
             whose |= models.Q(by=viewer.party, relation=stages.HELPER)
-    return Application.objects.filter(whose).select_related(*_WITH).order_by("-id")
+    rows = Application.objects.filter(whose).exclude(case=None, bundle__gt="")
+    return rows.select_related(*_WITH).order_by("-id")
 
 
 def one(viewer: Actor, code: str, *, scope: str = FOLLOW) -> Application | None:
@@ -116,6 +120,11 @@ def filed(
     if applicant is not None:
         rows = rows.filter(applicant=applicant)
     return rows
+
+
+def of_bundle(viewer: Actor, bundle: str) -> models.QuerySet[Application]:
+    """The applications of a bundle by its ref; who may see the bundle is its own affair."""
+    return Application.objects.filter(bundle=bundle).select_related(*_WITH).order_by("id")
 
 
 def states(viewer: Actor, application: Application) -> list[MaterialState]:
@@ -233,9 +242,9 @@ MESSAGES = (
 
 
 def drafts_due(viewer: Actor, days: int) -> models.QuerySet[Application]:
-    """Applications that were begun so many days ago and never filed."""
+    """Applications that were begun so many days ago and never filed (nor handed over to wait)."""
     limit = timezone.now() - dt.timedelta(days=days)
-    return Application.objects.filter(case=None, begun_at__lt=limit)
+    return Application.objects.filter(case=None, ready_at=None, begun_at__lt=limit)
 
 
 __all__ = [
@@ -253,6 +262,7 @@ __all__ = [
     "lines",
     "mine",
     "news",
+    "of_bundle",
     "of_case",
     "one",
     "only_helps",
