@@ -15,6 +15,7 @@ from django.db import transaction
 from django.http import Http404
 from django.utils import timezone
 
+from lianyun.capabilities.editions import api as editions
 from lianyun.capabilities.identity import api as identity
 from lianyun.kernel.access import Actor, UserError
 from lianyun.kernel.action import action
@@ -95,6 +96,7 @@ def open_draft(
         defaults={
             "code": secrets.token_urlsafe(15),
             "forms": list(forms),
+            "declared": adapters.frozen_at_opening(list(forms)),
             "helper": helper,
             "subject": subject,
             "back_to": _inside(back_to),
@@ -376,6 +378,56 @@ def _forget(gone: Iterable[Attachment]) -> None:
         transaction.on_commit(away)
 
 
+@action(None)
+def carry_over(source: Draft, target: Draft, *, by: Actor) -> bool:
+    """Put what was answered in a merged draft into the draft of one of its forms.
+
+    Sources, corrections and files of the form's own questions come along, nothing else of the merged
+    draft does; whether the target lacks nothing now is returned. Both belong to one owner; UserError
+    where they do not, or where the target's form is not among those of the source.
+    """
+    (code,) = target.forms
+    _hold(source, by)
+    if source.owner_id != target.owner_id or code not in source.forms:
+        raise UserError("两份申请表不属于同一次办理")
+    told, seen = queries.opened(source), _locked(target, by)
+    content, slots = Content(parts=dict(seen.content.parts)), dict[str, str]()
+    for part in told.form.parts:
+        if part.repeat is not None:
+            for own in (a.own for a in part.askers if a.form == code):
+                names = {f: a.own for f in part.fields for a in f.askers if a.form == code}
+                rows = told.content.answers.get(part.id) or []
+                content.answers[own] = [
+                    {
+                        rules.ROW_ID: row[rules.ROW_ID],
+                        **{n: row.get(f.id) for f, n in names.items()},
+                    }
+                    for row in rows
+                ]
+                for row in rows:
+                    for f, name in names.items():
+                        held = rules.slot_of(part, f, row[rules.ROW_ID])
+                        slots[held] = rules.slot_of(
+                            replace(part, id=own), replace(f, id=name), row[rules.ROW_ID]
+                        )
+            continue
+        for asked in part.fields:
+            for own in (a.own for a in asked.askers if a.form == code):
+                slots[asked.id] = own
+                if asked.id in told.content.answers:
+                    content.answers[own] = told.content.answers[asked.id]
+                if asked.id in told.content.filled:
+                    content.filled[own] = told.content.filled[asked.id]
+    _write(seen.draft, content)
+    for one in told.draft.attachments.filter(slot__in=list(slots)):
+        _, data = queries.attachment(by, told.draft, one.code)
+        keep_attachment(
+            target, slots[one.slot], (one.name, data), accept=kinds.NAMES, most=20, by=by
+        )
+    record("draft.carried_over", target, by=by, data={"from": source.ref, "form": code})
+    return not queries.opened(target).problems()
+
+
 # ---- the end -------------------------------------------------------------------------------
 
 
@@ -433,3 +485,18 @@ def tidy(*, by: Actor, now: dt.datetime | None = None) -> int:
         one.delete()
     record("drafts.tidied", "draft:", by=by, data={"count": len(gone)})
     return len(gone)
+
+
+@action("editions.publish")
+def publish_form(code: str, data: Mapping[str, Any], *, note: str = "", by: Actor) -> int:
+    """Make this declaration the form's newest edition; returns its number.
+
+    It goes through the checks of packs' forms. Raises UserError naming what is wrong.
+    """
+    if code in adapters.forms():
+        raise UserError(f"表单 {code} 由行业包声明，请在行业包里修改")
+    if wrong := adapters.faults_of(code, data):
+        raise UserError(f"申请表不能发布：{'；'.join(wrong[:3])}")
+    made = editions.publish("forms", code, {**data, "code": code}, note=note, by=by)
+    record("form.published", made, by=by, data={"form": code, "version": made.number})
+    return made.number

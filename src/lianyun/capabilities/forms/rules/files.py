@@ -42,6 +42,7 @@ DOCX = Kind("word", f"{_OFFICE}.wordprocessingml.document", ".docx")
 XLSX = Kind("excel", f"{_OFFICE}.spreadsheetml.sheet", ".xlsx")
 OFD = Kind("ofd", "application/ofd", ".ofd")
 KINDS = {k.media: k for k in (PNG, JPEG, PDF, DOCX, XLSX, OFD)}
+NAMES = tuple(dict.fromkeys(k.word for k in KINDS.values()))
 
 
 def kind_of(data: bytes, accept: Sequence[str]) -> Kind:
