@@ -54,10 +54,12 @@ CHANNELS = {
     "open": "数据开放",
     "cascade": "级联",
     "workbench": "工作台查阅",
+    "hall": "办事核验（经本人同意）",
     "ask": "查询分析",
     "export": "导出",
+    "relay": "部门系统办理",
 }
-EXCHANGES = frozenset({"api", "file", "delivery", "federated", "cascade"})
+EXCHANGES = frozenset({"api", "file", "delivery", "federated", "cascade", "relay"})
 """Ways by which data leave for somebody else: closed while they could not be proven."""
 OPERATIONS = {
     "": "查阅",
@@ -70,6 +72,7 @@ OPERATIONS = {
     "federated": "联邦查询",
     "token": "换取令牌",
     "receipt": "取回执",
+    "handover": "转办",
 }
 OUTCOMES = {
     "ok": "成功",

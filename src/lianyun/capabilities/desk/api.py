@@ -18,6 +18,7 @@ from .queries import (
 )
 
 LAMPS, TONES, lamp_words = rules.LAMPS, rules.TONES, rules.lamp_words
+decision = rules.decision
 
 __all__ = [
     "LAMPS",
@@ -27,6 +28,7 @@ __all__ = [
     "cases",
     "claim",
     "counts",
+    "decision",
     "decide_together",
     "item_title",
     "lamp_of",
