@@ -12,8 +12,9 @@ from typing import Any
 from lianyun.kernel.access import Actor, UserError
 from lianyun.kernel.models import Party
 
-from . import adapters, queries
+from . import actions, adapters, queries
 from .actions import (
+    carry_over,
     close_draft,
     drop_attachment,
     fill,
@@ -23,8 +24,8 @@ from .actions import (
     save_part,
 )
 from .models import Attachment, Draft
-from .queries import KEPT_DAYS, Line, Section
-from .rules import Form, Source
+from .queries import KEPT_DAYS, Line, Rehearsal, Section
+from .rules import KINDS, SOURCES, BadForm, Field, Form, Part, Source
 from .rules.content import Filled
 
 
@@ -42,8 +43,31 @@ def merged(codes: Sequence[str]) -> Form:
 
 
 def codes() -> list[str]:
-    """Codes of all declared forms."""
-    return sorted(adapters.forms())
+    """Codes of all forms, declared by packs or published in the browser."""
+    return adapters.codes()
+
+
+def titles() -> dict[str, str]:
+    """The titles of the forms that packs declare, by code."""
+    return {code: one.title for code, one in adapters.forms().items()}
+
+
+def faults_of(code: str, data: Mapping[str, Any]) -> list[str]:
+    """What is wrong with one declaration, by the very checks that packs go through; Chinese lines."""
+    return adapters.faults_of(code, data)
+
+
+def rehearsal(data: Mapping[str, Any]) -> Rehearsal:
+    """A declaration to be drawn and tried without a draft; BadForm where it cannot be read."""
+    return Rehearsal(adapters.form([], [data]), adapters.means())
+
+
+def publish_form(code: str, data: Mapping[str, Any], *, note: str = "", by: Actor) -> int:
+    """Make this declaration the form's newest edition; returns its number. Who has begun goes on as before.
+
+    Raises UserError for a form that a pack declares, or one with faults.
+    """
+    return actions.publish_form(code, data, note=note, by=by)
 
 
 def pack_faults() -> list[str]:
@@ -108,21 +132,29 @@ def missing(draft: Draft, viewer: Actor) -> Mapping[str, str]:
 
 __all__ = [
     "KEPT_DAYS",
+    "KINDS",
+    "SOURCES",
     "Attachment",
+    "BadForm",
     "Draft",
+    "Field",
     "Filled",
     "Form",
     "Line",
+    "Part",
+    "Rehearsal",
     "Section",
     "Source",
     "answers",
     "attachment",
     "attachments",
+    "carry_over",
     "close_draft",
     "codes",
     "draft_of",
     "drafts",
     "drop_attachment",
+    "faults_of",
     "fill",
     "form",
     "keep_attachment",
@@ -130,8 +162,11 @@ __all__ = [
     "missing",
     "open_draft",
     "pack_faults",
+    "publish_form",
+    "rehearsal",
     "reopen_draft",
     "save_part",
     "sources",
     "summary",
+    "titles",
 ]

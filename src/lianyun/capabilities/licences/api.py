@@ -5,16 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lianyun.kernel import packs
 from lianyun.kernel.access import Actor
 from lianyun.kernel.models import Case, Party
 
 from . import actions
-from .actions import change_licence, draw_up, issue_from_register, make_files, original
+from .actions import (
+    change_licence,
+    draw_up,
+    issue_from_register,
+    make_files,
+    original,
+    publish_type,
+)
+from .adapters import press, shelf
 from .models import Licence
 from .queries import kinds as _kinds
 from .queries import licences as _licences
 from .queries import verdicts as _verdicts
-from .rules.types import LicenceType
+from .rules import drawing, types
+from .rules.types import BadType, LicenceType
 
 
 def issue(
@@ -63,8 +73,50 @@ def standing(licence: Licence) -> tuple[str, str]:
 
 
 def kinds() -> dict[str, LicenceType]:
-    """All declared types by name."""
+    """All types by name, of packs and published in the browser; one statement (`find_kind`: none)."""
     return _kinds.kinds()
+
+
+def find_kind(name: str) -> LicenceType | None:
+    """The type of this name, or None."""
+    return _kinds.find_kind(name)
+
+
+def read_type(data: Mapping[str, Any]) -> LicenceType:
+    """A type from its declaration; raises BadType."""
+    return _kinds.read(data)
+
+
+def faults_of(data: Mapping[str, Any]) -> list[str]:
+    """Everything wrong with a type's declaration, by the checks of packs' types; Chinese lines."""
+    return _kinds.faults_of(data)
+
+
+def specimen(data: Mapping[str, Any], values: Mapping[str, Any], *, format: str = "png") -> bytes:
+    """How a licence of a declared type would look, as png or pdf, printed 样本: no licence, no file kept.
+
+    Elements without a value are printed as their own titles. Raises BadType.
+    """
+    kind = _kinds.read(data)
+    told = _kinds.spoken(kind, types.cleaned(kind, values))
+    told = {i.name: told.get(i.name) or f"（{i.title}）" for i in kind.items}
+    issued = told[kind.issued]
+    until = told.get(kind.ends, "") if kind.ends else ("" if kind.years else "长期")
+    return press.draw(
+        drawing.Sheet(
+            kind=kind,
+            number=told[kind.number],
+            identifier="样本（签发时生成电子证照标识）",
+            issuer=str(_kinds.issuer_of(kind).name),
+            issued=issued,
+            validity=f"有效期限 {issued}至{until or '期满'}",
+            link=f"{shelf.site()}/verify/",
+            values=told,
+            sample=True,
+            city=str(packs.mapping("core", "city.yaml").get("name", "")),
+        ),
+        format,
+    )
 
 
 def verify(code: str, viewer: Actor) -> _verdicts.Verdict:
@@ -73,16 +125,23 @@ def verify(code: str, viewer: Actor) -> _verdicts.Verdict:
 
 
 __all__ = [
+    "BadType",
     "Licence",
+    "LicenceType",
     "change_licence",
     "draw_up",
     "elements",
+    "faults_of",
+    "find_kind",
     "held",
     "issue",
     "issue_from_register",
     "kinds",
     "make_files",
     "original",
+    "publish_type",
+    "read_type",
+    "specimen",
     "standing",
     "verify",
 ]

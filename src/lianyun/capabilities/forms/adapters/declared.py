@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 from lianyun.kernel import packs
 
@@ -33,6 +35,12 @@ def faults(told: Iterable[packs.Declaration] | None = None) -> Iterator[str]:
             if source.kind in items and source.item not in items[source.kind].get(source.name, ()):
                 what = f"{rules.SOURCES[source.kind]} {source.name} 没有 {source.item}"
                 yield f"{where}：{name}：来源不存在（{what}）"
+
+
+def faults_of(code: str, data: Mapping[str, Any]) -> list[str]:
+    """Everything wrong in one declaration, wherever it comes from, without a file's name in front."""
+    told = packs.Declaration("", code, dict(data), Path(f"{code}.yaml"))
+    return [fault.partition("：")[2] for fault in faults([told])]
 
 
 def _names(entries: object) -> frozenset[str]:

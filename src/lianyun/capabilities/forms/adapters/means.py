@@ -8,6 +8,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from lianyun.capabilities.editions import api as editions
 from lianyun.decision.closed import check_expression, evaluate
 from lianyun.kernel import packs
 from lianyun.kernel.element import (
@@ -19,6 +20,7 @@ from lianyun.kernel.element import (
 
 from .. import rules
 
+KIND = "forms"
 _CHECKS = {"citizen_number": citizen_number_ok, "credit_code": credit_code_ok}
 
 
@@ -44,11 +46,14 @@ def forms() -> dict[str, rules.Form]:
 def form(codes: Sequence[str], declared: Sequence[Mapping[str, Any]] | None = None) -> rules.Form:
     """One form, or several merged; of their frozen declarations where there are some.
 
-    Raises KeyError for a form that no pack declares.
+    A form that no pack declares is looked for among those that were published in the browser.
+    Raises KeyError for a form that is in neither place.
     """
     if declared:
         return rules.merged([rules.read(str(d["code"]), d, world()) for d in declared])
-    return _merged(tuple(codes))
+    if all(code in forms() for code in codes):
+        return _merged(tuple(codes))
+    return rules.merged([forms()[code] if code in forms() else _published(code) for code in codes])
 
 
 @cache
@@ -56,7 +61,40 @@ def _merged(codes: tuple[str, ...]) -> rules.Form:
     return rules.merged([forms()[code] for code in codes])
 
 
+def _published(code: str) -> rules.Form:
+    """The newest edition of a form, read once in this process; raises KeyError."""
+    found = editions.find(KIND, code)
+    if found is None:
+        raise KeyError(code)
+    key = (code, found.digest)
+    if key not in _READ:
+        if len(_READ) > 500:
+            _READ.clear()
+        _READ[key] = rules.read(code, found.content, world())
+    return _READ[key]
+
+
+_READ: dict[tuple[str, str], rules.Form] = {}
+
+
+def codes() -> list[str]:
+    """The codes of all forms, of packs and published in the browser."""
+    return sorted({*forms(), *editions.codes(KIND)})
+
+
 def declared(codes: Sequence[str]) -> list[dict[str, Any]]:
-    """The declarations of these forms as they stand in the packs, to be frozen with a draft."""
+    """The declarations of these forms as they stand today, to be frozen with a draft."""
     found = {d.file.stem: d.data for d in packs.declarations("forms")}
-    return [{**found[code], "code": code} for code in codes]
+    out = []
+    for code in codes:
+        edition = None if code in found else editions.find(KIND, code)
+        out.append({**(edition.content if edition else found[code]), "code": code})
+    return out
+
+
+def frozen_at_opening(codes: Sequence[str]) -> list[dict[str, Any]] | None:
+    """The declarations to be frozen when a draft is opened: where one may change at any moment.
+
+    Packs change with an installation, editions with a click: who has begun on one goes on with it.
+    """
+    return None if all(code in forms() for code in codes) else declared(codes)

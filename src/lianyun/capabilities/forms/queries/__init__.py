@@ -20,6 +20,7 @@ from .drafts import (
     walks,
 )
 from .page import CheckSection, Page, Question, Row, after, check_page, first, page
+from .rehearsal import Rehearsal
 
 __all__ = [
     "KEPT_DAYS",
@@ -30,6 +31,7 @@ __all__ = [
     "Opened",
     "Page",
     "Question",
+    "Rehearsal",
     "Row",
     "Section",
     "after",

@@ -12,6 +12,7 @@ from .documents import (
 from .endings import end_left, end_licence, resume_licence, suspend_licence
 from .issuing import change_licence, issue_licence
 from .keys import credential_of, new_signing_key, signing_key
+from .kinds import publish_type
 from .library import tell_library
 from .limits import TooMany, spend, tidy
 from .registers import issue_from_register
@@ -38,6 +39,7 @@ __all__ = [
     "new_signing_key",
     "original",
     "original_ofd",
+    "publish_type",
     "resume_licence",
     "see",
     "sheet_of",

@@ -1,0 +1,41 @@
+"""Edition: one published version of a declaration; it is never changed and never taken away."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+
+from lianyun.kernel.models import Party
+
+
+class Edition(models.Model):
+    """One version of a declared thing (`kind` is the packs' folder: forms, licences) with its content."""
+
+    kind = models.CharField("类别", max_length=20)
+    code = models.CharField("标识", max_length=60)
+    number = models.PositiveIntegerField("版本")
+    content = models.JSONField("内容")
+    digest = models.CharField("摘要", max_length=64)
+    note = models.CharField("说明", max_length=300, blank=True, default="")
+    at = models.DateTimeField("发布时间", default=timezone.now)
+    by = models.ForeignKey(
+        Party, models.PROTECT, null=True, related_name="+", verbose_name="发布人"
+    )
+
+    class Meta:
+        verbose_name = verbose_name_plural = "已发布声明"
+        ordering = ["kind", "code", "-number"]
+        constraints = [
+            models.UniqueConstraint(fields=["kind", "code", "number"], name="edition_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind}/{self.code} v{self.number}"
+
+    @property
+    def ref(self) -> str:
+        """Portable pointer."""
+        return f"edition:{self.kind}/{self.code}@{self.number}"
+
+
+__all__ = ["Edition"]
