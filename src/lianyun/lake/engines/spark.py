@@ -156,6 +156,9 @@ def _settings(url: str) -> dict[str, str]:
 def _open(url: str) -> Any:
     builder: Any
     if url.startswith("sc://"):
+        # gRPC's fork handlers kill a child of this process before it becomes another program
+        # (grpc/grpc#43055); nobody here goes on with gRPC in a child
+        os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
         # by its own class: the common one would turn the whole process to Connect
         from pyspark.sql.connect.session import SparkSession as Remote
 

@@ -217,20 +217,24 @@ def test_a_job_that_dies_leaves_orphans_only(lake: Lake, standalone: str) -> Non
     assert not [f for f in _files(lake) if "/spark-" in f]
 
 
-def test_a_failing_statement_says_so_and_leaves_nothing(lake: Lake, standalone: str) -> None:
+@pytest.mark.parametrize("kind", [pytest.param("standalone", marks=pytest.mark.slow), "sail"])
+def test_a_failing_statement_says_so_and_leaves_nothing(
+    lake: Lake, kind: str, request: pytest.FixtureRequest
+) -> None:
+    url = request.getfixturevalue(kind)
     with lake.connect() as con:
         _evolved(con)
         before = _files(lake)
         con.execute("BEGIN")
         with (
             pytest.raises(LakeError, match="Spark 没有算完"),
-            engines.running(lake, con, standalone) as run,
+            engines.running(lake, con, url) as run,
         ):
             run.make("x", "SELECT CAST(name AS BIGINT) AS n FROM lake.trusted.a")
         con.execute("ROLLBACK")
         with (
             pytest.raises(LakeError, match="没有相同含义"),
-            engines.running(lake, con, standalone) as run,
+            engines.running(lake, con, url) as run,
         ):
             run.make("x", "SELECT hash(name) AS n FROM lake.trusted.a")
     assert _files(lake) == before
