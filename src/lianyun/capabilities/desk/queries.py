@@ -255,7 +255,7 @@ def wanted(viewer: Actor, case: Case) -> Wanted | None:
     item = items.find(str(case.data.get("item") or ""), case.data.get("item_version") or None)
     if item is None or not item.result.licence:
         return None
-    kind = licences.kinds().get(item.result.licence)
+    kind = licences.find_kind(item.result.licence)
     if kind is None:
         return None
     known = hall.answers(case, viewer) if filed(case, viewer) else {}

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lianyun.kernel.access import ANONYMOUS, Actor
+from lianyun.kernel.access import ANONYMOUS, SYSTEM, Actor
 
 from . import queries
-from .actions import import_items, sync_declared
+from .actions import import_items, publish_content, resume_item, retire_item, sync_declared
 from .queries import Found, Home, Line, Narrow
 from .queries.around import holds, pack_faults
 from .rules import narrow as _narrowing
-from .rules.checks import Finding, closing
+from .rules.checks import ERROR, Finding, closing
 from .rules.item import (
     ENTITY,
     GROUNDS,
@@ -36,6 +36,54 @@ def find(code: str, version: int | None = None) -> Item | None:
     With `version` the item as it stood then, whatever became of it: a case keeps `item.version`.
     """
     return queries.find(ANONYMOUS, code, version)
+
+
+def read(content: Mapping[str, Any], viewer: Actor = ANONYMOUS) -> Item:
+    """The item of a declaration that is nowhere published; raises BadItem and what its shape raises."""
+    return queries.read_content(viewer, content)
+
+
+def faults_of(content: Mapping[str, Any], *, more: Mapping[str, frozenset[str]]) -> list[Finding]:
+    """Everything wrong with a declaration, by the checks of packs' items.
+
+    `more` adds what will exist once it is published: names under forms, licences, decisions, paths.
+    """
+    return queries.faults_with(ANONYMOUS, content, more)
+
+
+def code_names(code_list: str) -> dict[str, str]:
+    """Code → name of a code list of the items' elements (item_type, person_theme …)."""
+    return queries.names_of(code_list)
+
+
+def standard_materials() -> dict[str, dict[str, Any]]:
+    """The standard materials of all packs by id."""
+    return queries.standard_materials()
+
+
+def declared_by_pack(code: str) -> bool:
+    """Whether a pack declares this item."""
+    return queries.declared_by_pack(code)
+
+
+def listed(code: str) -> bool:
+    """Whether the list has this item, published or not."""
+    return queries.exists(SYSTEM, code)
+
+
+def publish_item(content: Mapping[str, Any], *, note: str, by: Actor) -> int:
+    """Make this the item's next version (permission items.review); returns its number. UserError."""
+    return publish_content(content=content, note=note, by=by).version
+
+
+def retire(code: str, reason: str, *, by: Actor) -> None:
+    """Stop offering an item; cases under way go on. Raises UserError."""
+    retire_item(listing=queries.look_up(by, code), reason=reason, by=by)
+
+
+def resume(code: str, *, by: Actor) -> None:
+    """Offer a retired item again. Raises UserError."""
+    resume_item(listing=queries.look_up(by, code), by=by)
 
 
 def search(
@@ -86,6 +134,7 @@ def notice(item: Item, answers: Mapping[str, Any]) -> Notice:
 
 __all__ = [
     "ENTITY",
+    "ERROR",
     "GROUNDS",
     "INSTANT",
     "PERSON",
@@ -105,14 +154,23 @@ __all__ = [
     "Situation",
     "answers_of",
     "closing",
+    "code_names",
+    "declared_by_pack",
+    "faults_of",
     "find",
     "home",
     "import_items",
+    "listed",
     "materials",
     "notice",
     "open_questions",
     "pack_faults",
+    "publish_item",
     "questions",
+    "read",
+    "resume",
+    "retire",
     "search",
+    "standard_materials",
     "sync_declared",
 ]

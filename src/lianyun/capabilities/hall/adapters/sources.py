@@ -63,7 +63,7 @@ def as_applicant(applicant: Party) -> Actor:
 
 def held(applicant: Party, kinds: Sequence[str]) -> list[tuple[grounds.Held, dict[str, str]]]:
     """The applicant's licences of these kinds, masked, each with its elements in clear."""
-    viewer, types = as_applicant(applicant), licences.kinds()
+    viewer = as_applicant(applicant)
     out = []
     try:
         rows = licences.held(applicant, viewer)
@@ -72,7 +72,9 @@ def held(applicant: Party, kinds: Sequence[str]) -> list[tuple[grounds.Held, dic
     for row in rows:
         if row.kind not in kinds:
             continue
-        kind = types[row.kind]
+        kind = licences.find_kind(row.kind)
+        if kind is None:
+            continue
         state, words = licences.standing(row)
         number = kind.item(kind.number)
         masked = mask_value(number.mask, row.number) if number.personal else row.number

@@ -77,7 +77,7 @@ def _fits(one: asking.Asked, person: bool) -> bool:
     if one.kind == asking.LIBRARY:
         return _asked_by(one.name) == ("citizen_number" if person else "credit_code")
     if one.kind == asking.LICENCE:
-        kind = licences.kinds().get(one.name)
+        kind = licences.find_kind(one.name)
         return kind is not None and ("person" if person else "legal_entity") in kind.holders
     return True
 
@@ -115,7 +115,9 @@ def offered(viewer: Actor, application: Application) -> list[Offered]:
 def _described(one: Mapping[str, Any]) -> dict[str, Any]:
     kind, name, columns = one["kind"], one["name"], list(one["columns"])
     if kind == asking.LICENCE:
-        declared = licences.kinds()[name]
+        declared = licences.find_kind(name)
+        if declared is None:
+            return {"title": name, "provider": "", "columns": ()}
         titles = {i.name: i.title for i in declared.items}
         title, provider = declared.title, sources.department_name(declared.issuer)
         columns = columns or [declared.number]
@@ -283,9 +285,9 @@ def _finding(
         return grounds.Finding(ground.by, grounds.DOWN, f"{book.down[key]}，可稍后重试或直接上传")
     match ground.by:
         case grounds.LICENCE:
-            kind = licences.kinds()[ground.type]
+            kind = licences.find_kind(ground.type)
             return grounds.by_licence(
-                ground.type, kind.title, [h for h, _ in book.licences], sources.terms()["grades"]
+                ground.type, kind.title if kind else ground.type, [h for h, _ in book.licences], sources.terms()["grades"]
             )
         case grounds.LIBRARY:
             row, masked, titles = book.rows[key]

@@ -1,6 +1,15 @@
 """Queries: what people and officers read of items."""
 
-from .around import CODE_LISTS, departments, known, names_of
+from .around import (
+    CODE_LISTS,
+    declared_by_pack,
+    departments,
+    faults_with,
+    known,
+    names_of,
+    read_content,
+    standard_materials,
+)
 from .desk import (
     Detail,
     Review,
@@ -12,6 +21,7 @@ from .desk import (
     for_department,
     import_of,
     imports,
+    last_saved,
     place_of_case,
     review,
     review_desk,
@@ -45,10 +55,12 @@ __all__ = [
     "cases_of",
     "content_of",
     "coverage",
+    "declared_by_pack",
     "departments",
     "detail",
     "exists",
     "faults_of",
+    "faults_with",
     "find",
     "for_department",
     "home",
@@ -56,12 +68,14 @@ __all__ = [
     "imports",
     "item_page",
     "known",
+    "last_saved",
     "names_of",
     "place_of_case",
     "review",
     "review_desk",
     "rows",
     "search",
+    "standard_materials",
     "storefront",
     "storefronts",
     "to_export",

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
+from lianyun.capabilities.editions import api as editions
 from lianyun.decision.closed import BadExpression, check_expression, evaluate
 from lianyun.kernel import packs
 from lianyun.kernel.access import Actor
 from lianyun.kernel.element import credit_code_ok
-from lianyun.kernel.models import Party, Path
+from lianyun.kernel.models import Decision, Party, Path
 
-from ..rules.checks import Known, check
+from ..rules.checks import Finding, Known, check
 from ..rules.content import spelled
 from ..rules.item import Around, BadItem, Item, read
 
@@ -97,15 +100,46 @@ def _declared() -> dict[str, Any]:
 
 
 def known(viewer: Actor, parties: dict[str, Party]) -> Known:
-    """What an item may refer to; the same for every viewer."""
+    """What an item may refer to, in packs or published in the browser; the same for every viewer."""
+    told = _declared()
+    tables = frozenset(Decision.objects.values_list("key", flat=True).distinct())
+    more = {
+        "forms": told["forms"] | editions.codes("forms"),
+        "licences": told["licences"] | editions.codes("licences"),
+        "decisions": told["decisions"] | tables,
+    }
     return Known(
         departments={slug: p.name for slug, p in parties.items()},
         paths=frozenset(Path.objects.values_list("key", flat=True).distinct())
         | frozenset(d.name for d in packs.declarations("paths")),
         body_code_ok=credit_code_ok,
         expression_problem=_problem,
-        **_declared(),
+        **{**told, **more},
     )
+
+
+def read_content(viewer: Actor, content: Mapping[str, Any]) -> Item:
+    """The item of a declaration, standard materials spelled out; raises BadItem."""
+    lean = around(departments(viewer))
+    return read(spelled(content, lean), lean)
+
+
+def faults_with(
+    viewer: Actor, content: Mapping[str, Any], more: Mapping[str, frozenset[str]]
+) -> list[Finding]:
+    """What is wrong with a declaration if these names existed as well; unreadable: one finding."""
+    parties = departments(viewer)
+    lean, facts = around(parties), known(viewer, parties)
+    facts = replace(facts, **{k: getattr(facts, k) | names for k, names in more.items()})
+    try:
+        return check(read(spelled(content, lean), lean), facts)
+    except (BadItem, KeyError, TypeError, ValueError, AttributeError) as error:
+        return [Finding("内容", str(error).partition("：")[2] or str(error))]
+
+
+def declared_by_pack(code: str) -> bool:
+    """Whether a pack declares this item."""
+    return any(d.name == code or d.file.stem == code for d in packs.declarations("items"))
 
 
 def pack_faults() -> list[str]:
