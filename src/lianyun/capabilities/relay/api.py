@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from .actions import allow_item, carry, change_system, move_on, register_system, test_system
+from .actions import (
+    allow_item,
+    ask_after,
+    carry,
+    change_system,
+    move_on,
+    register_system,
+    test_system,
+)
 from .models import Handover, System
 from .queries import of_case
 
@@ -10,6 +18,7 @@ __all__ = [
     "Handover",
     "System",
     "allow_item",
+    "ask_after",
     "carry",
     "change_system",
     "move_on",
