@@ -1,0 +1,1 @@
+"""Rules of proactive service: pure decisions, no Django, no I/O."""
