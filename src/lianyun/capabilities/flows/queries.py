@@ -1,16 +1,24 @@
-"""Queries: paths and decisions with their versions and running cases; every function takes its viewer."""
+"""Queries: paths and decisions with their versions and running cases, and what is proposed for them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
 
+from django.db import models
 from django.db.models import Count
 
-from lianyun.decision import BadTable, Verdict, decide
+from lianyun.decision import BadTable, Table, Verdict, decide, load
+from lianyun.decision.way import Step, steps_of
+from lianyun.kernel import packs
 from lianyun.kernel.access import Actor, UserError
-from lianyun.kernel.case import Case
+from lianyun.kernel.case import Case, WorkItem
+from lianyun.kernel.manifest import permissions
+from lianyun.kernel.models import Event, Party
 from lianyun.kernel.path import Decision, Path
+
+from . import rules
+from .models import Proposal
 
 RUNNING = (Case.OPEN, Case.SUSPENDED)
 
@@ -107,3 +115,130 @@ def tried(row: Decision, facts: dict[str, Any], viewer: Actor) -> Verdict | str:
         return decide(row.model, facts)
     except BadTable as error:
         return str(error)
+
+
+# ---- what somebody has written ------------------------------------------------------------------
+
+FLOW_PATH = "publish_flow"
+
+
+def known(viewer: Actor) -> rules.Known:
+    """What a text may name in this city."""
+    del viewer  # names and titles are no secret; who may publish is asked where it is done
+    return rules.Known(
+        permissions=permissions(),
+        departments=frozenset(
+            Party.objects.filter(kind=Party.DEPARTMENT).values_list("slug", flat=True)
+        ),
+        decisions=frozenset(Decision.objects.values_list("key", flat=True)),
+        paths={d.name: d.data for d in packs.declarations("paths")},
+    )
+
+
+def reading(kind: str, key: str, text: str, viewer: Actor) -> rules.Reading:
+    """A text as it was read, with everything that is wrong with it; nothing is written."""
+    if kind == rules.DECISION:
+        return rules.read_decision(key, text)
+    return rules.read_path(key, text, known(viewer))
+
+
+def newest(kind: str, key: str, viewer: Actor) -> Any:
+    """The newest version's row (a Path or a Decision); None where there is none yet."""
+    del viewer  # versions are listed to everybody who may read flows, and asked by who publishes
+    rows = (Decision if kind == rules.DECISION else Path).objects.filter(key=key)
+    return rows.order_by("-version").first()
+
+
+def newest_version(kind: str, key: str, viewer: Actor) -> int:
+    """The number of the newest version; 0 where there is none yet."""
+    row = newest(kind, key, viewer)
+    return int(row.version) if row is not None else 0
+
+
+def is_current(kind: str, key: str, made: str, title: str, viewer: Actor) -> bool:
+    """Whether a text is the newest version already."""
+    row = newest(kind, key, viewer)
+    if row is None:
+        return False
+    return (row.dmn if kind == rules.DECISION else row.bpmn, row.title) == (made, title)
+
+
+def proposals(viewer: Actor) -> models.QuerySet[Proposal]:
+    """Everything that was proposed, the newest first."""
+    viewer.require("flows.read")
+    return Proposal.objects.select_related("case", "by").defer("text", "made").order_by("-id")
+
+
+def proposal(viewer: Actor, number: int) -> Proposal:
+    """One proposal; raises UserError."""
+    viewer.require("flows.read")
+    found = Proposal.objects.select_related("case__path", "by").filter(pk=number).first()
+    if found is None:
+        raise UserError("没有这项修改")
+    return found
+
+
+def proposal_of(viewer: Actor, code: str) -> Proposal:
+    """The proposal behind a case's code; raises UserError."""
+    viewer.require("flows.read")
+    found = Proposal.objects.select_related("case__path", "by").filter(case__code=code).first()
+    if found is None:
+        raise UserError("没有这项修改")
+    return found
+
+
+def open_proposal(viewer: Actor, kind: str, key: str) -> Proposal | None:
+    """The proposal on this text that still waits for its second person."""
+    del viewer  # whether one waits is told to whoever would write another
+    rows = Proposal.objects.filter(kind=kind, key=key, case__state=Case.OPEN)
+    return rows.select_related("by").first()
+
+
+def open_step(viewer: Actor, row: Proposal) -> WorkItem | None:
+    """The step of a review that the viewer may do now; never on one's own proposal."""
+    step = row.case.items.filter(done_at=None).select_related("case__path", "department").first()
+    if step is None or not viewer.may(step.permission, step.department):
+        return None
+    return None if viewer.party is not None and viewer.party.pk == row.by_id else step
+
+
+def compared(viewer: Actor, row: Proposal) -> list[tuple[str, str, str]]:
+    """How a proposed path differs from the version that it was written on."""
+    viewer.require("flows.read")
+    if row.kind == rules.DECISION:
+        return []
+    before = Path.objects.filter(key=row.key, version=row.base).first()
+    return rules.changes(before.steps if before else {}, steps_of(row.made))
+
+
+def steps_read(viewer: Actor, found: rules.Reading) -> list[Step]:
+    """The steps of a path that was read; none of a decision, or of what cannot be read."""
+    del viewer  # what the viewer has just read
+    return list(steps_of(found.made).values()) if found.made and found.kind == rules.PATH else []
+
+
+def tables_read(viewer: Actor, found: rules.Reading) -> tuple[Table, ...]:
+    """The tables of a decision that was read."""
+    del viewer
+    return load(found.made).tables if found.made and found.kind == rules.DECISION else ()
+
+
+def source(kind: str, key: str, viewer: Actor) -> str:
+    """The newest text of a path or decision to go on from: as it was written, else BPMN or DMN."""
+    viewer.require("flows.read")
+    row = newest(kind, key, viewer)
+    if row is None:
+        return ""
+    last = Proposal.objects.filter(kind=kind, key=key, version=row.version).first()
+    if last is not None:
+        return last.text
+    for declared in packs.declarations("paths" if kind == rules.PATH else "decisions"):
+        if declared.name == key and "published" not in row.data:
+            return declared.file.read_text("utf-8")
+    return str(row.dmn if kind == rules.DECISION else row.bpmn)
+
+
+def events(viewer: Actor, row: Proposal) -> list[Event]:
+    """What became of a proposal, newest first."""
+    viewer.require("flows.read")
+    return list(Event.objects.filter(case_id_ref=row.case_id).order_by("-id")[:20])

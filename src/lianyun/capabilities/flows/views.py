@@ -1,4 +1,4 @@
-"""Views: the list of paths, a path with its drawing, decision tables to read and try, exports."""
+"""Views: paths and tables to read and try; a new version written, checked, looked at by another."""
 
 from __future__ import annotations
 
@@ -9,12 +9,19 @@ from django.urls import reverse
 
 from lianyun.decision import Verdict
 from lianyun.kernel.access import UserError
+from lianyun.ui.forms import once
 from lianyun.ui.pages import ActorRequest, page
 from lianyun.ui.tables import Column, Empty, Filter, Table
 
 from . import actions, queries, rules
 
-_TABS = (("办理流程", "flows:list"), ("决策表", "flows:decisions"))
+_TABS = (
+    ("办理流程", "flows:list"),
+    ("决策表", "flows:decisions"),
+    ("修改和审核", "flows:proposals"),
+)
+LARGEST = 1_000_000
+"""Bytes of an uploaded file."""
 
 
 def _tabs() -> list[tuple[str, str]]:
@@ -47,7 +54,8 @@ def listing(request: ActorRequest) -> HttpResponse:
         export_name="办理流程",
         empty=Empty("没有这样的流程", "流程在行业包的 paths 目录里声明，安装行业包后显示在这里。", icon="flow"),
     )  # fmt: skip
-    return table.respond(request, "flows/list.html", {"tabs": _tabs(), "heading": "办理流程"})
+    context = {"tabs": _tabs(), "heading": "办理流程", "may_edit": request.actor.may("flows.edit")}
+    return table.respond(request, "flows/list.html", context)
 
 
 def _version(request: ActorRequest) -> int | None:
@@ -69,6 +77,7 @@ def detail(request: ActorRequest, key: str) -> HttpResponse:
         "behind": [v for v in versions if v.running and not v.newest],
         "moves": queries.moves(key, viewer),
         "may_move": viewer.may("flows.migrate"),
+        "may_edit": viewer.may("flows.edit"),
     }
     return render(request, "flows/detail.html", context)
 
@@ -149,7 +158,8 @@ def decisions(request: ActorRequest) -> HttpResponse:
         caption="决策表",
         empty=Empty("没有这样的决策表", "决策表在行业包的 decisions 目录里声明（YAML 或 .dmn）。", icon="scale"),
     )  # fmt: skip
-    return table.respond(request, "flows/list.html", {"tabs": _tabs(), "heading": "决策表"})
+    context = {"tabs": _tabs(), "heading": "决策表", "may_edit": request.actor.may("flows.edit")}
+    return table.respond(request, "flows/list.html", context)
 
 
 @page(permission="flows.read")
@@ -163,6 +173,7 @@ def decision(request: ActorRequest, key: str) -> HttpResponse:
         "row": row,
         "versions": versions,
         "tables": [(t, rules.policy_of(t), rules.rows_of(t)) for t in model.tables],
+        "may_edit": request.actor.may("flows.edit"),
         "fields": [
             (n, f, given[f.name], rules.TYPES.get(f.type, "")) for n, f in enumerate(fields)
         ],
@@ -180,3 +191,147 @@ def decision(request: ActorRequest, key: str) -> HttpResponse:
         else:
             context["fault"] = found
     return render(request, "flows/decision.html", context)
+
+
+# ---- a new version ---------------------------------------------------------------------------------
+
+
+def _text_of(request: ActorRequest) -> str:
+    """What was uploaded, else what stands in the box. Raises UserError for what is no text."""
+    file = request.FILES.get("file")
+    if file is None:
+        return request.POST.get("text", "").replace("\r\n", "\n")
+    if file.size is None or file.size > LARGEST:
+        raise UserError("文件不能超过 1 MB")
+    try:
+        return str(file.read().decode("utf-8-sig")).replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        raise UserError("文件不是 UTF-8 编码的文本，请另存为 UTF-8 后上传") from error
+
+
+@page(permission="flows.edit")
+def write(request: ActorRequest) -> HttpResponse:
+    """Write or upload a path or a table: its faults named, its steps shown, then handed in."""
+    told = request.POST if request.method == "POST" else request.GET
+    kind = rules.DECISION if told.get("kind") == rules.DECISION else rules.PATH
+    key = told.get("key", "").strip()[:80]
+    text, found, problem = "", None, ""
+    if request.method == "POST":
+        try:
+            text = _text_of(request)
+            if not text.strip():
+                raise UserError("请选择文件，或者在下面的框里写")
+            found = queries.reading(kind, key, text, request.actor)
+            if request.POST.get("do") == "propose" and found.good:
+                if not once(request):
+                    return redirect("flows:proposals")
+                reason = request.POST.get("reason", "")
+                row = actions.propose(kind, key, text, reason=reason, by=request.actor)
+                messages.success(request, "已提交，由另一位有审核权限的人员审核后发布。")
+                return redirect("flows:proposal", number=row.pk)
+        except UserError as error:
+            problem = str(error)
+    elif key:
+        text = queries.source(kind, key, request.actor)
+    steps = queries.steps_read(request.actor, found) if found is not None else []
+    context = {
+        "kind": kind,
+        "key": key,
+        "text": text,
+        "found": found,
+        "problem": problem,
+        "reason": request.POST.get("reason", ""),
+        "steps": [(s, rules.way_of(s), rules.limit_of(s)) for s in steps],
+    }
+    wrong = bool(problem) or (found is not None and not found.good)
+    return render(request, "flows/write.html", context, status=400 if wrong else 200)
+
+
+@page(permission="flows.read")
+def proposals(request: ActorRequest) -> HttpResponse:
+    """What was handed in, and what became of it."""
+    table = Table(
+        request,
+        queries.proposals(request.actor),
+        columns=[
+            Column(
+                "title",
+                "修改",
+                primary=True,
+                sub=lambda r: r.key,
+                link=lambda r: reverse("flows:proposal", args=[r.pk]),
+            ),
+            Column("kind", "类别", cell=lambda r: r.get_kind_display()),
+            Column("by.name", "提交人", cell=lambda r: r.by.name if r.by else "系统"),
+            Column("at", "提交", kind="stamp"),
+            Column(
+                "case.outcome",
+                "结果",
+                kind="badge",
+                cell=lambda r: rules.ENDS.get(r.case.outcome, rules.WAITS)[0],
+                tone=lambda r: rules.ENDS.get(r.case.outcome, rules.WAITS)[1],
+            ),
+            Column("version", "版本", cell=lambda r: f"第 {r.version} 版" if r.version else "—"),
+        ],
+        caption="修改和审核",
+        empty=Empty("还没有提交过修改", "上传 .bpmn、.dmn 或 YAML 文件，检查通过后由第二人审核发布。", icon="flow"),
+    )  # fmt: skip
+    context = {
+        "tabs": _tabs(),
+        "heading": "修改和审核",
+        "may_edit": request.actor.may("flows.edit"),
+    }
+    return table.respond(request, "flows/list.html", context)
+
+
+@page(permission="flows.read")
+def proposal(request: ActorRequest, number: int) -> HttpResponse:
+    """One proposal: what changes, its drawing or rules, its faults, the second person's decision."""
+    viewer = request.actor
+    row = queries.proposal(viewer, number)
+    problem = ""
+    if request.method == "POST":
+        try:
+            if once(request):
+                done = actions.review(
+                    row,
+                    request.POST.get("outcome", ""),
+                    note=request.POST.get("note", "")[:500],
+                    by=viewer,
+                )
+                told = f"已发布第 {done.version} 版，在办件不变。" if done.version else "已退回。"
+                messages.success(request, told)
+            return redirect("flows:proposal", number=number)
+        except UserError as error:
+            problem = str(error)
+    found = queries.reading(row.kind, row.key, row.text, viewer)
+    tables = queries.tables_read(viewer, found)
+    context = {
+        "row": row,
+        "found": found,
+        "problem": problem,
+        "note": request.POST.get("note", ""),
+        "step": queries.open_step(viewer, row),
+        "own": viewer.party is not None and viewer.party.pk == row.by_id,
+        "end": rules.ENDS.get(row.case.outcome, rules.WAITS),
+        "changes": queries.compared(viewer, row),
+        "steps": [
+            (s, rules.way_of(s), rules.limit_of(s)) for s in queries.steps_read(viewer, found)
+        ],
+        "tables": [(t, rules.policy_of(t), rules.rows_of(t)) for t in tables],
+        "events": queries.events(viewer, row),
+    }
+    return render(request, "flows/proposal.html", context, status=400 if problem else 200)
+
+
+@page(permission="flows.read")
+def proposed_bpmn(request: ActorRequest, number: int) -> HttpResponse:
+    """A proposed path as BPMN 2.0."""
+    row = queries.proposal(request.actor, number)
+    return _file(row.made, f"{row.key}.bpmn", bool(request.GET.get("show")))
+
+
+@page(permission="flows.read")
+def case(request: ActorRequest, code: str) -> HttpResponse:
+    """From a review's case to its proposal."""
+    return redirect("flows:proposal", number=queries.proposal_of(request.actor, code).pk)

@@ -58,7 +58,7 @@ def _note(
     for look in looks:
         kind, _, name = look.key.partition(":")
         audit.record_exchange(
-            channel="workbench",
+            channel="hall",
             grant_code=consents[look.key].code,
             resource=name if kind != asking.LICENCE else f"licence.{name}",
             operation="verify" if kind == asking.DATASET else "query",

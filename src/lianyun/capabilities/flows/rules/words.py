@@ -1,4 +1,4 @@
-"""Rules: how a path's steps and a decision table read to people."""
+"""Words: how a path's steps and a decision table read to people."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ POLICY_TITLES = {
     "C": "收集所有命中的结果", "C+": "命中结果求和", "C<": "取命中结果的最小值",
     "C>": "取命中结果的最大值", "C#": "命中的条数",
 }  # fmt: skip
+ENDS = {"published": ("已发布", "green"), "returned": ("已退回", "red")}
+WAITS = ("待审核", "amber")
 KINDS = {DECIDE: "决策表判定", WAIT: "等待其他系统答复", TIMER: "等待工作日届满"}
 TYPES = {
     "string": "文字", "number": "数", "boolean": "是否", "date": "日期", "time": "时刻",

@@ -1,0 +1,51 @@
+"""Rules: how a path's steps and a decision table read to people, and what is wrong with a text."""
+
+from .lint import (
+    DECISION,
+    ERROR,
+    PATH,
+    WARNING,
+    Fault,
+    Known,
+    Reading,
+    changes,
+    read_decision,
+    read_path,
+)
+from .words import (
+    ENDS,
+    POLICY_TITLES,
+    TYPES,
+    WAITS,
+    Field,
+    fields_of,
+    limit_of,
+    policy_of,
+    rows_of,
+    said,
+    way_of,
+)
+
+__all__ = [
+    "DECISION",
+    "ENDS",
+    "ERROR",
+    "PATH",
+    "POLICY_TITLES",
+    "TYPES",
+    "WAITS",
+    "WARNING",
+    "Fault",
+    "Field",
+    "Known",
+    "Reading",
+    "changes",
+    "fields_of",
+    "limit_of",
+    "policy_of",
+    "read_decision",
+    "read_path",
+    "rows_of",
+    "said",
+    "way_of",
+]
