@@ -15,12 +15,16 @@ from lianyun.kernel.models import Case, Party
 from .. import queries
 from ..models import Listing
 from ..queries.around import around
-from ..rules.content import EMPTY, spelled
+from ..rules.content import EMPTY, digest, spelled
 from ..rules.item import BadItem, Item, read
 from . import store
 
 if TYPE_CHECKING:
     from lianyun.kernel.access import Actor
+
+
+class Changed(UserError):
+    """Somebody else has saved since the editor opened the page; the message says who and when."""
 
 
 def _owner(*, listing: Listing, **_: Any) -> Party:
@@ -75,11 +79,21 @@ def draft_item(*, department: Party, code: str, name: str, by: Actor) -> Listing
 
 
 @action("items.edit", department=_owner)
-def edit_item(*, listing: Listing, content: Mapping[str, Any], by: Actor) -> Listing:
-    """Change the copy in work (begun here if there is none); the published version stays as it is."""
+def edit_item(
+    *, listing: Listing, content: Mapping[str, Any], seen: str = "", by: Actor
+) -> Listing:
+    """Change the copy in work (begun here if there is none); the published version stays as it is.
+
+    `seen` is the mark (`content.digest`) of what the editor had before him: where somebody has
+    saved meanwhile, nothing is written and Changed says who.
+    """
     row = locked(listing)
     if in_review(row):
         raise UserError("正在审核中，不能修改；如需修改，请审核人退回")
+    if seen and seen != digest(queries.content_of(row)):
+        last = queries.last_saved(by, row)
+        who = f"{last.by_name}于 {timezone.localtime(last.at):%H:%M} " if last is not None else ""
+        raise Changed(f"您打开后，{who}保存了新的内容，您的修改还没有保存")
     told = {**content, "code": row.code, "department": row.department.slug}
     item, whole, faults = _read(told, by)
     (row,) = store.put(

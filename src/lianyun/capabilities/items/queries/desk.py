@@ -10,6 +10,7 @@ from django.db.models import Q, QuerySet
 
 from lianyun.kernel.access import Actor, UserError
 from lianyun.kernel.case import work_items
+from lianyun.kernel.event import timeline
 from lianyun.kernel.models import Case, Event, Party, WorkItem
 
 from ..models import ItemImport, ItemVersion, Listing
@@ -77,6 +78,13 @@ def faults_of(viewer: Actor, content: dict[str, Any] | None) -> tuple[Item | Non
 def content_of(row: Listing) -> dict[str, Any]:
     """The content that an officer works on: the copy in work, else what is published."""
     return row.draft or row.content or {}
+
+
+def last_saved(viewer: Actor, row: Listing) -> Event | None:
+    """Who saved the copy in work last, and when; None where nobody has."""
+    viewer.require("items.read", row.department)
+    kinds = ("item.drafted", "item.changed", "item.published")
+    return timeline(row).filter(kind__in=kinds).order_by("-id").first()
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,9 @@ from lianyun.capabilities.items.actions import (
     submit_item,
     sync_declared,
 )
+from lianyun.capabilities.items.actions.editing import Changed
 from lianyun.capabilities.items.models import Listing
+from lianyun.capabilities.items.rules.content import digest
 from lianyun.kernel import install, packs
 from lianyun.kernel.access import ANONYMOUS, SYSTEM, Actor, Denied, UserError
 from lianyun.kernel.models import Event, WorkItem
@@ -96,6 +98,17 @@ def test_an_officer_revises_and_the_city_sees_it_only_after_the_review(
     row = edit_item(
         listing=row, content={**content, "promised_days": 3, "legal_days": 15}, by=clerk
     )
+    opened = digest(queries.content_of(row))  # two open the page; the quicker one saves
+    row = edit_item(
+        listing=row,
+        content={**queries.content_of(row), "hours": "九点到五点"},
+        seen=opened,
+        by=clerk,
+    )
+    with pytest.raises(Changed, match=f"{clerk.name}于"):
+        edit_item(listing=row, content=content, seen=opened, by=clerk)
+    row.refresh_from_db()
+    assert row.draft["hours"] == "九点到五点"
     case = submit_item(listing=row, by=clerk)
     with pytest.raises(UserError, match="正在审核"):
         edit_item(listing=row, content=content, by=clerk)

@@ -27,7 +27,9 @@ from ..actions import (
     review_item,
     submit_item,
 )
+from ..actions.editing import Changed
 from ..rules import sheets
+from ..rules.content import digest
 from ..rules.item import KINDS, REACHES, SCOPES, Item, handling_code
 from .imports import XLSX
 
@@ -300,7 +302,11 @@ def _yaml(value: Any) -> str:
 
 
 def _form(
-    request: ActorRequest, row: Any, content: dict[str, Any], problem: str = ""
+    request: ActorRequest,
+    row: Any,
+    content: dict[str, Any],
+    problem: str = "",
+    theirs: list[tuple[str, str, str]] | None = None,
 ) -> HttpResponse:
     _, findings = queries.faults_of(request.actor, content)
     item, _ = queries.faults_of(request.actor, content)
@@ -314,6 +320,8 @@ def _form(
         "c": content,
         "i": item,
         "problem": problem,
+        "theirs": theirs,
+        "seen": digest(queries.content_of(row)),
         "findings": findings,
         "types": options("item_type"),
         "levels": options("exercise_level"),
@@ -350,7 +358,11 @@ def edit(request: ActorRequest, code: str) -> HttpResponse:
     try:
         content = posted(request, before)
         if once(request):
-            edit_item(listing=found.row, content=content, by=request.actor)
+            seen = request.POST.get("seen", "")
+            edit_item(listing=found.row, content=content, seen=seen, by=request.actor)
+    except Changed as other:
+        now, mine = (queries.faults_of(request.actor, c)[0] for c in (before, content))
+        return _form(request, found.row, content, str(other), _changes(now, mine))
     except UserError as mistake:
         return _form(request, found.row, content, str(mistake))
     if "submit" not in request.POST:
