@@ -21,19 +21,9 @@ from lianyun.decision.engine import spec_of
 from lianyun.decision.way import Step, steps_of
 
 __all__ = [
-    "BadPath",
-    "Decision",
-    "Path",
-    "Step",
-    "compile_path",
-    "current",
-    "current_decision",
-    "declare",
-    "declare_decision",
-    "path_of",
-    "spec_of",
-    "steps_of",
-]
+    "BadPath", "Decision", "Path", "Step", "compile_path", "current", "current_decision", "declare",
+    "declare_decision", "path_of", "spec_of", "steps_of",
+]  # fmt: skip
 
 
 class Path(models.Model):
@@ -117,12 +107,18 @@ def _digest(*parts: object) -> str:
     return hashlib.sha256("".join(str(p) for p in parts).encode()).hexdigest()
 
 
+def _stands(last: Any, digest: str) -> bool:
+    """Whether the newest version is this text, or was published by people in place of it."""
+    rows = type(last).objects.filter(key=last.key, digest=digest)
+    return last.digest == digest or ("published" in last.data and rows.exists())
+
+
 def declare(key: str, title: str, bpmn: str, data: dict[str, Any] | None = None) -> Path:
     """Make the path's newest version be this text; nothing happens where it already is."""
     spec_of(bpmn, key)
     digest = _digest(bpmn, title, repr(data or {}))
     last = Path.objects.filter(key=key).order_by("-version").first()
-    if last is not None and last.digest == digest:
+    if last is not None and _stands(last, digest):
         return last
     return Path.objects.create(
         key=key,
@@ -144,7 +140,7 @@ def declare_decision(
     _model(dmn)
     digest = _digest(dmn, title, repr(dict(data or {})))
     last = Decision.objects.filter(key=key).order_by("-version").first()
-    if last is not None and last.digest == digest:
+    if last is not None and _stands(last, digest):
         return last
     return Decision.objects.create(
         key=key,
