@@ -1,0 +1,1 @@
+"""Actions of halls: halls and counters, appointments, tickets, terminals, parcels."""

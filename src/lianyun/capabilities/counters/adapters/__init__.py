@@ -1,0 +1,1 @@
+"""The outside of halls: what the packs declare of them, and couriers."""

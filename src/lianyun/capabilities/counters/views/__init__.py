@@ -1,0 +1,1 @@
+"""Views of halls: public pages, appointments, the clerk's desk, the manager, kiosks, parcels."""
