@@ -36,6 +36,7 @@ EVENTS = {
     "application.ruled": "由规则准予",
     "application.seen": "申请人已查看",
     "application.sent_back": "一次告知补正",
+    "application.stood_in": "代理办理",
     "application.supplemented": "提交补正",
     "application.urged": "监察督办",
     "application.verified": "与部门登记核验",

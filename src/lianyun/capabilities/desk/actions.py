@@ -67,16 +67,20 @@ def _not_anothers(item: WorkItem, by: Actor) -> None:
     """Whoever claimed a step does it, or who stands in for him on leave. Raises UserError."""
     if item.assignee is None or by.everything or by.party is None:
         return
-    if item.assignee_id in (by.party.pk, *queries.stood_in_for(by)):
+    if queries.holding(by, item) != queries.OTHER:
         return
     raise UserError(f"“{item.title}”已由{item.assignee.name}认领，需要由您办理时请先办理交接")
 
 
 def _stand_in(item: WorkItem, by: Actor) -> None:
-    """A step claimed by somebody on leave comes to the colleague who fills his post."""
+    """A step claimed by somebody on leave comes to the colleague who fills his post; both on record."""
     _not_anothers(item, by)
-    if item.assignee is not None and by.party is not None and item.assignee_id != by.party.pk:
-        cases.hand_over(item, by.party, "原认领人请假，由代理人办理", by=by)
+    absent = item.assignee
+    if absent is not None and by.party is not None and absent.pk != by.party.pk:
+        cases.hand_over(item, by.party, f"{absent.name}请假，由{by.name}代理", by=by)
+        told = {"item": item.pk, "step": item.step, "title": item.title}
+        whom = {"absent": absent.ref, "absent_name": absent.name}
+        record("application.stood_in", item.case, by=by, case=item.case, data={**told, **whom})
 
 
 @action("desk.read")
@@ -87,16 +91,20 @@ def work(
     note: str = "",
     missing: Iterable[Mapping[str, Any]] = (),
     elements: Mapping[str, Any] | None = None,
+    seen: int | None = None,
     by: Actor,
 ) -> Case:
     """Do one step of an application: the one door for accept, 补正, opinion, decision and delivery.
 
     `missing` is the list for a 补正 (told once, so whole); `elements` complete the licence at
-    delivery. Of two who press at once one wins and the other is told who did it. Raises UserError
-    and Denied.
+    delivery; `seen` is the mark (`queries.mark`) of what the officer looked at: where it changed
+    meanwhile, nothing is done. Of two who press at once one wins and the other is told who did it.
+    Raises UserError and Denied.
     """
     row = _fresh(item)
     by.require(row.permission, row.department)
+    if seen is not None and row.done_at is None and queries.mark(by, row.case) != seen:
+        raise UserError("您查看之后这件有了变化，请打开重新查看")
     if row.done_at is None:
         _stand_in(row, by)
     case = row.case
@@ -252,12 +260,18 @@ def on_case_decided(event: Event) -> None:
 
 
 def decide_together(
-    items: Sequence[WorkItem], outcome: str, *, note: str, by: Actor
+    items: Sequence[WorkItem],
+    outcome: str,
+    *,
+    note: str,
+    seen: Mapping[int, int] | None = None,
+    by: Actor,
 ) -> list[tuple[WorkItem, str]]:
     """Do the same step of like cases with the same outcome, each with a transaction and events of its own.
 
-    Returns each item with what went wrong (empty where it went well). Raises UserError where the
-    cases are not alike.
+    `seen` holds each step's mark as the officer saw it (by the step's number): what changed
+    meanwhile is left out. Returns each item with what went wrong (empty where it went well). Raises
+    UserError where the cases are not alike.
     """
     if not items:
         raise UserError("请先勾选办件")
@@ -268,7 +282,8 @@ def decide_together(
     told: list[tuple[WorkItem, str]] = []
     for item in items:
         try:
-            work(item, outcome, note=note, by=by)
+            mark = (seen or {}).get(item.pk)
+            work(item, outcome, note=note, seen=mark, by=by)
             told.append((item, ""))
         except (UserError, Denied) as wrong:
             told.append((item, str(wrong)))
@@ -282,6 +297,8 @@ def _led_by(case: Case, *args: Any, **kwargs: Any) -> Party | None:
 @action("desk.review", department=_led_by)
 def suspend_case(case: Case, cause: str, reason: str, *, by: Actor) -> None:
     """Stop the clock for a hearing, experts or a test, by the article that allows it."""
+    if not reason.strip():
+        raise UserError("请写明中止的说明和所需时间，它会告知申请人")
     found = next((p for p in queries.settings()["pauses"] if p["code"] == cause), None)
     if found is None:
         raise UserError("请选择法律允许的中止事由")
@@ -299,16 +316,22 @@ def _step_desk(item: WorkItem, *args: Any, **kwargs: Any) -> Party | None:
 
 
 @action("desk.decide", department=_step_desk)
-def extend_limit(item: WorkItem, reason: str, *, by: Actor) -> None:
-    """Give the decision ten more working days, once, by the head of the organ (行政许可法 art. 42)."""
+def extend_limit(item: WorkItem, reason: str, days: int | None = None, *, by: Actor) -> None:
+    """Give the decision more working days, at most ten, once, by the head of the organ.
+
+    行政许可法 art. 42; the reason is told to the applicant. Raises UserError.
+    """
     told = queries.settings()["extension"]
+    most = int(told["days"])
     if not reason.strip():
         raise UserError("延长期限须写明理由，并告知申请人")
+    if days is not None and not 1 <= days <= most:
+        raise UserError(f"最多延长 {most} 个工作日（{told['article']}）")
     if Event.objects.filter(case_id_ref=item.case_id, kind="case.extended").exists():
         raise UserError("办理期限已经延长过一次，不能再延长")
     if item.declared.clock != "decision":
         raise UserError("只有审查和决定的期限可以延长")
-    cases.extend(item, int(told["days"]), article=str(told["article"]), reason=reason, by=by)
+    cases.extend(item, days or most, article=str(told["article"]), reason=reason, by=by)
 
 
 @action("desk.accept")

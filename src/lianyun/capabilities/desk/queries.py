@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.db import models
@@ -82,7 +82,7 @@ def queue(viewer: Actor) -> models.QuerySet[WorkItem]:
     """Open steps of applications that the viewer may do, the most urgent first."""
     viewer.require("desk.read")
     rows = work_items(viewer).filter(case__subject__startswith=SUBJECT)
-    return rows.exclude(permission__startswith="hall.").select_related(
+    return rows.filter(permission__startswith="desk.").select_related(
         "assignee", "case__department"
     )
 
@@ -173,6 +173,44 @@ def colleagues(viewer: Actor, item: WorkItem) -> list[Party]:
     return list(rows[:100])
 
 
+QUIET = ("application.seen", "case.claimed", "case.handed_over")
+"""Events after which an application is still as it was when an officer looked at it."""
+
+
+def mark(viewer: Actor, case: Case) -> int:
+    """The mark of an application as it stands now: the last event that changed it."""
+    viewer.require("desk.read")
+    rows = Event.objects.filter(case_id_ref=case.pk).exclude(kind__in=QUIET)
+    return rows.order_by("-id").values_list("pk", flat=True).first() or 0
+
+
+def marks(viewer: Actor, items: list[WorkItem]) -> list[int]:
+    """The marks of many steps' applications, in their order; one query."""
+    viewer.require("desk.read")
+    rows = Event.objects.filter(case_id_ref__in=[i.case_id for i in items])
+    found = dict(
+        rows.exclude(kind__in=QUIET)
+        .order_by()
+        .values_list("case_id_ref")
+        .annotate(models.Max("pk"))
+        .values_list("case_id_ref", "pk__max")
+    )
+    return [found.get(i.case_id, 0) for i in items]
+
+
+FREE, OWN, COVERED, OTHER = "free", "own", "covered", "other"
+
+
+def holding(viewer: Actor, item: WorkItem) -> str:
+    """Whose a step is to the viewer: nobody's, one's own, an absent colleague's whom the viewer
+    stands in for, or another's."""
+    if item.assignee_id is None:
+        return FREE
+    if viewer.party is not None and item.assignee_id == viewer.party.pk:
+        return OWN
+    return COVERED if item.assignee_id in stood_in_for(viewer) else OTHER
+
+
 @dataclass(frozen=True)
 class Folder:
     """A case as its officer sees it: steps, those the viewer may do now, pauses, what happened."""
@@ -187,6 +225,8 @@ class Folder:
     answers: dict[str, Any]
     application: hall.Shown | None = None
     wanted: Wanted | None = None
+    stood_in: dict[int, str] = field(default_factory=dict)
+    """Steps that a deputy did: for whom."""
 
     @property
     def paused(self) -> Pause | None:
@@ -301,6 +341,10 @@ def folder(viewer: Actor, code: str) -> Folder:
         joint_of(case),
         application(viewer, case),
         _wanted_now(viewer, case, to_do),
+        {
+            int(e.data["item"]): str(e.data["absent_name"])
+            for e in Event.objects.filter(case_id_ref=case.pk, kind="application.stood_in")
+        },
     )
 
 
@@ -336,3 +380,89 @@ def late_receipts(today: dt.date | None = None) -> list[WorkItem]:
             case__subject__startswith=SUBJECT,
         ).select_related("case__path")
     )
+
+
+# ---- the archive -----------------------------------------------------------------------------
+
+
+def since_day(rows: models.QuerySet[Case], text: str) -> models.QuerySet[Case]:
+    """Applications filed on or after a day (ISO); what is no day narrows nothing."""
+    day = _day(text)
+    return rows if day is None else rows.filter(opened_at__gte=_midnight(day))
+
+
+def until_day(rows: models.QuerySet[Case], text: str) -> models.QuerySet[Case]:
+    """Applications filed on or before a day (ISO)."""
+    day = _day(text)
+    return rows if day is None else rows.filter(opened_at__lt=_midnight(day + dt.timedelta(days=1)))
+
+
+def _day(text: str) -> dt.date | None:
+    try:
+        return dt.date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _midnight(day: dt.date) -> dt.datetime:
+    return timezone.make_aware(dt.datetime.combine(day, dt.time()))
+
+
+def archived_items(viewer: Actor) -> list[tuple[str, str]]:
+    """The items of which the archive holds applications, for its filter."""
+    told = cases(viewer).order_by().values_list("subject", "data__item_name").distinct()[:400]
+    return sorted({c: name or c.removeprefix(SUBJECT) for c, name in told}.items(), key=_by_title)
+
+
+def archived_departments(viewer: Actor) -> list[tuple[str, str]]:
+    """The departments that lead the archive's applications, for its filter."""
+    rows = Party.objects.filter(pk__in=cases(viewer).order_by().values("department").distinct())
+    return [(p.slug or "", str(p)) for p in rows.order_by("name")]
+
+
+def _by_title(pair: tuple[str, str]) -> str:
+    return pair[1]
+
+
+def figures(viewer: Actor, rows: models.QuerySet[Case]) -> rules.Figures:
+    """How the given applications ended, in one statement; the viewer was checked for them."""
+    viewer.require("desk.read")
+    ends = {name: Q(state=Case.CLOSED, outcome=name) for name in rules.RESULTS}
+    told = rows.order_by().aggregate(
+        total=models.Count("pk"),
+        open=models.Count("pk", filter=Q(state=Case.OPEN)),
+        paused=models.Count("pk", filter=Q(state=Case.SUSPENDED)),
+        closed=models.Count("pk", filter=Q(state=Case.CLOSED)),
+        **{f"n_{name}": models.Count("pk", filter=q) for name, q in ends.items()},
+    )
+    ended = {name: int(told[f"n_{name}"]) for name in ends}
+    return rules.Figures(told["total"], told["open"], told["paused"], told["closed"], ended)
+
+
+def by_item(viewer: Actor, rows: models.QuerySet[Case], most: int = 12) -> list[rules.Figures]:
+    """The same by item, those with most applications first; one statement."""
+    viewer.require("desk.read")
+    ends = {name: Q(state=Case.CLOSED, outcome=name) for name in rules.RESULTS}
+    told = (
+        rows.order_by()
+        .values("subject")
+        .annotate(
+            total=models.Count("pk"),
+            open=models.Count("pk", filter=Q(state=Case.OPEN)),
+            paused=models.Count("pk", filter=Q(state=Case.SUSPENDED)),
+            closed=models.Count("pk", filter=Q(state=Case.CLOSED)),
+            **{f"n_{name}": models.Count("pk", filter=q) for name, q in ends.items()},
+        )
+        .order_by("-total", "subject")[:most]
+    )
+    return [
+        rules.Figures(
+            r["total"],
+            r["open"],
+            r["paused"],
+            r["closed"],
+            {name: int(r[f"n_{name}"]) for name in ends},
+            title=item_title(r["subject"].removeprefix(SUBJECT)),
+        )
+        for r in told
+    ]

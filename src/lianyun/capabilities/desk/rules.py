@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 GREEN, YELLOW, RED, PAUSED, UNTIMED = "green", "yellow", "red", "paused", "untimed"
@@ -132,6 +132,33 @@ class Verdict:
         return f"{self.table} 第 {named} 条：{self.reason}" if named else ""
 
 
+@dataclass(frozen=True)
+class Figures:
+    """How many applications stand where, and how those that ended did."""
+
+    total: int = 0
+    open: int = 0
+    paused: int = 0
+    closed: int = 0
+    ended: Mapping[str, int] = field(default_factory=dict)
+    title: str = ""
+
+    @property
+    def decided(self) -> int:
+        """Ended by a decision of ours; what the applicant withdrew is none."""
+        return sum(self.ended.get(k, 0) for k in (GRANTED, REFUSED, NOT_ACCEPTED, PARTLY))
+
+    @property
+    def granted(self) -> int:
+        """Ended as it was asked for."""
+        return self.ended.get(GRANTED, 0)
+
+    @property
+    def pass_rate(self) -> float | None:
+        """The granted part of what was decided, 0 to 1; None where nothing was."""
+        return self.granted / self.decided if self.decided else None
+
+
 def alike(keys: Sequence[tuple[str, str]]) -> bool:
     """Whether cases (item, step) may be decided together."""
     return len(set(keys)) == 1
@@ -172,9 +199,9 @@ def licence_elements(
         value = answers.get(mapping.get(name, name))
         if value not in (None, "", []):
             out[name] = value
-    for name, field in zip(holder, ("applicant_name", "applicant_number"), strict=True):
-        if name and name not in mapping and answers.get(field):
-            out[name] = answers[field]
+    for name, told in zip(holder, ("applicant_name", "applicant_number"), strict=True):
+        if name and name not in mapping and answers.get(told):
+            out[name] = answers[told]
     last, days = until
     if last and days and last not in out:
         out[last] = (today + dt.timedelta(days=days - 1)).isoformat()
@@ -195,6 +222,7 @@ __all__ = [
     "UNTIMED",
     "YELLOW",
     "BadList",
+    "Figures",
     "Verdict",
     "alike",
     "decision",

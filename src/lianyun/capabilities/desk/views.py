@@ -97,7 +97,7 @@ def home(request: ActorRequest) -> HttpResponse:
 
 @page(permission="desk.read")
 def archive(request: ActorRequest) -> HttpResponse:
-    """All applications of the viewer's departments."""
+    """All applications of the viewer's departments: by item, department, time and end, with figures."""
     viewer = request.actor
     table = Table(
         request,
@@ -108,8 +108,9 @@ def archive(request: ActorRequest) -> HttpResponse:
                 link=lambda c: reverse("desk:case", args=[c.code]), sub=lambda c: c.code,
             ),
             Column("department.short", "牵头部门", cell=lambda c: str(c.department or "")),
-            Column("path.title", "办理方式"),
+            Column("path.title", "办理方式", phone=False),
             Column("opened_at", "申请时间", kind="stamp"),
+            Column("closed_at", "办结时间", kind="stamp", phone=False),
             Column(
                 "outcome", "结果", kind="badge",
                 cell=lambda c: rules.RESULTS.get(c.outcome, (c.get_state_display(), ""))[0],
@@ -118,6 +119,13 @@ def archive(request: ActorRequest) -> HttpResponse:
         ],
         filters=[
             Filter("q", "标题或编号", lookup="title__icontains|code__icontains"),
+            Filter("item", "事项", "select", choices=lambda: queries.archived_items(viewer), lookup="subject"),
+            Filter(
+                "department", "牵头部门", "select", lookup="department__slug",
+                choices=lambda: queries.archived_departments(viewer),
+            ),
+            Filter("since", "申请自", "date", apply=queries.since_day),
+            Filter("until", "申请至", "date", apply=queries.until_day),
             Filter(
                 "state", "状态", "select", lookup="state",
                 choices=[("open", "办理中"), ("suspended", "中止"), ("closed", "办结")],
@@ -130,9 +138,14 @@ def archive(request: ActorRequest) -> HttpResponse:
         caption="办件库",
         export_name="办件库",
         keyset="-id",
-        empty=Empty("办件库里还没有办件", "群众和企业提交申请后，办件会保存在这里。", icon="folder"),
+        empty=Empty("没有这样的办件", "群众和企业提交申请后，办件会保存在这里；也可以换一个查询条件。", icon="folder"),
     )  # fmt: skip
-    return table.respond(request, "desk/archive.html")
+    rows = table.filtered
+    return table.respond(
+        request,
+        "desk/archive.html",
+        {"figures": queries.figures(viewer, rows), "items": queries.by_item(viewer, rows)},
+    )
 
 
 @page(permission="desk.read")
@@ -151,8 +164,9 @@ def case(request: ActorRequest, code: str) -> HttpResponse:
             "tone": _lamp_tone(i),
             "outcomes": i.declared.outcomes,
             "supplement": any(o.name in actions.LISTED for o in i.declared.outcomes),
-            "free": i.assignee_id is None,
-            "own": viewer.party is not None and i.assignee_id == viewer.party.pk,
+            "holding": queries.holding(viewer, i),
+            "may_hand": queries.holding(viewer, i) != queries.OTHER
+            or viewer.may("desk.assign", i.department),
             "colleagues": queries.colleagues(viewer, i),
             "extend": i.declared.clock == "decision" and viewer.may("desk.decide", i.department),
         }
@@ -173,7 +187,11 @@ def case(request: ActorRequest, code: str) -> HttpResponse:
             "supplement": found.case.data.get("supplement"),
             "settings": queries.settings(),
             "leads": viewer.may("desk.review", found.case.department),
-            "rows": [(i, _lamp_words(i), _lamp_tone(i)) for i in found.items],
+            "rows": [
+                (i, _lamp_words(i), _lamp_tone(i), found.stood_in.get(i.pk, ""))
+                for i in found.items
+            ],
+            "mark": queries.mark(viewer, found.case),
             "clear": clear,
             "may_reveal": may_reveal and found.application is not None and not clear,
         },
@@ -189,6 +207,10 @@ def _missing(request: ActorRequest) -> list[dict[str, str]]:
             name = request.POST.get(f"name-{ident}", "")
             out.append({"material": ident, "name": name, "what": str(what)})
     return out
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) < 19 else None
 
 
 @page(permission="desk.read")
@@ -211,6 +233,7 @@ def step(request: ActorRequest, number: int) -> HttpResponse:
             note=request.POST.get("note", ""),
             missing=_missing(request),
             elements=elements,
+            seen=_number(request.POST.get("seen", "")),
             by=viewer,
         )
     except UserError as wrong:
@@ -284,20 +307,25 @@ def batch(request: ActorRequest) -> HttpResponse:
     if not rules.alike([(i.case.subject, i.step) for i in items]):
         messages.error(request, "只能批量办理同一事项、同一环节的办件，请用筛选缩小范围。")
         return redirect("desk:home")
-    outcome, told = request.POST.get("outcome", ""), []
-    if outcome and once(request):
-        told = actions.decide_together(items, outcome, note=request.POST.get("note", ""), by=viewer)
-        failed = [t for t in told if t[1]]
-        messages.success(request, f"已办理 {len(told) - len(failed)} 件。")
-        if not failed:
-            return redirect("desk:home")
-        items = [i for i, _ in failed]
+    outcome = request.POST.get("outcome", "")
     outcomes = [o for o in items[0].declared.outcomes if o.name not in actions.LISTED]
-    return render(
-        request,
-        "desk/batch.html",
-        {"items": items, "outcomes": outcomes, "told": [t for t in told if t[1]]},
-    )
+    context: dict[str, Any] = {"items": items, "outcomes": outcomes}
+    if outcome:
+        if not once(request):
+            return redirect("desk:home")
+        seen = {
+            i.pk: mark
+            for i in items
+            if (mark := _number(request.POST.get(f"seen-{i.pk}", ""))) is not None
+        }
+        note = request.POST.get("note", "")
+        told = actions.decide_together(items, outcome, note=note, seen=seen, by=viewer)
+        context["left_out"] = [t for t in told if t[1]]
+        context["done"] = [i for i, why in told if not why]
+        context["what"] = next((o.title for o in outcomes if o.name == outcome), "")
+    else:
+        context["marked"] = list(zip(items, queries.marks(viewer, items), strict=True))
+    return render(request, "desk/batch.html", context)
 
 
 @page(permission="desk.review")
@@ -313,14 +341,17 @@ def clock(request: ActorRequest, code: str) -> HttpResponse:
                         found, request.POST.get("cause", ""), request.POST.get("reason", ""),
                         by=viewer,
                     )  # fmt: skip
-                    messages.success(request, "已中止计时，所需时间请书面告知申请人。")
+                    messages.success(request, "已中止计时，依据和说明已告知申请人。")
                 case "resume":
                     actions.resume_case(found, by=viewer)
                     messages.success(request, "已恢复计时。")
                 case "extend":
-                    item = queries.item_of(viewer, int(request.POST.get("item", "0") or 0))
-                    actions.extend_limit(item, request.POST.get("reason", ""), by=viewer)
-                    messages.success(request, "已延长期限，请将理由告知申请人。")
+                    item = queries.item_of(viewer, _number(request.POST.get("item", "")) or 0)
+                    days = _number(request.POST.get("days", ""))
+                    if days is None:
+                        raise UserError("请填写延长的工作日数")
+                    actions.extend_limit(item, request.POST.get("reason", ""), days, by=viewer)
+                    messages.success(request, "已延长期限，理由已告知申请人。")
         except UserError as wrong:
             messages.error(request, str(wrong))
     return redirect("desk:case", code=code)

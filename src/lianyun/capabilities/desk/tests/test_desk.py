@@ -121,7 +121,10 @@ def test_the_clock_stops_by_an_article_and_grows_once(
         do(case, "grant", approver)
     actions.resume_case(case, by=approver)
     before = waiting(case).due_on
-    actions.extend_limit(waiting(case), "案情复杂", by=head)
+    for days in (0, 11):
+        with pytest.raises(UserError, match="最多延长 10 个工作日"):
+            actions.extend_limit(waiting(case), "案情复杂", days, by=head)
+    actions.extend_limit(waiting(case), "案情复杂", 4, by=head)
     after = waiting(case).due_on
     assert before is not None
     assert after is not None
@@ -165,6 +168,65 @@ def test_like_cases_are_decided_together_each_by_itself(approver: Actor, opens: 
     assert [bool(why) for _, why in told] == [True, False, False]
     for case in alike:
         assert Event.objects.filter(subject=case.ref, kind="case.stepped").count() == 1
+
+
+def test_what_changed_since_the_page_was_opened_is_left_out_and_named(
+    approver: Actor, opens: Opens
+) -> None:
+    rows = [waiting(opens()) for _ in range(3)]
+    seen = dict(zip([r.pk for r in rows], queries.marks(approver, rows), strict=True))
+    cases.urge(rows[1], "申请人补充了说明", by=SYSTEM)
+    actions.claim(rows[2], by=approver)  # that is no change of the application
+    told = actions.decide_together(rows, "accept", note="齐全", seen=seen, by=approver)
+    assert [bool(why) for _, why in told] == [False, True, False]
+    assert "有了变化" in told[1][1]
+    assert waiting(rows[1].case).step == "receive"
+
+
+def test_a_deputy_works_what_the_absent_had_claimed_and_both_are_named(
+    approver: Actor, officer: Officer, opens: Opens
+) -> None:
+    from lianyun.capabilities.identity.models import Cover
+
+    case, deputy = opens(), officer("ga", "approver", name="孙代理")
+    item, today = waiting(case), timezone.localdate()
+    actions.claim(item, by=approver)
+    assert queries.holding(deputy, waiting(case)) == queries.OTHER
+    assert not queries.mine(deputy).exists()
+    cover = Cover.objects.create(
+        absent=approver.party, deputy=deputy.party, department=case.department, roles=[],
+        since=today, until=today, reason="年休假",
+    )  # fmt: skip
+    assert queries.holding(deputy, waiting(case)) == queries.COVERED
+    assert [i.pk for i in queries.mine(deputy)] == [item.pk]
+    actions.work(item, "accept", by=deputy)
+    done = case.items.get(pk=item.pk)
+    assert done.by == deputy.party
+    told = Event.objects.get(kind="application.stood_in", subject=case.ref)
+    assert (told.by_name, told.data["absent_name"]) == ("孙代理", "赵审查")
+    assert queries.folder(deputy, case.code).stood_in == {item.pk: "赵审查"}
+    cover.ended_at = timezone.now()
+    cover.save()
+    actions.claim(waiting(case), by=approver)
+    with pytest.raises(UserError, match="赵审查认领"):
+        do(case, "grant", deputy)
+
+
+def test_the_archive_is_counted_by_what_was_asked(approver: Actor, opens: Opens) -> None:
+    granted, refused, running = opens(), opens(), opens(item="another")
+    for case, end in ((granted, rules.GRANTED), (refused, rules.REFUSED)):
+        Case.objects.filter(pk=case.pk).update(state=Case.CLOSED, outcome=end)
+    rows = queries.cases(approver)
+    told = queries.figures(approver, rows)
+    assert (told.total, told.open, told.closed, told.decided) == (3, 1, 2, 2)
+    assert told.pass_rate == 0.5
+    assert [f.total for f in queries.by_item(approver, rows)] == [2, 1]
+    today = timezone.localdate()
+    assert queries.since_day(rows, today.isoformat()).count() == 3
+    assert queries.until_day(rows, (today - dt.timedelta(days=1)).isoformat()).count() == 0
+    assert queries.since_day(rows, "gestern").count() == 3
+    assert dict(queries.archived_items(approver))[running.subject] == "测试事项"
+    assert queries.archived_departments(approver)[0][0] == "ga"
 
 
 def test_three_departments_and_a_no_among_them(officer: Officer, opens: Opens) -> None:
