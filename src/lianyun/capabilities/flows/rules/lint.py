@@ -20,7 +20,7 @@ from lianyun.decision.compiled import compile_path
 from lianyun.decision.drawing import draw
 from lianyun.decision.engine import spec_of
 from lianyun.decision.table import Table
-from lianyun.decision.way import DI, Step, parse_xml, steps_of, tag_of, title_of
+from lianyun.decision.way import DI, Step, check_elements, parse_xml, steps_of, tag_of, title_of
 
 from .words import limit_of, way_of
 
@@ -131,7 +131,7 @@ def read_path(key: str, text: str, known: Known) -> Reading:
     title, basis = "", ""
     try:
         if _is_xml(text):
-            made = _drawn(_plain(text), key)
+            made = _plain(text)
             title = title_of(made, key)
         else:
             data = _yaml(text)
@@ -140,8 +140,14 @@ def read_path(key: str, text: str, known: Known) -> Reading:
             if not title or not isinstance(steps, list):
                 raise BadPath("缺少 title（名称）或 steps（步骤清单）")
             made = compile_path(key, title, steps, known.paths)
+        root = parse_xml(made)
+        check_elements(root, key)
+        found = _drawing(root)
+        if any(f.severity == ERROR for f in found):  # the engine would only say that it cannot
+            return Reading(PATH, key, title[:200], basis, text, "", _sorted(found))
+        made = _drawn(made, key)
         spec_of(made, key)
-        found = [*_drawing(parse_xml(made)), *_steps(steps_of(made), known)]
+        found += _steps(steps_of(made), known)
     except BadPath as error:
         return _failed(PATH, key, text, str(error), title)
     except (TypeError, AttributeError, KeyError, ValueError) as error:
@@ -156,8 +162,6 @@ def _drawn(text: str, key: str) -> str:
     root = parse_xml(text)
     if root.find(f".//{{{DI}}}BPMNDiagram") is not None:
         return text
-    if root.find(f"{tag_of('process')}[@id='{key}']") is None:
-        return text  # told by the check of its elements
     draw(root, key)
     return etree.tostring(root, pretty_print=True, encoding="unicode")
 
