@@ -151,7 +151,7 @@ def _claim(
             "policy": told.code,
             "version": rule.version,
             "amount": fit.amount,
-            "instant": told.instant,
+            "excess": fit.amount - told.instant,
             "digest": made.digest,
         },
         once=made.ref,

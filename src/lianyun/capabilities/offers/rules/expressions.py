@@ -94,7 +94,13 @@ def _pair(left: ast.expr, op: ast.cmpop, right: ast.expr, columns: Mapping[str, 
     nothing = isinstance(right, ast.Constant) and right.value is None
     if nothing and isinstance(op, ast.Eq | ast.NotEq):
         return f"({first} IS {'NOT ' if isinstance(op, ast.NotEq) else ''}NULL)"
-    return f"coalesce({first} {_SIGNS[type(op)][0]} {_sql(right, columns)}, FALSE)"
+    second = _sql(right, columns)
+    # A register that holds its dates as text is asked all the same.
+    if isinstance(left, ast.Name) and left.id == "today":
+        second = f"TRY_CAST({second} AS DATE)"
+    elif isinstance(right, ast.Name) and right.id == "today":
+        first = f"TRY_CAST({first} AS DATE)"
+    return f"coalesce({first} {_SIGNS[type(op)][0]} {second}, FALSE)"
 
 
 def in_words(expression: str, titles: Mapping[str, str]) -> str:
