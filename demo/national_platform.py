@@ -71,6 +71,7 @@ class Platform(ThreadingHTTPServer):
     def come_back(self, query: dict[str, str], person: dict[str, Any]) -> str:
         """The address to which the browser returns with a code for this person."""
         code = secrets.token_urlsafe(24)
+        # Choosing a person is all the login there is here, so it is always a new one.
         self.codes[code] = {"query": query, "person": person, "at": time.time()}
         answer = {"code": code, "state": query.get("state", "")}
         if self.iss:
@@ -92,6 +93,7 @@ class Platform(ThreadingHTTPServer):
         claims = {
             "iss": self.issuer, "sub": subject, "aud": self.told["client_id"], "iat": now,
             "exp": now + 300, "nonce": query.get("nonce", ""), "acr": person["level"],
+            "auth_time": int(held["at"]),
         }  # fmt: skip
         header = {"alg": "RS256", "kid": "national-1"}
         token = jwt.encode(header, self.bent("claims", claims), self.key, ["RS256"])

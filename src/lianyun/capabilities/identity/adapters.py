@@ -95,18 +95,41 @@ def same_household(one: str, other: str) -> bool:
     return bool(first.get("户号")) and first.get("户号") == second.get("户号")
 
 
-def represents(name: str, credit_code: str) -> str:
-    """The entity's name where the legal-entity library has this person as its representative, or ''.
+@dataclass(frozen=True)
+class Headship:
+    """What the legal-entity library says of a person and a firm; `says` as rules.headship."""
 
-    The library names him and does not give his number, so the counter compares the business
-    licence too. A revoked or cancelled entity has no representative.
+    says: str
+    entity: str
+
+
+def heads(name: str, digests: Sequence[str], credit_code: str) -> Headship | None:
+    """Whether a person is the firm's representative; None where the library does not know the firm.
+
+    The register's number is compared by its keyed hash and goes no further than this module.
     """
     found = _golden("legal_entity", credit_code, "核对法定代表人")
-    if not found or not rules.same_name(name, str(found.get("法定代表人") or "")):
-        return ""
-    if str(found.get("登记状态") or "") in rules.ENTITY_GONE:
-        return ""
-    return str(found.get("单位名称") or "")
+    if not found:
+        return None
+    return Headship(_headship(name, digests, found), str(found.get("单位名称") or ""))
+
+
+def heads_today(name: str, digests: Sequence[str], credit_code: str) -> str:
+    """As `heads`, the word alone ('' for an unknown firm), for many at once: the caller records it."""
+    found = libraries.plain(SYSTEM, "legal_entity", credit_code)
+    told = {found.titles.get(n, n): v for n, v in found.values.items()} if found else {}
+    return _headship(name, digests, told) if told else ""
+
+
+def _headship(name: str, digests: Sequence[str], found: Mapping[str, Any]) -> str:
+    number = str(found.get("法定代表人身份号码") or "").strip().upper()
+    return rules.headship(
+        name,
+        digests,
+        str(found.get("法定代表人") or ""),
+        number_hash(number) if number else "",
+        str(found.get("登记状态") or ""),
+    )
 
 
 # ---- security keys (WebAuthn) --------------------------------------------------------------
@@ -346,8 +369,11 @@ __all__ = [
     "PHONE_USE",
     "BadKey",
     "Face",
+    "Headship",
     "asserted_key",
     "certify",
+    "heads",
+    "heads_today",
     "key_options",
     "mail_ok",
     "new_authority",
@@ -357,7 +383,6 @@ __all__ = [
     "phone_ok",
     "public_key_of",
     "registered_key",
-    "represents",
     "same_face",
     "same_household",
     "same_person",

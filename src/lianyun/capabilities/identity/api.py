@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -35,7 +36,15 @@ from .actions import (
 )
 from .adapters import NUMBER_USE, number_hash, phone_hash, unseal
 from .models import Account, Agency
-from .queries import access_policy, accounts, agencies, covers, may_act, party_by_hash
+from .queries import (
+    access_policy,
+    accounts,
+    agencies,
+    covers,
+    may_act,
+    party_by_hash,
+    with_posts,
+)
 
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
@@ -124,6 +133,18 @@ def number_of(who: Any) -> str:
     return unseal(account.number_sealed, NUMBER_USE)
 
 
+def numbers_of(parties: Collection[int]) -> dict[int, str]:
+    """The proven citizen numbers of these parties (row numbers) in plain, by party; one query.
+
+    Whoever asks records the reading, as for `number_of`.
+    """
+    rows = Account.objects.filter(party_id__in=parties).exclude(number_sealed="")
+    return {
+        party: unseal(sealed, NUMBER_USE)
+        for party, sealed in rows.values_list("party_id", "number_sealed")
+    }
+
+
 def party_of_number(number: str, *, name: str = "", by: Actor = SYSTEM) -> Party:
     """The person who holds a citizen number, entered (level 0, `name`) where there is none yet.
 
@@ -152,14 +173,19 @@ def party_of_credit_code(code: str, *, name: str = "", by: Actor = SYSTEM) -> Pa
     return known or find_entity(plain, name=name, by=by)
 
 
-def let_in(request: HttpRequest, user: User, target: str, way: str) -> HttpResponse:
+def let_in(
+    request: HttpRequest, user: User, target: str, way: str, *, entered: float = 0.0
+) -> HttpResponse:
     """Open a session for whom a platform has proven (`enter_by_platform`); leads on to `target`.
 
     What the browser had before is dropped; a second factor is asked of whoever has one. `way` is
-    a key of rules.WAYS. `target` is a path of this site, made safe by the caller.
+    a key of rules.WAYS, `entered` when the person gave his secret there (epoch seconds, 0: not
+    told). `target` is a path of this site, made safe by the caller.
     """
     request.session.flush()
-    request.session[rules.HALF] = {"user": user.pk, "at": time.time(), "next": target, "way": way}
+    request.session[rules.HALF] = {
+        "user": user.pk, "at": time.time(), "next": target, "way": way, "entered": entered
+    }  # fmt: skip
     return redirect("identity:entered")
 
 
@@ -196,6 +222,7 @@ __all__ = [
     "may_act",
     "number_hash",
     "number_of",
+    "numbers_of",
     "parties_of",
     "party_of_credit_code",
     "party_of_number",
@@ -205,4 +232,5 @@ __all__ = [
     "register",
     "remove_role",
     "require_level",
+    "with_posts",
 ]

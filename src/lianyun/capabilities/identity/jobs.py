@@ -10,3 +10,8 @@ from . import actions
 def erase() -> None:
     """Erase the accounts whose day has come (nightly)."""
     actions.erase_due(by=SYSTEM)
+
+
+def compare_representatives() -> None:
+    """End representations that the register of today contradicts (nightly)."""
+    actions.compare_representatives(by=SYSTEM)

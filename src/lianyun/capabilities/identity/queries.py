@@ -154,6 +154,21 @@ def party_by_hash(viewer: Actor, digest: str) -> Party | None:
     return account.party if account else None
 
 
+def digests_of(viewer: Account) -> list[str]:
+    """The keyed hashes of a person's proven numbers: the present one, then former ones."""
+    held = [viewer.number_hash] if viewer.number_hash else []
+    return [*held, *viewer.former_numbers.values_list("number_hash", flat=True)]
+
+
+def representations(viewer: Actor) -> list[Agency]:
+    """Every representation of a firm that holds now, for who compares them with the register."""
+    viewer.require("identity.manage")
+    rows = Agency.objects.filter(kind=rules.REPRESENTATIVE, ended_at=None)
+    rows = rows.exclude(accepted_at=None).exclude(agent__identity=None)
+    rows = rows.exclude(principal__code=None)
+    return list(rows.select_related("principal", "agent__identity").order_by("pk"))
+
+
 def agencies(viewer: Party) -> list[Agency]:
     """For whom the viewer (a person) may act today, newest first; each with scope and end."""
     today = timezone.localdate()
@@ -189,17 +204,39 @@ def mandate(viewer: Party, pk: int) -> Agency | None:
 # ---- login ---------------------------------------------------------------------------------
 
 
-def user_named(text: str) -> User | None:
-    """Whom somebody means at the login: a username, a telephone, or a proven citizen number."""
+def named(text: str) -> models.QuerySet[User]:
+    """The login that somebody means: by its username, a telephone, or a proven citizen number."""
     kind = rules.login_kind(text)
     rows = User.objects.all()
     if kind == "phone":
-        rows = rows.filter(party__identity__phone_hash=adapters.phone_hash(text))
-    elif kind == "number":
-        rows = rows.filter(party__identity__number_hash=adapters.number_hash(text))
-    else:
-        rows = rows.filter(username=text)
-    return rows.first()
+        return rows.filter(party__identity__phone_hash=adapters.phone_hash(text))
+    if kind == "number":
+        return rows.filter(party__identity__number_hash=adapters.number_hash(text))
+    return rows.filter(username=text)
+
+
+def user_named(text: str) -> User | None:
+    """Whom somebody means at the login."""
+    return named(text).first()
+
+
+def read_once(user: User) -> User:
+    """A login whose person's posts and own second factors are read, for all who ask in this request."""
+    models.prefetch_related_objects([user], "factors")
+    return with_posts(user)
+
+
+def with_posts(user: User) -> User:
+    """A login whose person's posts are read, for all who ask in this request."""
+    if user.party is not None:
+        posts = Membership.objects.select_related("department").order_by("id")
+        models.prefetch_related_objects([user.party], models.Prefetch("memberships", posts))
+    return user
+
+
+def confirmed(user: User) -> list[Factor]:
+    """The second factors in use of a login."""
+    return [f for f in user.factors.all() if f.confirmed_at is not None]
 
 
 def factors(viewer: Actor, user: User) -> list[Factor]:
@@ -213,7 +250,7 @@ def second_kinds(viewer: Actor, user: User) -> dict[str, list[Factor]]:
     """What a login that gave its password may be asked for next, by kind; the viewer is a visitor."""
     found: dict[str, list[Factor]] = {}
     if not viewer.known:
-        for factor in user.factors.exclude(confirmed_at=None):
+        for factor in confirmed(user):
             found.setdefault(factor.kind, []).append(factor)
     return found
 

@@ -2,11 +2,14 @@
 
 from .acting import begin_acting, end_acting
 from .agencies import (
+    NOT_HEAD,
     accept_agency,
     add_child,
     appoint_agent,
     bind_guardian,
     bind_representative,
+    claim_firm,
+    compare_representatives,
     cover_leave,
     end_agency,
     end_at_counter,
@@ -34,6 +37,7 @@ from .officers import (
     reset_password,
     temporary_password,
 )
+from .passwords import STALE, UNFIT, recover_password, set_first_password
 from .persons import (
     NOT_PROVEN,
     ask_erasure,
@@ -75,7 +79,10 @@ from .sessions import (
 )
 
 __all__ = [
+    "NOT_HEAD",
     "NOT_PROVEN",
+    "STALE",
+    "UNFIT",
     "accept_agency",
     "add_child",
     "add_key",
@@ -94,6 +101,8 @@ __all__ = [
     "change_phone",
     "check_code",
     "choose_policy",
+    "claim_firm",
+    "compare_representatives",
     "confirm_at_counter",
     "confirm_totp",
     "cover_leave",
@@ -127,6 +136,7 @@ __all__ = [
     "prove_face",
     "proving",
     "queue_notices",
+    "recover_password",
     "register",
     "remove_factor",
     "remove_role",
@@ -135,6 +145,7 @@ __all__ = [
     "reset_password",
     "send_code",
     "send_notice",
+    "set_first_password",
     "take_seat",
     "temporary_password",
     "try_proof",

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from lianyun.capabilities.audit import api as audit
 from lianyun.kernel.access import Actor, Membership, UserError, roles
 from lianyun.kernel.action import action
 from lianyun.kernel.element import credit_code_ok, mask_value
@@ -35,37 +36,81 @@ def _proven(by: Actor) -> Account:
     return account
 
 
+NOT_HEAD = (
+    "登记机关的信息没有表明您是这家单位的法定代表人：请核对统一社会信用代码，"
+    "或者带营业执照到政务服务窗口办理"
+)
+"""The one answer online to a firm that is unknown, gone, another's, or whose register has no number."""
+MOST_ENDED = (20, 0.1)
+"""A nightly comparison that would end more than this many, and more than this share, ends nobody:
+then the register is at fault, not the representatives."""
+
+
+def _credit_code(text: str) -> str:
+    plain = text.strip().upper()
+    if not credit_code_ok(plain):
+        raise UserError("统一社会信用代码有误：请核对 18 位代码和末位校验码")
+    return plain
+
+
 @action("identity.prove")
 def bind_representative(code: str, credit_code: str, seen: bool, *, by: Actor) -> Agency:
-    """At the counter: a proven person is a firm's legal representative, as the library says too."""
+    """At the counter: a proven person is a firm's legal representative, as the library says too.
+
+    Where the library has the representative's number, the number decides; where it has none, the
+    name together with the business licence on the table.
+    """
     visit = open_visit(code, by)
     account = visit.account
     if not rules.reaches(account.level, rules.PERSON):
         raise UserError("请先为来访人办理实人核验")
     if not seen:
         raise UserError("请核对营业执照和本人，并勾选确认")
-    plain = credit_code.strip().upper()
-    if not credit_code_ok(plain):
-        raise UserError("统一社会信用代码有误：请核对 18 位代码和末位校验码")
-    name = adapters.represents(account.party.name, plain)
-    if not name:
+    plain = _credit_code(credit_code)
+    found = adapters.heads(account.party.name, queries.digests_of(account), plain)
+    if found is None or found.says not in rules.HEADSHIPS:
         raise UserError("法人库登记的法定代表人不是来访人，请先到登记机关办理变更")
-    entity = find_entity(plain, name=name, by=by)
+    agency = _represents(account, plain, found, by)
+    visit.closed_at = timezone.now()
+    visit.save(update_fields=["closed_at"])
+    return agency
+
+
+@action(None)
+def claim_firm(credit_code: str, *, by: Actor) -> Agency | None:
+    """Online: bind oneself to the firm whose register holds one's own proven number; None otherwise.
+
+    By number only: a name proves nobody from afar. A proof by a stand-in does not suffice, since the
+    binding ends whoever represented the firm before. Count the attempt (`try_proof`) first.
+    """
+    account = _proven(by)
+    if account.simulated:
+        raise UserError("模拟核验的账号不能在线登记单位，请到政务服务窗口办理")
+    if account.number_hash is None:
+        raise UserError("请先完成实人核验，再办理代理关系")
+    plain = _credit_code(credit_code)
+    found = adapters.heads(account.party.name, queries.digests_of(account), plain)
+    if found is None or found.says != rules.BY_NUMBER:
+        record("identity.refused", account, by=by, data={"way": rules.REPRESENTATIVE})
+        return None
+    return _represents(account, plain, found, by)
+
+
+def _represents(account: Account, code: str, found: adapters.Headship, by: Actor) -> Agency:
+    """The person represents the firm from now on, and nobody else does."""
+    entity = find_entity(code, name=found.entity, by=by)
     identity, _ = Account.objects.get_or_create(party=entity)
-    identity.level, identity.way = rules.PERSON, rules.COUNTER
+    identity.level = rules.PERSON
+    identity.way = rules.LIBRARY if found.says == rules.BY_NUMBER else rules.COUNTER
     identity.proved_at = timezone.now()
     identity.save()
-    now = timezone.now()
     # A firm has one representative: who was it before is it no longer, and his agents end with him.
-    for former in Agency.objects.filter(
-        principal=entity, kind=rules.REPRESENTATIVE, ended_at=None
-    ).exclude(agent=account.party):
-        former.ended_at = now
-        former.save(update_fields=["ended_at"])
-        Agency.objects.filter(principal=entity, kind=rules.AGENT, ended_at=None).update(
-            ended_at=now
-        )
-        record("agency.ended", former, by=by, data={"why": "法定代表人变更"})
+    for former in (
+        Agency.objects.select_for_update()
+        .filter(principal=entity, kind=rules.REPRESENTATIVE, ended_at=None)
+        .exclude(agent=account.party)
+    ):
+        _end_representation(former, by, rules.LEAVINGS[rules.OTHER_HEAD])
     agency, _ = Agency.objects.get_or_create(
         kind=rules.REPRESENTATIVE,
         principal=entity,
@@ -73,14 +118,70 @@ def bind_representative(code: str, credit_code: str, seen: bool, *, by: Actor) -
         ended_at=None,
         defaults={
             "since": timezone.localdate(),
-            "accepted_at": now,
+            "accepted_at": timezone.now(),
             "scope": list(rules.SCOPES),
         },
     )
-    visit.closed_at = now
-    visit.save(update_fields=["closed_at"])
-    record("agency.accepted", agency, by=by, data={"kind": agency.kind, "entity": entity.code})
+    agency.basis = rules.HEADSHIPS[found.says]
+    agency.save(update_fields=["basis"])
+    record(
+        "agency.accepted",
+        agency,
+        by=by,
+        data={"kind": agency.kind, "entity": entity.code, "ground": found.says},
+    )
     return agency
+
+
+def _end_representation(agency: Agency, by: Actor, why: str) -> None:
+    """End a representation and every mandate that rests on it."""
+    now = timezone.now()
+    agency.ended_at, agency.basis = now, f"{agency.basis}；终止：{why}"[:200].lstrip("；")
+    agency.save(update_fields=["ended_at", "basis"])
+    for given in Agency.objects.filter(principal=agency.principal, kind=rules.AGENT, ended_at=None):
+        given.ended_at = now
+        given.save(update_fields=["ended_at"])
+        record("agency.ended", given, by=by, data={"kind": given.kind, "why": why})
+    record("agency.ended", agency, by=by, data={"kind": agency.kind, "why": why})
+
+
+def compare_representatives(*, by: Actor) -> int:
+    """End the representations that the register of today contradicts; returns how many.
+
+    Ended where the register names another (by number, or by name where it has no number) and where
+    the firm is gone. A firm that the library does not know today, or without a representative,
+    changes nothing: a register that is being rebuilt must not dismiss anybody.
+    """
+    rows = queries.representations(by)
+    over: dict[int, str] = {}
+    for row in rows:
+        assert row.agent is not None
+        digests = queries.digests_of(row.agent.identity)
+        says = adapters.heads_today(row.agent.name, digests, str(row.principal.code))
+        if says in rules.LEAVINGS:
+            over[row.pk] = rules.LEAVINGS[says]
+    codes = [str(row.principal.code) for row in rows]
+    return _end_contradicted(over, codes, by=by)
+
+
+@action("identity.manage")
+def _end_contradicted(over: dict[int, str], codes: list[str], *, by: Actor) -> int:
+    """`codes`: every firm whose row was read, for the record."""
+    halted = len(over) > max(MOST_ENDED[0], len(codes) * MOST_ENDED[1])
+    rows = Agency.objects.select_for_update(of=("self",)).filter(pk__in=over, ended_at=None)
+    ended = [] if halted else list(rows.select_related("principal").order_by("pk"))
+    for row in ended:
+        _end_representation(row, by, over[row.pk])
+    if codes:
+        audit.record_reading(
+            by=by, resource="legal_entity", people=codes, purpose="每日核对法定代表人",
+            rows=len(codes),
+        )  # fmt: skip
+    record(
+        "representatives.compared", "system:identity", by=by,
+        data={"compared": len(codes), "contradicted": len(over), "halted": halted},
+    )  # fmt: skip
+    return len(ended)
 
 
 @action(None)
@@ -144,14 +245,21 @@ def accept_agency(agency: int, *, by: Actor) -> Agency:
 
 @action(None)
 def end_agency(agency: int, *, by: Actor) -> None:
-    """End a mandate: by its agent, or by the representative who gave it; a guardian's at the counter."""
+    """End a mandate: by its agent, or by the representative who gave it; a guardian's at the counter.
+
+    A representative lays down his own representation; the firm does it by its new representative,
+    whose binding ends the former (`claim_firm`, `bind_representative`).
+    """
     found = Agency.objects.select_for_update().filter(pk=agency, ended_at=None).first()
     mine = queries.own_agencies(by)
     known = {a.pk for part in mine.values() for a in part}
     if found is None or found.pk not in known:
         raise UserError("没有这份委托，或者它已经终止")
-    if found.kind != rules.AGENT:
-        raise UserError("法定代表人和监护关系的变更请到窗口办理")
+    if found.kind == rules.GUARDIAN:
+        raise UserError("监护关系的变更请到窗口办理")
+    if found.kind == rules.REPRESENTATIVE:
+        _end_representation(found, by, "法定代表人本人在线终止")
+        return
     found.ended_at = timezone.now()
     found.save(update_fields=["ended_at"])
     record("agency.ended", found, by=by)
@@ -280,16 +388,15 @@ def end_at_counter(code: str, agency: int, paper: str, seen: bool, *, by: Actor)
         raise UserError("来访人没有这项代理关系，或者它已经终止")
     if not paper.strip() or not seen:
         raise UserError("请填写终止依据，并核对文书和本人")
-    now = timezone.now()
-    found.ended_at, found.basis = now, f"{found.basis}；终止：{paper.strip()}"[:200].lstrip("；")
-    found.save(update_fields=["ended_at", "basis"])
+    now, why = timezone.now(), paper.strip()
     if found.kind == rules.REPRESENTATIVE:
-        Agency.objects.filter(principal=found.principal, kind=rules.AGENT, ended_at=None).update(
-            ended_at=now
-        )
+        _end_representation(found, by, why)
+    else:
+        found.ended_at, found.basis = now, f"{found.basis}；终止：{why}"[:200].lstrip("；")
+        found.save(update_fields=["ended_at", "basis"])
+        record("agency.ended", found, by=by, data={"kind": found.kind})
     visit.closed_at = now
     visit.save(update_fields=["closed_at"])
-    record("agency.ended", found, by=by, data={"kind": found.kind})
     return found
 
 
@@ -392,12 +499,15 @@ def end_cover(cover: Cover, *, by: Actor) -> None:
 
 
 __all__ = [
+    "NOT_HEAD",
     "NOT_PROVEN",
     "accept_agency",
     "add_child",
     "appoint_agent",
     "bind_guardian",
     "bind_representative",
+    "claim_firm",
+    "compare_representatives",
     "cover_leave",
     "end_agency",
     "end_at_counter",

@@ -6,7 +6,6 @@ import datetime as dt
 import hashlib
 import secrets
 
-from django.contrib.auth.hashers import check_password
 from django.db import connection
 from django.utils import timezone
 
@@ -23,6 +22,7 @@ from .. import adapters, queries, rules
 from ..models import Account, Agency, FormerNumber, TextCode, User, Visit
 from . import limits
 from .officers import set_password
+from .passwords import check_secret
 from .sessions import end_all_sessions
 
 TEXT_LIFE = dt.timedelta(minutes=10)
@@ -407,13 +407,15 @@ def change_number(code: str, number: str, basis: str, seen: bool, *, by: Actor) 
 
 
 @action(None)
-def change_phone(user: User, phone: str, password: str, *, by: Actor) -> None:
-    """Another telephone for one's own account, after its code was right and the password given."""
+def change_phone(user: User, phone: str, password: str, *, by: Actor, fresh: bool = False) -> None:
+    """Another telephone for one's own account, after its code was right and the password given.
+
+    `fresh` stands in for the password where there is none (`passwords.check_secret`).
+    """
     account = own_account(by)
     if by.party is None or user.party_id != by.party.pk:
         raise UserError("只能更换自己的手机号码")
-    if user.has_usable_password() and not check_password(password, user.password):
-        raise UserError("密码不正确")
+    check_secret(user, password, fresh)
     digest = adapters.phone_hash(phone)
     lock_number(digest)
     if Account.objects.filter(phone_hash=digest).exclude(pk=account.pk).exists():
@@ -442,15 +444,17 @@ def change_mail(mail: str, *, by: Actor) -> None:
 
 
 @action(None)
-def ask_erasure(user: User, password: str, *, by: Actor) -> dt.date:
-    """Have one's account erased within the limit (packs/core/access.yaml); until then it can be undone."""
+def ask_erasure(user: User, password: str, *, by: Actor, fresh: bool = False) -> dt.date:
+    """Have one's account erased within the limit (packs/core/access.yaml); until then it can be undone.
+
+    `fresh` stands in for the password where there is none (`passwords.check_secret`).
+    """
     account = own_account(by)
     if by.party is None or user.party_id != by.party.pk:
         raise UserError("只能注销自己的账号")
     if account.party.memberships.exists():
         raise UserError("工作人员账号由本部门管理员停用，不能自行注销")
-    if user.has_usable_password() and not check_password(password, user.password):
-        raise UserError("密码不正确")
+    check_secret(user, password, fresh)
     if account.erase_on is None:
         account.erase_on = calendar().add_working_days(
             timezone.localdate(), int(queries.erasure_rule()["working_days"])

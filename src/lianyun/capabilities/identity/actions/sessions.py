@@ -6,8 +6,10 @@ import hashlib
 from typing import Any
 
 from django.contrib.auth.hashers import check_password, make_password
+from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
+from django.db import models
 from django.utils import timezone
 
 from lianyun.kernel.access import Actor, UserError, actor_of
@@ -49,9 +51,8 @@ def enter(username: str, password: str, *, by: Actor, address: str = "") -> User
     second factor the failures are forgiven only when that one is right too.
     """
     now = timezone.now()
-    user = queries.user_named(username[:60])
-    if user is not None:
-        user = User.objects.select_for_update(of=("self",)).filter(pk=user.pk).first()
+    held = queries.named(username[:60]).select_related("party").select_for_update(of=("self",))
+    user = held.first()
     flooded = bool(address) and limits.spent("login_failures_per_address", address)
     if flooded or user is None or not user.is_active or user.locked or user.party is None:
         make_password(password)
@@ -71,14 +72,17 @@ def enter(username: str, password: str, *, by: Actor, address: str = "") -> User
     if not user.party.active:
         record("session.refused", user, by=by, data={"why": "party"})
         return None
-    fields = ["must_change"]
-    if rules.password_expired(user.password_set_at, now):
+    changed = []
+    if rules.password_expired(user.password_set_at, now) and not user.must_change:
         user.must_change = True
-    second = user.factors.exclude(confirmed_at=None).exists()
-    if not second:
+        changed.append("must_change")
+    queries.read_once(user)
+    second = bool(queries.confirmed(user))
+    if not second and (user.failed or user.locked_until is not None):
         user.failed, user.locked_until = 0, None
-        fields += ["failed", "locked_until"]
-    user.save(update_fields=fields)
+        changed += ["failed", "locked_until"]
+    if changed:
+        user.save(update_fields=changed)
     kind = "session.second_asked" if second else "session.opened"
     record(kind, user, by=actor_of(user.party), data={})
     return user
@@ -97,61 +101,78 @@ def _failure_from(address: str) -> None:
 
 @action(None)
 def take_seat(
-    user: User, key: str, *, address: str | None, agent: str, by: Actor, device: str = ""
-) -> tuple[int, bool]:
-    """Note an opened session and end the oldest ones beyond the limit.
+    user: User,
+    session: SessionBase,
+    *,
+    address: str | None,
+    agent: str,
+    by: Actor,
+    device: str = "",
+) -> tuple[int, int]:
+    """Write an opened session with its seat and end the oldest ones beyond the limit.
 
-    `device` is the browser's random mark. Returns how many sessions ended and whether the device
-    is new to an account that has others: then its other open sessions are told on their next page.
+    `device` is the browser's random mark; where it is new to an account that has others, its other
+    open sessions are told on their next page. Returns how many sessions ended, and how many new
+    devices the person has not judged yet.
     """
-    User.objects.select_for_update().get(pk=user.pk)
-    alive = set(
-        Session.objects.filter(
-            session_key__in=user.seats.values("key"), expire_date__gt=timezone.now()
-        ).values_list("session_key", flat=True)
+    list(User.objects.select_for_update().filter(pk=user.pk).values_list("pk"))
+    session.save()
+    key = session.session_key or ""
+    alive = models.Exists(
+        Session.objects.filter(session_key=models.OuterRef("key"), expire_date__gt=timezone.now())
     )
-    user.seats.exclude(key__in=alive).delete()
-    open_seats = [(s.key, s.began_at) for s in user.seats.exclude(key=key)]
-    ended = rules.surplus(open_seats)
-    end_sessions(user, ended)
-    seat, _ = Seat.objects.update_or_create(
-        key=key,
-        defaults={"user": user, "address": address, "device": rules.device_name(agent)[:80]},
+    seats = list(user.seats.exclude(key=key).annotate(alive=alive))
+    ended = rules.surplus([(s.key, s.began_at) for s in seats if s.alive])
+    if gone := [*ended, *(s.key for s in seats if not s.alive)]:
+        end_sessions(user, gone)
+    name = rules.device_name(agent)[:80]
+    Seat.objects.bulk_create(
+        [Seat(user=user, key=key, address=address, device=name)],
+        update_conflicts=True,
+        unique_fields=["key"],
+        update_fields=["user", "address", "device"],
     )
-    new = _note_device(user, device, seat) if device else False
+    others = [s.key for s in seats if s.alive and s.key not in ended]
+    digest = hashlib.sha256(device.encode()).hexdigest()
+    devices = user.devices.aggregate(
+        known=models.Count("pk"),
+        this=models.Count("pk", filter=models.Q(digest=digest)),
+        waiting=models.Count("pk", filter=models.Q(told_at=None)),
+    )
+    new = False
+    if devices["this"]:
+        user.devices.filter(digest=digest).update(name=name, last_at=timezone.now())
+    elif device:
+        # This holds the user's row: nobody else adds the device meanwhile.
+        Device.objects.create(
+            user=user,
+            digest=digest,
+            name=name,
+            address=address,
+            told_at=None if devices["known"] else timezone.now(),
+        )
+        if new := bool(devices["known"]):
+            _tell_of_device(user, name, others)
     record(
         "seat.taken",
         user,
         by=by,
-        data={"device": seat.device, "ended": len(ended), "new": new},
+        data={"device": name, "ended": len(ended), "new": new},
         personal={"address": address},
     )
-    return len(ended), new
+    return len(ended), devices["waiting"] + new
 
 
-def _note_device(user: User, mark: str, seat: Seat) -> bool:
-    digest = hashlib.sha256(mark.encode()).hexdigest()
-    # The caller holds the user's row: nobody else adds this device meanwhile.
-    if user.devices.filter(digest=digest).update(name=seat.device, last_at=timezone.now()):
-        return False
-    others = user.devices.exists()
-    device = Device.objects.create(
-        user=user,
-        digest=digest,
-        name=seat.device,
-        address=seat.address,
-        told_at=None if others else timezone.now(),
-    )
-    if not others:
-        return False
+def _tell_of_device(user: User, name: str, others: list[str]) -> None:
+    """A new device entered; `others` are the keys of the account's other open sessions."""
     assert user.party is not None
-    record("device.met", user, by=actor_of(user.party), data={"device": device.name})
-    told = f"您的账号刚刚在新设备（{seat.device}）登录。如果不是您本人，请到“我的账号”处理。"
-    for key in user.seats.exclude(key=seat.key).values_list("key", flat=True):
-        session = SessionStore(session_key=key)
-        session["notice"] = told
-        session.save()
-    return True
+    record("device.met", user, by=actor_of(user.party), data={"device": name})
+    told = f"您的账号刚刚在新设备（{name}）登录。如果不是您本人，请到“我的账号”处理。"
+    rows = list(Session.objects.filter(session_key__in=others)) if others else []
+    for row in rows:
+        row.session_data = SessionStore().encode({**row.get_decoded(), "notice": told})
+    if rows:
+        Session.objects.bulk_update(rows, ["session_data"])
 
 
 def end_sessions(user: User, keys: list[str]) -> int:

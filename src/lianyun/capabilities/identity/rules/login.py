@@ -29,6 +29,9 @@ ABSOLUTE = dt.timedelta(hours=8)
 HALF = "half"
 """Session key: who gave the password, or came by a platform (`way`), and is not in yet."""
 
+FRESH_MINUTES = 10
+"""So long after a login at the national platform does it stand in for a password that there is not."""
+
 SECOND_MINUTES = 5
 """So long after the password may the second factor follow."""
 
@@ -118,6 +121,11 @@ def device_name(agent: str) -> str:
     return f"{browser} · {system}"
 
 
+def is_fresh(entered: float, now: float) -> bool:
+    """Whether somebody entered at this epoch second within the last FRESH_MINUTES; 0: not known."""
+    return entered > 0 and now - entered <= FRESH_MINUTES * 60
+
+
 def is_over(began: float | None, now: float) -> bool:
     """Whether a session (begun at this epoch second) is older than any may be."""
     return began is not None and now - began > ABSOLUTE.total_seconds()
@@ -127,6 +135,7 @@ __all__ = [
     "ABSOLUTE",
     "EXCLUSIVE",
     "FAILURES",
+    "FRESH_MINUTES",
     "HALF",
     "IDLE",
     "LOCK",
@@ -138,6 +147,7 @@ __all__ = [
     "SECOND_MINUTES",
     "after_failure",
     "device_name",
+    "is_fresh",
     "is_idle",
     "is_locked",
     "is_over",

@@ -18,6 +18,7 @@ TEXTS: dict[str, str] = {
     "certificate.issued": "您的数字证书已在窗口签发。如非本人办理，请到“我的身份”停用。",
     "certificate.ended": "您的数字证书已停用。",
     "erasure.asked": "您已申请注销账号，到期前登录可以撤回。",
+    "password.recovered": "您的登录密码已用短信验证码重新设置，其他登录已结束。如非本人办理，请立即到政务服务窗口处理。",
     "platform.linked": "您的账号已与国家政务服务平台账号关联。",
 }
 """Event kind → the words; whatever stands in braces comes from the event and its subject."""

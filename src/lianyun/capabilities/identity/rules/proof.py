@@ -171,6 +171,37 @@ def guardian_problem(
 ENTITY_GONE = {"2", "3", "6", "吊销未注销", "注销", "撤销登记"}
 """States of an entity (登记状态) under which nobody acts for it any more."""
 
+GONE, OTHER_HEAD, NO_HEAD = "gone", "other", "none"
+BY_NUMBER, BY_NAME = "number", "name"
+HEADSHIPS = {
+    BY_NUMBER: "登记机关的身份号码与本人一致",
+    BY_NAME: "登记机关未提供身份号码，按姓名一致并当面核对营业执照",
+}
+"""What the binding of a representative rests on, as pages and records say it."""
+LEAVINGS = {
+    GONE: "单位已注销、吊销或撤销登记",
+    OTHER_HEAD: "登记的法定代表人已变更",
+}
+"""Why a nightly comparison ends a representation."""
+
+
+def headship(
+    name: str, digests: Iterable[str], told_name: str, told_digest: str, state: str
+) -> str:
+    """What a register's row says of one person as a firm's representative.
+
+    `digests` are the keyed hashes of the person's numbers, the present one and former ones;
+    `told_digest` that of the register's number, empty where it gives none. A number decides alone:
+    neither does a namesake pass, nor does a changed name stand in the way.
+    """
+    if state in ENTITY_GONE:
+        return GONE
+    if told_digest:
+        return BY_NUMBER if told_digest in set(digests) else OTHER_HEAD
+    if not told_name:
+        return NO_HEAD
+    return BY_NAME if same_name(name, told_name) else OTHER_HEAD
+
 
 PICTURE_SIGNS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF")
 PICTURE_LEAST, PICTURE_MOST = 10 * 1024, 5 * 1024 * 1024
@@ -220,6 +251,8 @@ __all__ = [
     "ADULT",
     "AGENCIES",
     "AGENT",
+    "BY_NAME",
+    "BY_NUMBER",
     "CERTIFICATE",
     "CONSENT_AGE",
     "COUNTER",
@@ -227,12 +260,17 @@ __all__ = [
     "ENTITY_GONE",
     "FACE",
     "FLOOR_SECONDS",
+    "GONE",
     "GUARDIAN",
     "GUARDIANSHIPS",
     "GUARDIAN_WAY",
+    "HEADSHIPS",
+    "LEAVINGS",
     "LEVELS",
     "LEVEL_MEANS",
     "LIBRARY",
+    "NO_HEAD",
+    "OTHER_HEAD",
     "PERSON",
     "PICTURE_MOST",
     "PLATFORM",
@@ -252,6 +290,7 @@ __all__ = [
     "cover_problem",
     "covers_scope",
     "guardian_problem",
+    "headship",
     "level_now",
     "login_kind",
     "picture_problem",

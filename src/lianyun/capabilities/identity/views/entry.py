@@ -8,11 +8,13 @@ import secrets
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlencode
 
 from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth import login, logout
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -32,7 +34,6 @@ if TYPE_CHECKING:
 
     from ..models import User
 
-BACKEND = "django.contrib.auth.backends.ModelBackend"
 SEEN_EVERY = 60
 DEVICE_COOKIE = "lianyun_device"
 DEVICE_AGE = 365 * 24 * 3600
@@ -40,11 +41,18 @@ FREE = ("/workbench/account/factors/", "/workbench/account/password/", "/logout/
 ACTING = "acting"
 """Session key: the number of the mandate under which the person acts for another."""
 HALF = rules.HALF
+ENTERED = "entered"
+"""Session key: when the platform that let him in says that he gave his secret there."""
 
 
 def actor_in(request: HttpRequest) -> Actor:
     """Who acts in this request."""
     return cast("Actor", request.actor)  # type: ignore[attr-defined]
+
+
+def is_fresh(request: HttpRequest) -> bool:
+    """Whether the person gave his secret at a platform a moment ago: stands in for a password here."""
+    return rules.is_fresh(float(request.session.get(ENTERED) or 0), time.time())
 
 
 def host_in(request: HttpRequest) -> str:
@@ -196,8 +204,14 @@ def login_page(request: HttpRequest) -> HttpResponse:
             return open_session(request, user, "", target)
         form.add_error(None, rules.REFUSED)
         status = 401
+    entity = request.GET.get("as") == "entity"
+    if entity and not target.startswith(reverse("identity:acting")):
+        # A firm has no password of its own: a person enters, then says for which firm (ADR 0031).
+        onward = target if wanted else address("hall:mine", reverse("identity:mine"))
+        target = f"{reverse('identity:acting')}?{urlencode({'next': onward})}"
     context = {
         "form": form,
+        "entity": entity,
         "next": target,
         "policy": queries.access_policy(ANONYMOUS),
         "national_url": address("login:national") if settings.NATIONAL_ISSUER else "",
@@ -206,34 +220,43 @@ def login_page(request: HttpRequest) -> HttpResponse:
 
 
 def open_session(
-    request: HttpRequest, user: User, factor: str, target: str, way: str = ""
+    request: HttpRequest,
+    user: User,
+    factor: str,
+    target: str,
+    way: str = "",
+    entered: float = 0.0,
 ) -> HttpResponse:
-    """Log somebody in: a new session key, a seat, the device's mark; leads on to `target`."""
-    login(request, user, backend=BACKEND)
-    request.session["seen"] = request.session["began"] = time.time()
-    request.session["agent"] = _agent_digest(_agent(request))
-    request.session["factor"] = factor
-    request.session["way"] = way
-    request.session.save()
+    """Log somebody in: a new session key, a seat, the device's mark; leads on to `target`.
+
+    `entered`: when a platform says that he gave his secret there, for `is_fresh`.
+    """
     assert user.party is not None
     mark = request.COOKIES.get(DEVICE_COOKIE, "")
     if not 20 <= len(mark) <= 64:
         mark = secrets.token_urlsafe(32)
-    ended, _ = actions.take_seat(
-        user,
-        request.session.session_key or "",
-        address=caller_of(request) or None,
-        agent=_agent(request),
-        by=actor_of(user.party),
-        device=mark,
-    )
+    # The session, its seat and the device are written at once, and once.
+    with transaction.atomic():
+        login(request, user)
+        request.session["seen"] = request.session["began"] = time.time()
+        request.session["agent"] = _agent_digest(_agent(request))
+        request.session["factor"] = factor
+        request.session["way"] = way
+        request.session[ENTERED] = entered
+        ended, waiting = actions.take_seat(
+            user,
+            request.session,
+            address=caller_of(request) or None,
+            agent=_agent(request),
+            by=actor_of(user.party),
+            device=mark,
+        )
     if ended:
         messages.warning(
             request, f"同时登录不能超过 {rules.SEATS} 处，最早的 {ended} 处登录已经结束"
         )
-    waiting = queries.new_devices(actor_of(user.party), user)
     if waiting:
-        messages.warning(request, f"有 {len(waiting)} 台新设备登录过，请到“我的账号”确认")
+        messages.warning(request, f"有 {waiting} 台新设备登录过，请到“我的账号”确认")
     answer = redirect("identity:password") if user.must_change else redirect(target)
     answer.set_cookie(
         DEVICE_COOKIE,
@@ -281,7 +304,8 @@ def second(request: HttpRequest) -> HttpResponse:
             target = str(half["next"])
             request.session.pop(HALF, None)
             user.refresh_from_db()
-            return open_session(request, user, kind, target, way=str(half.get("way", "")))
+            way, at = str(half.get("way", "")), float(half.get("entered", 0))
+            return open_session(request, user, kind, target, way=way, entered=at)
         problem, status = "没有通过：请核对后再试。连续 5 次不对将锁定 15 分钟。", 401
     options = None
     if rules.KEY in kinds:
@@ -303,7 +327,8 @@ def entered(request: HttpRequest) -> HttpResponse:
     if queries.second_kinds(ANONYMOUS, user):
         return redirect("identity:second")
     request.session.pop(HALF, None)
-    return open_session(request, user, "", str(half["next"]), way=str(half["way"]))
+    way, at = str(half["way"]), float(half.get("entered", 0))
+    return open_session(request, user, "", str(half["next"]), way=way, entered=at)
 
 
 def parsed(text: str) -> Any:

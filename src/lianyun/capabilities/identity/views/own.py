@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import urlencode
 
 import segno
 from django import forms
 from django.contrib import messages
-from django.contrib.auth import update_session_auth_hash
+from django.contrib.auth import logout, update_session_auth_hash
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -15,13 +16,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 
 from lianyun.kernel.access import UserError
+from lianyun.ui.context import address
 from lianyun.ui.forms import Styled
 from lianyun.ui.middleware import POST_KEY
 from lianyun.ui.pages import safe_next, signed_in
 from lianyun.ui.visitor import caller_of
 
 from .. import actions, queries, rules
-from .entry import actor_in, host_in, parsed
+from .entry import actor_in, host_in, is_fresh, parsed
 
 if TYPE_CHECKING:
     from ..models import User
@@ -73,6 +75,11 @@ class PasswordForm(Styled):
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
     )
 
+    def __init__(self, *args: Any, first: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if first:
+            del self.fields["old"]
+
     def clean(self) -> dict[str, Any]:
         """Both new ones must agree."""
         data = super().clean() or {}
@@ -84,31 +91,56 @@ class PasswordForm(Styled):
 @sensitive_post_parameters("old", "new", "again")
 @signed_in
 def password(request: HttpRequest) -> HttpResponse:
-    """Change one's own password."""
-    user = user_in(request)
-    form = PasswordForm(request.POST or None)
+    """Change one's own password, or set the first one where a platform opened the account."""
+    user, actor = user_in(request), actor_in(request)
+    first, fresh = not user.has_usable_password(), is_fresh(request)
+    form = PasswordForm(request.POST or None, first=first)
     if request.method == "POST" and form.is_valid():
         data = form.cleaned_data
+        key = request.session.session_key or ""
         try:
-            key = request.session.session_key or ""
-            actions.change_password(user, data["old"], data["new"], by=actor_in(request), keep=key)
+            if first:
+                actions.set_first_password(user, data["new"], fresh=fresh, by=actor, keep=key)
+            else:
+                actions.change_password(user, data["old"], data["new"], by=actor, keep=key)
         except UserError as mistake:
             form.add_error("old" if "原密码" in str(mistake) else "new", str(mistake))
         else:
             update_session_auth_hash(request, user)
             _reseat(request, user)
-            messages.success(request, "密码已修改，其他设备上的登录已经结束")
+            done = "密码已设置，以后也可以用公民身份号码或手机号码登录" if first else "密码已修改"
+            messages.success(request, f"{done}，其他设备上的登录已经结束")
             return redirect("identity:account")
-    context = {"form": form, "forced": user.must_change, "frame": frame(request)}
-    return render(request, "identity/password.html", context)
+    context = {
+        "form": form,
+        "forced": user.must_change,
+        "first": first,
+        "stale": first and not fresh,
+        "frame": frame(request),
+    }
+    return render(request, "identity/password.html", context, status=400 if form.errors else 200)
+
+
+@signed_in
+def enter_anew(request: HttpRequest) -> HttpResponse:
+    """Leave and enter by the national platform again: who has no password shows that he is there."""
+    if request.method != "POST":
+        return HttpResponseNotAllowed(["POST"])
+    back = safe_next(request, reverse("identity:password"))
+    place = address("login:national")
+    if not place:
+        raise UserError("本市没有接入国家政务服务平台登录，请到政务服务窗口办理")
+    user, key = user_in(request), request.session.session_key or ""
+    actions.leave(user, key, by=actor_in(request))
+    logout(request)
+    return redirect(f"{place}?{urlencode({'anew': '1', 'next': back})}")
 
 
 def _reseat(request: HttpRequest, user: User) -> None:
     """The session key was cycled with the password: its seat follows."""
-    request.session.save()
     actions.take_seat(
         user,
-        request.session.session_key or "",
+        request.session,
         address=caller_of(request) or None,
         agent=request.headers.get("User-Agent", ""),
         by=actor_in(request),

@@ -21,12 +21,13 @@ from lianyun.ui.pages import public, safe_next, signed_in
 from lianyun.ui.visitor import address_of
 
 from .. import actions, queries, rules
-from .entry import actor_in, open_session
+from .entry import actor_in, is_fresh, open_session
 from .own import tabs, user_in
 
 PHONE = "register_phone"
 NEW_PHONE = "new_phone"
-REGISTER_USE, CHANGE_USE = "register", "phone"
+LOST = "lost_password"
+REGISTER_USE, CHANGE_USE, RECOVER_USE = "register", "phone", "recover"
 SIMULATED = "模拟短信：演示环境没有短信网关，内容显示在这里"
 SIMULATED_MAIL = "模拟邮件：演示环境没有邮件服务器，内容显示在这里"
 
@@ -134,6 +135,88 @@ def register(request: HttpRequest) -> HttpResponse:
     return render(request, "identity/register.html", context, status=status)
 
 
+class RecoverForm(Styled):
+    """The code from the telephone, the number that goes with it, the new password."""
+
+    code = forms.CharField(
+        label="短信验证码",
+        max_length=6,
+        widget=forms.TextInput(attrs={"inputmode": "numeric", "autocomplete": "one-time-code"}),
+    )
+    number = forms.CharField(
+        label="公民身份号码", max_length=18, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+    password = forms.CharField(
+        label="新密码",
+        strip=False,
+        max_length=128,
+        help_text=f"至少 {rules.MINIMUM} 位，含大写字母、小写字母、数字、符号中的三种",
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def clean_password(self) -> str:
+        """Judged before the code is spent."""
+        given = str(self.cleaned_data["password"])
+        if problems := rules.password_problems(given):
+            raise forms.ValidationError("；".join(problems))
+        return given
+
+
+@never_cache
+@sensitive_post_parameters("password", "number", "code")
+@public
+def forgotten(request: HttpRequest) -> HttpResponse:
+    """A forgotten password made anew by telephone and citizen number; logs nobody in."""
+    kept: dict[str, Any] = request.session.get(LOST) or {}
+    form: Styled
+    if request.method == "POST" and request.POST.get("step") == "phone":
+        form, step = PhoneForm(request.POST), 0
+        if form.is_valid():
+            phone = form.cleaned_data["phone"].strip()
+            try:
+                shown = actions.send_code(
+                    phone, RECOVER_USE, address=address_of(request), by=ANONYMOUS
+                )
+            except UserError as mistake:
+                form.add_error("phone", str(mistake))
+            else:
+                request.session[LOST] = {"phone": phone, "shown": shown}
+                return redirect("identity:forgotten")
+    elif kept and "again" not in request.GET:
+        form, step = RecoverForm(request.POST or None), 1
+        if request.method == "POST" and form.is_valid():
+            began, data = time.monotonic(), form.cleaned_data
+            try:
+                right = actions.check_code(
+                    kept["phone"], RECOVER_USE, data["code"], by=ANONYMOUS
+                ) and actions.recover_password(
+                    kept["phone"], data["number"], data["password"],
+                    address=address_of(request), by=ANONYMOUS,
+                )  # fmt: skip
+            except UserError as mistake:
+                field = "password" if "密码" in str(mistake) else None
+                form.add_error(field, f"{mistake}。验证码已用过，请重新获取")
+            else:
+                steady(began)
+                if right:
+                    request.session.flush()
+                    messages.success(request, "密码已重新设置，其他登录已结束，请用新密码登录")
+                    return redirect("identity:login")
+                form.add_error(None, f"{actions.UNFIT}。验证码已用过的，请重新获取")
+            steady(began)
+    else:
+        request.session.pop(LOST, None)
+        form, step = PhoneForm(), 0
+    context = {
+        "form": form,
+        "step": step,
+        "shown": kept.get("shown", "") if step else "",
+        "simulated": SIMULATED,
+    }
+    status = 400 if form.errors else 200
+    return render(request, "identity/forgotten.html", context, status=status)
+
+
 @never_cache
 @signed_in
 def mine(request: HttpRequest) -> HttpResponse:
@@ -151,6 +234,7 @@ def mine(request: HttpRequest) -> HttpResponse:
         "minutes": rules.VISIT_MINUTES,
         "notices": queries.own_notices(actor),
         "password": user_in(request).has_usable_password(),
+        "fresh": is_fresh(request),
         "erasure": queries.erasure_rule(),
     }
     return render(request, "identity/mine.html", context)
@@ -177,7 +261,7 @@ def prove(request: HttpRequest) -> HttpResponse:
 
 
 class NewPhoneForm(Styled):
-    """The code from the new telephone and the password."""
+    """The code from the new telephone and the password, if there is one."""
 
     code = forms.CharField(
         label="短信验证码",
@@ -191,6 +275,11 @@ class NewPhoneForm(Styled):
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
 
+    def __init__(self, *args: Any, secret: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not secret:
+            del self.fields["password"]
+
 
 @never_cache
 @sensitive_post_parameters("password", "code")
@@ -198,7 +287,8 @@ class NewPhoneForm(Styled):
 def phone(request: HttpRequest) -> HttpResponse:
     """Change the telephone: a code to the new one, then the password."""
     kept: dict[str, Any] = request.session.get(NEW_PHONE) or {}
-    actor = actor_in(request)
+    actor, user = actor_in(request), user_in(request)
+    secret, fresh = user.has_usable_password(), is_fresh(request)
     form: Styled
     if request.method == "POST" and request.POST.get("step") == "phone":
         form = PhoneForm(request.POST)
@@ -213,21 +303,21 @@ def phone(request: HttpRequest) -> HttpResponse:
                 return redirect("identity:phone")
         step = 0
     elif kept and "again" not in request.GET:
-        form, step = NewPhoneForm(request.POST or None), 1
+        form, step = NewPhoneForm(request.POST or None, secret=secret), 1
         if request.method == "POST" and form.is_valid():
             data = form.cleaned_data
             try:
                 if not actions.check_code(kept["phone"], CHANGE_USE, data["code"], by=actor):
                     form.add_error("code", "验证码不正确或已过期，可以重新获取")
                 else:
-                    actions.change_phone(
-                        user_in(request), kept["phone"], data["password"], by=actor
-                    )
+                    given = data.get("password", "")
+                    actions.change_phone(user, kept["phone"], given, by=actor, fresh=fresh)
                     request.session.pop(NEW_PHONE, None)
                     messages.success(request, "手机号码已更换，下次用新号码登录")
                     return redirect("identity:mine")
             except UserError as mistake:
-                form.add_error("password" if "密码" in str(mistake) else "code", str(mistake))
+                wrong = "password" if secret and "密码" in str(mistake) else "code"
+                form.add_error(wrong, str(mistake))
     else:
         form, step = PhoneForm(), 0
     context = {
@@ -235,6 +325,7 @@ def phone(request: HttpRequest) -> HttpResponse:
         "step": step,
         "shown": kept.get("shown", "") if step else "",
         "simulated": SIMULATED,
+        "stale": not secret and not fresh,
     }
     return render(request, "identity/phone.html", context, status=400 if form.errors else 200)
 
@@ -250,7 +341,9 @@ def erase(request: HttpRequest) -> HttpResponse:
         actions.keep_account(by=actor)
         messages.success(request, "注销申请已撤回")
         return redirect("identity:mine")
-    day = actions.ask_erasure(user_in(request), request.POST.get("password", ""), by=actor)
+    day = actions.ask_erasure(
+        user_in(request), request.POST.get("password", ""), by=actor, fresh=is_fresh(request)
+    )
     messages.success(request, f"已受理注销，{day:%Y-%m-%d} 前可以登录撤回，到期自动注销")
     logout(request)
     return redirect("/")
@@ -275,6 +368,17 @@ class AgentForm(Styled):
     def __init__(self, *args: Any, firms: list[tuple[str, str]], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         cast(forms.ChoiceField, self.fields["entity"]).choices = firms
+
+
+class FirmForm(Styled):
+    """A firm that one represents, by its credit code."""
+
+    credit_code = forms.CharField(
+        label="统一社会信用代码",
+        max_length=18,
+        help_text="营业执照上的 18 位代码",
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "characters"}),
+    )
 
 
 class ChildForm(Styled):
@@ -304,6 +408,7 @@ def agencies(request: HttpRequest) -> HttpResponse:
         prefix="agent",
     )
     child = ChildForm(request.POST if step == "child" else None, prefix="child")
+    firm = FirmForm(request.POST if step == "firm" else None, prefix="firm")
     number = request.POST.get("agency", "")
     chosen = int(number) if number.isdecimal() and len(number) < 19 else 0
     if step in ("accept", "end"):
@@ -311,7 +416,7 @@ def agencies(request: HttpRequest) -> HttpResponse:
             actions.accept_agency(chosen, by=actor)
         else:
             actions.end_agency(chosen, by=actor)
-        messages.success(request, "已接受委托" if step == "accept" else "委托已终止")
+        messages.success(request, "已接受委托" if step == "accept" else "代理关系已终止")
         return redirect("identity:agencies")
     if step == "agent" and agent.is_valid():
         if not once(request):
@@ -347,13 +452,30 @@ def agencies(request: HttpRequest) -> HttpResponse:
         steady(began)
         if not child.errors:
             return redirect("identity:agencies")
+    if step == "firm" and firm.is_valid():
+        began = time.monotonic()
+        try:
+            actions.try_proof(address=address_of(request), by=actor)
+            bound = actions.claim_firm(firm.cleaned_data["credit_code"], by=actor)
+        except UserError as mistake:
+            firm.add_error("credit_code", str(mistake))
+        else:
+            if bound is not None:
+                messages.success(request, f"已登记为{bound.principal.name}的法定代表人")
+            else:
+                firm.add_error("credit_code", actions.NOT_HEAD)
+        steady(began)
+        if not firm.errors:
+            return redirect("identity:agencies")
     context = {
         "tabs": tabs(),
         "found": found,
         "agent": agent if firms else None,
         "child": child,
+        "firm": firm,
         "me": queries.own_identity(actor),
         "person": rules.PERSON,
     }
-    wrong = (step == "agent" and agent.errors) or (step == "child" and child.errors)
+    chosen_form = {"agent": agent, "child": child, "firm": firm}.get(step)
+    wrong = chosen_form is not None and chosen_form.errors
     return render(request, "identity/agencies.html", context, status=400 if wrong else 200)

@@ -17,18 +17,21 @@ def _known() -> national.Platform:
     return found
 
 
-def begin_national(back: str) -> tuple[str, dict[str, Any]]:
+def begin_national(back: str, *, anew: bool = False) -> tuple[str, dict[str, Any]]:
     """Where the browser goes and what its session keeps; raises UserError."""
     try:
-        return national.begin(_known(), back)
+        return national.begin(_known(), back, anew=anew)
     except national.NotProven as wrong:
         raise UserError(str(wrong)) from wrong
 
 
 def finish_national(
     errand: dict[str, Any] | None, answer: dict[str, str], back: str, *, by: Actor
-) -> tuple[Any, str]:
-    """The login (identity's user) of whom the platform names, and its title; raises UserError."""
+) -> tuple[Any, str, float]:
+    """The login (identity's user) of whom the platform names, its title, and when he entered there.
+
+    Raises UserError.
+    """
     known = _known()
     try:
         # Before any row is touched: the platform may take its seconds.
@@ -39,7 +42,7 @@ def finish_national(
         known.issuer, person.subject, person.name, person.number, person.level,
         simulated=known.simulated, by=by,
     )  # fmt: skip
-    return user, known.title
+    return user, known.title, person.entered
 
 
 __all__ = ["begin_national", "finish_national"]

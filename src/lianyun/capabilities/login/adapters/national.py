@@ -41,12 +41,16 @@ class NotProven(Exception):
 
 @dataclass(frozen=True)
 class Person:
-    """Whom the platform names: its own name for him, name, number, and the level by our configuration."""
+    """Whom the platform names: its own name for him, name, number, and the level by our configuration.
+
+    `entered` is when he gave his password there (epoch seconds, `auth_time`), 0 where it was not told.
+    """
 
     subject: str
     name: str
     number: str
     level: int
+    entered: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -105,8 +109,11 @@ def _metadata(known: Platform) -> dict[str, Any]:
     return found
 
 
-def begin(known: Platform, back: str) -> tuple[str, dict[str, Any]]:
-    """Where the browser goes, and what its session keeps until it comes back; raises NotProven."""
+def begin(known: Platform, back: str, *, anew: bool = False) -> tuple[str, dict[str, Any]]:
+    """Where the browser goes, and what its session keeps until it comes back; raises NotProven.
+
+    `anew` asks the platform to have the person enter again, whoever is still logged in there.
+    """
     verifier, nonce = secrets.token_urlsafe(48), secrets.token_urlsafe(24)
     try:
         place = _metadata(known)["authorization_endpoint"]
@@ -122,6 +129,7 @@ def begin(known: Platform, back: str) -> tuple[str, dict[str, Any]]:
         "nonce": nonce,
         "code_challenge": create_s256_code_challenge(verifier),
         "code_challenge_method": "S256",
+        **({"prompt": "login", "max_age": "0"} if anew else {}),
     }
     url = add_params_to_uri(place, list(query.items()))
     errand = {
@@ -175,7 +183,7 @@ def finish(
         raise NotProven(f"{known.title}的登录结果没有通过核对，请重新登录") from wrong
     if more.get("sub") != claims["sub"]:
         raise NotProven(f"{known.title}的登录结果前后不一致，已停止登录")
-    return _person(known, {**more, **claims})
+    return _person(known, {**more, **claims}, claims.get("auth_time"))
 
 
 def _keys(told: dict[str, Any]) -> KeySet:
@@ -211,14 +219,16 @@ def _claims(known: Platform, about: dict[str, Any], token: str, nonce: str) -> d
     return dict(found)
 
 
-def _person(known: Platform, claims: dict[str, Any]) -> Person:
+def _person(known: Platform, claims: dict[str, Any], entered: object) -> Person:
+    """`entered` is the signed token's `auth_time`: what the browser carried could not change it."""
     name, number = (
         str(claims.get(str(known.claims.get(k) or k)) or "") for k in ("name", "number")
     )
     level = rules.platform_level(known.claims.get("level") or {}, claims)
     if not name or not number or not level:
         raise NotProven(f"{known.title}没有提供姓名、号码或实名等级，请先在那里完成实名认证")
-    return Person(str(claims["sub"]), name, number, level)
+    at = float(entered) if type(entered) is int and 0 < entered <= time.time() + 30 else 0.0
+    return Person(str(claims["sub"]), name, number, level, at)
 
 
 __all__ = ["NotProven", "Person", "Platform", "begin", "finish", "platform"]

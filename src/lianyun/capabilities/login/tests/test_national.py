@@ -218,3 +218,34 @@ def test_only_the_published_keys_sign(platform: Any) -> None:
     browser = Client(SERVER_NAME="127.0.0.1")
     enter(browser)
     assert inside(browser)
+
+
+def test_a_first_password_needs_a_new_login(platform: Any) -> None:
+    """The platform's signed `auth_time` says whether he was there a moment ago; nobody else does."""
+    password = {"new": "Ganyu-2027x", "again": "Ganyu-2027x"}
+    for bend in (
+        lambda told: {**told, "auth_time": int(time.time()) - 3600},
+        lambda told: {**told, "auth_time": int(time.time()) + 3600},
+        lambda told: {k: v for k, v in told.items() if k != "auth_time"},
+    ):
+        platform.bend["claims"] = bend
+        # What is not signed counts for nothing.
+        platform.bend["userinfo"] = lambda told: {**told, "auth_time": int(time.time())}
+        old = Client(SERVER_NAME="127.0.0.1")
+        enter(old)
+        assert old.post("/workbench/account/password/", password).status_code == 400
+    platform.bend = {}
+    anew = old.post("/workbench/account/anew/", {"next": "/workbench/account/password/"})
+    assert not inside(old)
+    place = begin_at(old, anew["Location"])
+    asked = parse_qs(urlsplit(place).query)
+    assert (asked["prompt"], asked["max_age"]) == (["login"], ["0"])
+    page = old.get(choose(place), follow=True)
+    assert page.redirect_chain[-1][0] == "/workbench/account/password/"
+    assert old.post("/workbench/account/password/", password).status_code == 302
+    assert User.objects.get().check_password("Ganyu-2027x")
+
+
+def begin_at(browser: Client, where: str) -> str:
+    """The platform's address to which one of our own leads."""
+    return str(browser.get(where)["Location"])

@@ -34,7 +34,8 @@ def national(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated:
         return redirect(target)
     try:
-        url, errand = actions.begin_national(_back(request))
+        anew = request.GET.get("anew") == "1"
+        url, errand = actions.begin_national(_back(request), anew=anew)
     except UserError as wrong:
         return refusal(request, 400, str(wrong), ("用本市账号登录", reverse("identity:login")))
     request.session[ERRAND] = {**errand, "next": target}
@@ -52,9 +53,10 @@ def national_back(request: HttpRequest) -> HttpResponse:
         return redirect("identity:mine")
     answer = {k: v for k, v in request.GET.items() if isinstance(v, str)}
     try:
-        user, title = actions.finish_national(errand, answer, _back(request), by=ANONYMOUS)
+        user, title, at = actions.finish_national(errand, answer, _back(request), by=ANONYMOUS)
     except UserError as wrong:
         return refusal(request, 400, str(wrong), ("重新登录", reverse("identity:login")))
-    response = identity.let_in(request, user, str((errand or {})["next"]), identity.PLATFORM)
+    target = str((errand or {})["next"])
+    response = identity.let_in(request, user, target, identity.PLATFORM, entered=at)
     messages.success(request, f"已通过{title}登录")
     return response
