@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import ipaddress
 import os
 import platform
 import shutil
@@ -161,6 +162,42 @@ def _port() -> Iterator[Finding]:
     )
 
 
+def _proxy() -> Iterator[Finding]:
+    """Whether callers' addresses are theirs (ui.visitor, ADR 0031): limits and records hang on it."""
+    https = os.environ.get("LIANYUN_HTTPS", "") == "1"
+    told = [p.strip() for p in os.environ.get("LIANYUN_TRUSTED_PROXIES", "").split(",")]
+    named = [p for p in told if p]
+    wrong = []
+    wide = []
+    for text in named:
+        try:
+            network = ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            wrong.append(text)
+            continue
+        if network.prefixlen == 0:
+            wide.append(text)
+    if wrong or wide:
+        advice = (
+            f"不是 CIDR 网段：{'、'.join(wrong)}"
+            if wrong
+            else f"{'、'.join(wide)} 等于相信所有人自报的地址，请只写代理的地址"
+        )
+        yield Finding("受信任的代理", False, "、".join(named), advice)
+    elif https and not named:
+        yield Finding(
+            "受信任的代理",
+            False,
+            "已启用 HTTPS，没有声明代理",
+            "请设置 LIANYUN_TRUSTED_PROXIES（如 127.0.0.1/32）：否则所有来访者都算作代理的地址，"
+            "登录、短信、核验的限次由全市共用",
+            optional=True,
+        )
+    else:
+        words = "、".join(named) or "无（没有代理，或直接对外）"
+        yield Finding("受信任的代理", True, words)
+
+
 def _for_tests() -> Iterator[Finding]:
     for program, package, what in (
         ("chromium-headless-shell", "chromium-headless-shell", "浏览器测试"),
@@ -179,5 +216,5 @@ def _for_tests() -> Iterator[Finding]:
 
 def examine() -> list[Finding]:
     """Look at everything; the database is started if it is the embedded one and not running."""
-    looks = (_python, _home, _database, _lake, _engine, _libraries, _port, _for_tests)
+    looks = (_python, _home, _database, _lake, _engine, _libraries, _port, _proxy, _for_tests)
     return [finding for look in looks for finding in look()]
