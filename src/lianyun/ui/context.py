@@ -103,5 +103,9 @@ def _portal_nav(request: HttpRequest) -> list[dict[str, Any]]:
 
 def _portal_more() -> list[dict[str, str]]:
     """What the foot of a public page leads to beside the main navigation."""
-    wanted = (("证照核验", "licences:verify"), ("谁看过我的数据", "audit:seen"))
+    wanted = (
+        ("实体大厅", "counters:halls"),
+        ("证照核验", "licences:verify"),
+        ("谁看过我的数据", "audit:seen"),
+    )
     return [{"title": t, "url": address(n)} for t, n in wanted if address(n)]

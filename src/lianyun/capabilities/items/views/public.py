@@ -99,6 +99,7 @@ def _shown(request: ActorRequest, code: str) -> tuple[queries.ItemPage, dict[str
         "notice": shown.notice,
         "names": shown.names,
         "apply": f"{apply}?{query}" if apply and query else apply,
+        "book": address_of("counters:book_item", code) if item.appointment else "",
         "query": query,
         "proof": PROOFS.get(item.proof, ""),
     }
