@@ -16,7 +16,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,6 +29,8 @@ from . import digits, objects
 
 SCHEMAS = ("raw", "trusted", "rejects", "library", "findings", "links", "changes", "ledger")
 LEDGER = "lake.ledger.batches"
+ENGINE = ("json", "icu", "postgres_scanner", "ducklake")
+"""DuckDB extensions without which no lake opens."""
 _NAME = re.compile(r"^[a-z][a-z0-9_]{0,59}$")
 _FORMAT = re.compile(
     r"^(?P<kind>an|a|n)?(?P<low>\d+)?(?P<range>\.\.)?(?P<high>\d+|ul)?"
@@ -138,6 +140,10 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''").replace("\x00", "") + "'"
 
 
+_verified: set[tuple[str, int, int, int]] = set()
+"""Extension files (path, inode, bytes, changed) whose signature this process has seen checked."""
+
+
 def extension_path(name: str) -> Path | None:
     """Where the wheel `duckdb_extension_<name>` keeps its file; None if it is not installed."""
     spec = importlib.util.find_spec(f"duckdb_extension_{name}")
@@ -155,11 +161,30 @@ def load_extension(con: duckdb.DuckDBPyConnection, name: str) -> None:
     path = extension_path(name)
     if path is None:
         raise LakeError(f"缺少 DuckDB {duckdb.__version__} 扩展“{name}”，请安装对应的扩展包")
-    con.execute(f"LOAD {literal(str(path))}")
+    try:
+        con.execute(f"LOAD {literal(str(path))}")
+    except duckdb.Error as error:
+        raise LakeError(f"DuckDB 扩展“{name}”装不上：{error}") from error
 
 
-def open_duckdb(memory_limit: str = "700MB", threads: int = 2) -> duckdb.DuckDBPyConnection:
-    """A private in-memory DuckDB that installs nothing by itself and knows check digits."""
+def _identity(path: Path) -> tuple[str, int, int, int]:
+    known = path.stat()
+    return (str(path), known.st_ino, known.st_size, known.st_mtime_ns)
+
+
+def open_duckdb(
+    memory_limit: str = "700MB", threads: int = 2, extensions: Sequence[str] = ()
+) -> duckdb.DuckDBPyConnection:
+    """A private in-memory DuckDB that installs nothing by itself and knows check digits.
+
+    DuckDB hashes an extension's whole file at every LOAD to check its signature: a third of a
+    second for the two large ones. A process checks a file once; while the file stays the same,
+    its later databases take it at its word and then shut that door for good (the setting can be
+    taken back in a running database, not given).
+    """
+    files = {name: path for name in extensions if (path := extension_path(name))}
+    marks = {_identity(path) for path in files.values()}
+    known = bool(marks) and len(files) == len(extensions) and marks <= _verified
     con = duckdb.connect(
         ":memory:",
         config={
@@ -168,8 +193,18 @@ def open_duckdb(memory_limit: str = "700MB", threads: int = 2) -> duckdb.DuckDBP
             "memory_limit": memory_limit,
             "threads": threads,
             "preserve_insertion_order": False,
+            "allow_unsigned_extensions": known,
         },
     )
+    try:
+        for name in extensions:
+            load_extension(con, name)
+        if known:
+            con.execute("SET allow_unsigned_extensions=false")
+    except BaseException:
+        con.close()
+        raise
+    _verified.update(marks)
     digits.teach(con)
     return con
 
@@ -242,14 +277,12 @@ class Lake:
             _leave(instance, broken=broken)
 
     def _attached(self, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
-        con = open_duckdb(self.memory_limit, self.threads)
+        con = open_duckdb(self.memory_limit, self.threads, ENGINE)
         try:
             if "://" not in self.folder:
                 scratch = Path(self.folder) / "_scratch"
                 scratch.mkdir(parents=True, exist_ok=True)
                 con.execute(f"SET temp_directory={literal(str(scratch))}")
-            for name in ("json", "icu", "postgres_scanner", "ducklake"):
-                load_extension(con, name)
             if "://" in self.folder:
                 objects.reach(con, self.folder, load_extension)
             con.execute("SET GLOBAL TimeZone='Asia/Shanghai'")
@@ -279,12 +312,14 @@ class Lake:
             if self._ready:
                 return
             with self.writer("_prepare"), self._shared(False) as con:
+                con.execute("BEGIN")  # one snapshot, not one for each
                 for schema in SCHEMAS:
                     con.execute(f"CREATE SCHEMA IF NOT EXISTS lake.{schema}")
                 con.execute(
                     f"CREATE TABLE IF NOT EXISTS {LEDGER} (batch VARCHAR, dataset VARCHAR, "
                     "mode VARCHAR, outcome VARCHAR, finished_at TIMESTAMP)"
                 )
+                con.execute("COMMIT")
                 # a third larger than snappy's files, a sixth less work to write
                 con.execute("CALL lake.set_option('parquet_compression', 'lz4_raw')")
                 # Every thread that writes holds one row group in memory: a table of 600 columns

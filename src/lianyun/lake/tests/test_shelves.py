@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import duckdb
 import psycopg
@@ -14,7 +15,7 @@ import pytest
 from lianyun.lake import shelves
 from lianyun.lake.land import Source
 from lianyun.lake.merge import DatasetSpec, load, read
-from lianyun.lake.shelves import Lake
+from lianyun.lake.shelves import ENGINE, Lake, LakeError, extension_path, open_duckdb
 
 from .conftest import ANNA, BORIS
 
@@ -106,3 +107,35 @@ def test_no_more_than_a_few_stay_open(lake_dsn: str, lake: Lake) -> None:
         with Lake(lake_dsn, lake.folder, memory_limit=f"{200 + number}MB").connect():
             pass
     assert len(shelves._instances) <= shelves.KEPT_OPEN + 1
+
+
+def test_an_extension_is_checked_once_and_unsigned_ones_never_enter(tmp_path: Path) -> None:
+    open_duckdb(extensions=ENGINE).close()  # this process has now seen each file's signature
+    path = extension_path("excel")
+    assert path
+    flipped = bytearray(path.read_bytes())
+    flipped[len(flipped) // 2] ^= 1
+    forged = tmp_path / path.name
+    forged.write_bytes(flipped)
+    with open_duckdb(extensions=ENGINE) as con:
+        with pytest.raises(duckdb.Error, match="signature"):
+            con.execute(f"LOAD '{forged}'")
+        with pytest.raises(duckdb.Error):
+            con.execute("SET allow_unsigned_extensions=true")
+
+
+def test_a_changed_extension_is_checked_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = extension_path("ducklake")
+    assert path
+    mine = tmp_path / path.name
+    mine.write_bytes(path.read_bytes())
+    monkeypatch.setattr(shelves, "extension_path", lambda name: mine)
+    open_duckdb(extensions=["ducklake"]).close()
+    flipped = bytearray(path.read_bytes())
+    flipped[len(flipped) // 2] ^= 1
+    mine.unlink()  # the old file is still part of this process
+    mine.write_bytes(flipped)
+    with pytest.raises(LakeError, match="装不上"):
+        open_duckdb(extensions=["ducklake"])
