@@ -6,8 +6,8 @@
   ``title``, ``prefix`` of its own numbers, ``state`` (a file that outlives the process);
 - how it behaves: ``slow`` seconds before an answer, ``lose`` true: what is taken is not answered,
   ``twice`` true: everything is told twice, ``disorder`` true: the newest is told first,
-  ``away`` true: 503, ``auto``: ``granted``, ``refused``, ``supplement`` or "" (an officer decides on
-  its page), ``elements`` of the licence.
+  ``away`` true: 503, ``auto``: ``granted``, ``refused``, ``supplement``, ``registered`` (only
+  registered) or "" (an officer decides on its page), ``elements`` of the licence.
 
 It shares no code with the city: signing and messages are written from the published interface.
 """
@@ -121,6 +121,8 @@ class Approval(ThreadingHTTPServer):
                     case, "supplement",
                     items=[{"material": "", "name": "收款账户", "what": "请核对开户行名称"}],
                 )  # fmt: skip
+                return
+            if auto == "registered":
                 return
         self.say(case, "progress", title="审核通过" if auto != "refused" else "审核未通过")
         self.decide(case, "refused" if auto == "refused" else "granted")

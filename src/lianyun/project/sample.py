@@ -29,6 +29,7 @@ from rich.table import Table
 
 from lianyun.project import (
     postgres,
+    sample_counters,
     sample_delivery,
     sample_desk,
     sample_exchange,
@@ -37,6 +38,8 @@ from lianyun.project import (
     sample_licences,
     sample_lives,
     sample_login,
+    sample_offers,
+    sample_relay,
     sample_seals,
     sample_services,
 )
@@ -762,6 +765,7 @@ def build(people: int, seed: int, quiet: bool) -> Outcome:
         with stage.step("accounts", "部门账号") as tell:
             accounts = open_accounts(home, tell)
             desks = sample_desk.open_doors(home, tell) | sample_hall.open_doors(home, tell)
+            desks |= sample_counters.open_doors(home, tell)
             outcome.accounts = {**sample_identity.open_doors(home, tell), **desks, **accounts}
         with stage.step("catalogue", "数据目录") as tell:
             outcome.steps["catalogue"] = fill_catalogue(folder, tell)
@@ -788,6 +792,13 @@ def build(people: int, seed: int, quiet: bool) -> Outcome:
             outcome.steps["hall"] = sample_hall.apply_all(officer, tell)
         with stage.step("desk", "审批与评价") as tell:
             outcome.steps["desk"] = sample_desk.work(officer, tell)
+        with stage.step("relay", "部门系统对接"):
+            outcome.steps["relay"] = sample_relay.hand_over(home, officer)
+        with stage.step("offers", "主动服务") as tell:
+            outcome.steps["offers"] = sample_offers.speak(home, officer, tell)
+            outcome.accounts |= outcome.steps["offers"].pop("accounts", {})
+        with stage.step("counters", "实体大厅") as tell:
+            outcome.steps["counters"] = sample_counters.run_morning(officer, tell)
         with stage.step("listeners", "校核与统计"):
             worker.drain()
         with stage.step("open_data", "数据开放") as tell:
@@ -893,6 +904,19 @@ def summary(outcome: Outcome) -> Table:
             "审批与评价",
             f"{worked['worked']} 件办到不同环节，准予 {worked['granted']} 件，评价 {worked['rated']} 条",
         )
+    if "relay" in steps and steps["relay"]["sent"]:
+        passed = steps["relay"]
+        table.add_row(
+            "部门系统对接",
+            f"{passed['sent']} 件已转不动产登记系统（{passed['address']}），{passed['back']} 件已返回结果",
+        )
+    if steps.get("offers"):
+        spoken = steps["offers"]
+        table.add_row(
+            "主动服务",
+            f"{spoken['rules']} 条规则和政策，提示 {spoken['offered']} 条，"
+            f"一键申领 {spoken['claims']} 件",
+        )
     if "login" in steps:
         table.add_row("统一登录", f"市民政局的系统 {steps['login']['address']}，用下列账号登录")
     if "delivery" in steps:
@@ -929,5 +953,6 @@ def run(*, people: int, seed: int, serve: bool, as_json: bool) -> int:
     complete = outcome.steps["audit"]["ok"] and not outcome.steps["collection"]["failed"]
     if not serve:
         return 0 if complete else 1
-    with sample_login.department_system(postgres.home()):
+    home = postgres.home()
+    with sample_login.department_system(home), sample_relay.approval_system(home):
         return Supervisor().run()

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from lianyun.capabilities.forms import api as forms
@@ -334,10 +334,10 @@ def message(viewer: Actor, pk: int) -> Message | None:
 
 def waiting_steps() -> list[WorkItem]:
     """Open steps that wait for a department's system and have not been told to it."""
-    known = Handover.objects.filter(ended_at=None).values("token")
+    known = Handover.objects.filter(ended_at=None, case=OuterRef("case"), token=OuterRef("token"))
     rows = WorkItem.objects.filter(
         done_at=None, permission=SETTLE, case__state__in=[Case.OPEN, Case.SUSPENDED]
-    ).exclude(token__in=known)
+    ).exclude(Exists(known))
     return list(rows.select_related("case__path", "case__department").order_by("id")[:500])
 
 

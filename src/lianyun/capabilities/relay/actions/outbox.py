@@ -85,7 +85,7 @@ def take_up(*, item: WorkItem, by: Actor) -> Handover | None:
         words = "没有可用的部门系统，由审批台办理"
         record("relay.none", case, by=by, case=case, data={"message": words})
         cases.receive(
-            case, rules.MESSAGE, {"note": words}, f"relay-none:{item.token}", outcome=rules.BACK, by=by
+            case, rules.MESSAGE, {"note": words}, f"relay-none:{case.code}:{item.token}", outcome=rules.BACK, by=by
         )  # fmt: skip
         return None
     system, grant = found
