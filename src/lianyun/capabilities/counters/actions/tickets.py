@@ -44,9 +44,9 @@ def _at_the_door(hall: Hall, device: Device | None, by: Actor) -> None:
 
 
 def _give(
-    hall: Hall, letter: str, lane: str, place_at: dt.datetime, now: dt.datetime, **more: object
+    row: Hall, letter: str, lane: str, place_at: dt.datetime, now: dt.datetime, **more: object
 ) -> Ticket:
-    row = _locked(hall)
+    """The next number of a queue; `row` is held, so that numbers and moments have one order."""
     day = queries.today(now)
     last = (
         Ticket.objects.filter(hall=row, day=day, letter=letter)
@@ -83,15 +83,16 @@ def take(
     Raises UserError while the hall is closed, or for a queue that it does not keep.
     """
     _at_the_door(hall, device, by)
+    row = _locked(hall)
     now = at or timezone.now()
-    if not halls.open_now(hall, now):
-        raise UserError(f"大厅现在不开放（{hall.hours_text}）")
-    if letter not in {q["letter"] for q in hall.queues}:
+    if not halls.open_now(row, now):
+        raise UserError(f"大厅现在不开放（{row.hours_text}）")
+    if letter not in {q["letter"] for q in row.queues}:
         raise UserError("请选择要办的业务")
     found = items.find(item) if item else None
     kept = group if group in groups() else ""
     made = _give(
-        hall,
+        row,
         letter,
         order.lane_of(kept, False, False),
         now,
@@ -114,6 +115,7 @@ def check_in(
     In time it is due at its slot, too late it waits as anybody. Raises UserError with what to do.
     """
     _at_the_door(hall, device, by)
+    held = _locked(hall)
     now = at or timezone.now()
     row = (
         Booking.objects.select_for_update(of=("self",))
@@ -141,7 +143,7 @@ def check_in(
         )
     lane = order.lane_of(row.group, True, came == booking.LATE)
     made = _give(
-        hall,
+        held,
         row.slot.letter,
         lane,
         row.slot.starts if lane == order.BOOKED else now,
@@ -161,8 +163,8 @@ def check_in(
 def call_next(counter: Counter, *, at: Moment = None, by: Actor) -> Ticket:
     """Call whoever is next for this counter. Raises UserError while somebody stands before it,
     while it rests, or when nobody waits."""
-    now = at or timezone.now()
     row_hall = _locked(counter.hall)
+    now = at or timezone.now()
     row = own(counter, by)
     if row.resting:
         raise UserError("窗口已暂停，请先恢复办理")
@@ -227,8 +229,8 @@ def pass_over(ticket: Ticket, *, at: Moment = None, by: Actor) -> Ticket:
 @action(None)
 def come_back(ticket: Ticket, *, at: Moment = None, by: Actor) -> Ticket:
     """Who missed the call waits again, behind the next few; whoever holds the slip may ask for it."""
-    now = at or timezone.now()
     _locked(ticket.hall)
+    now = at or timezone.now()
     row = Ticket.objects.select_for_update(of=("self",)).select_related("hall").get(pk=ticket.pk)
     if row.stage != Ticket.MISSED or row.day != queries.today(now):
         raise UserError("这个号没有过号，或者不是今天的")
