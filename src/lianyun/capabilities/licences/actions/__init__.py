@@ -17,7 +17,7 @@ from .library import tell_library
 from .limits import TooMany, spend, tidy
 from .registers import issue_from_register
 from .review import PATH, decide_draft, draw_up
-from .showing import answer, ask, give, see, show, take
+from .showing import answer, ask, give, see, show, take, take_back
 
 __all__ = [
     "PATH",
@@ -48,6 +48,7 @@ __all__ = [
     "spend",
     "suspend_licence",
     "take",
+    "take_back",
     "tell_library",
     "tidy",
     "withdraw_copy",

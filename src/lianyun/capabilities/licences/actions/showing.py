@@ -172,6 +172,20 @@ def give(
     return code
 
 
+@action(None)
+def take_back(showing: Showing, *, by: Actor) -> None:
+    """End a given link before anybody opened it; only for the holder or who acts for the holder."""
+    row = Showing.objects.select_for_update(of=("self",)).get(pk=showing.pk)
+    licences.held_one(by, row.licence.identifier)
+    now = timezone.now()
+    if row.way != Showing.GIVE or row.seen_at is not None:
+        raise UserError("对方已经查看过，不能收回")
+    if row.expires_at > now:
+        row.expires_at, row.agreed = now, False
+        row.save(update_fields=["expires_at", "agreed"])
+    record("licence.taken_back", row.licence, by=by, data={"showing": row.pk})
+
+
 def take(code: str, *, address: str, by: Actor) -> tuple[Licence, list[tuple[str, str]], Showing]:
     """As `_take`, each try of an address counted, also one that is refused."""
     spend("given", address)
@@ -221,4 +235,5 @@ __all__ = [
     "see",
     "show",
     "take",
+    "take_back",
 ]

@@ -36,6 +36,17 @@ def count(kind: LicenceType) -> int:
     return int(found[0]) if found else 0
 
 
+def inhabitants() -> int:
+    """How many living people the population library holds; 0 where it was never built."""
+    with collection.lake().connect(read_only=True) as con:
+        columns = set(table_columns(con, "library", "population"))
+        if not columns:
+            return 0
+        living = " WHERE death_date IS NULL" if "death_date" in columns else ""
+        found = con.execute(f"SELECT count(*) FROM lake.library.population{living}").fetchone()
+    return int(found[0]) if found else 0
+
+
 def rows(kind: LicenceType, size: int = 1000) -> Iterator[list[dict[str, Any]]]:
     """The register's rows in force as elements, some at a time, in the order of their number."""
     register = kind.register
@@ -56,4 +67,4 @@ def rows(kind: LicenceType, size: int = 1000) -> Iterator[list[dict[str, Any]]]:
             yield [dict(zip(names, row, strict=True)) for row in part]
 
 
-__all__ = ["count", "rows"]
+__all__ = ["count", "inhabitants", "rows"]

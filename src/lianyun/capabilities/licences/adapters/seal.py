@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from cryptography.x509.oid import NameOID
 from django.utils import timezone
 
 from lianyun.capabilities.seals import api as seals
 from lianyun.kernel.access import ANONYMOUS, Denied, UserError
 from lianyun.trust import ofd
+from lianyun.trust.certificates import thumbprint
 from lianyun.trust.sealing import CannotSign, NotOfd, NotPdf, Verdict, sign_ofd, sign_pdf
 
 from ..rules.drawing import seal_place
@@ -72,6 +74,14 @@ def seal_ofd(
     return sign_ofd(about, page, signer=signer, when=timezone.now(), at=place), True
 
 
+def roots() -> list[tuple[str, str]]:
+    """The roots to which seals of this installation lead: (name, thumbprint's first 16 digits)."""
+    return [
+        (str(c.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value), thumbprint(c)[:16])
+        for c in seals.roots(ANONYMOUS)
+    ]
+
+
 def check(data: bytes) -> Verdict | None:
     """What the seals of a file prove; None for bytes that are no readable PDF, nor an OFD of ours."""
     try:
@@ -82,4 +92,4 @@ def check(data: bytes) -> Verdict | None:
         return None
 
 
-__all__ = ["COPY", "ISSUE", "check", "seal", "seal_many", "seal_ofd"]
+__all__ = ["COPY", "ISSUE", "check", "roots", "seal", "seal_many", "seal_ofd"]

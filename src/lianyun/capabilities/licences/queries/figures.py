@@ -61,6 +61,12 @@ class Figures:
     uses: int
     files: int
     reasons: list[tuple[str, str, int]]
+    inhabitants: int = 0
+
+    @property
+    def per_thousand(self) -> float | None:
+        """Licences in force for each thousand inhabitants; None where nobody was counted."""
+        return 1000 * self.city.held / self.inhabitants if self.inhabitants else None
 
 
 def _sum(name: str, title: str, lines: list[Line]) -> Line:
@@ -135,6 +141,7 @@ def figures(viewer: Actor) -> Figures:
         Showing.objects.filter(licence__kind__in=shown).exclude(seen_at=None).count(),
         Document.objects.filter(licence__kind__in=shown).count(),
         sorted(reasons, key=lambda r: -r[2])[:12],
+        registers.inhabitants() if slugs is None else 0,
     )
 
 

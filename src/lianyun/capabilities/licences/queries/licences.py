@@ -104,18 +104,21 @@ def runs(viewer: Actor) -> models.QuerySet[Run]:
     return rows if scope is None else rows.filter(department_id__in=scope)
 
 
-def principals(viewer: Actor) -> list[Party]:
-    """The viewer and those whose licences the viewer may show (children, firms)."""
+def relations(viewer: Actor) -> list[tuple[Party, str]]:
+    """The viewer and those whose licences the viewer may show (children, firms), each with what the
+    viewer is to them: 本人, 监护人, 法定代表人, 经办人."""
     if viewer.party is None:
         return []
-    found = [viewer.party]
+    found = {viewer.party: "本人"}
     for agency in identity.agencies(viewer.party):
-        if (
-            identity.may_act(viewer.party, agency.principal, SCOPE)
-            and agency.principal not in found
-        ):
-            found.append(agency.principal)
-    return found
+        if identity.may_act(viewer.party, agency.principal, SCOPE):
+            found.setdefault(agency.principal, agency.get_kind_display())
+    return list(found.items())
+
+
+def principals(viewer: Actor) -> list[Party]:
+    """Those of `relations`, without the words."""
+    return [party for party, _ in relations(viewer)]
 
 
 def _of(parties: Iterable[Party]) -> models.QuerySet[Licence]:
@@ -294,6 +297,7 @@ __all__ = [
     "looks",
     "one",
     "principals",
+    "relations",
     "runs",
     "showing_of",
     "standing",

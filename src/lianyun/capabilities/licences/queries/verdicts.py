@@ -120,7 +120,7 @@ def _copy_standing(copy: Document) -> tuple[str, tuple[bool, str]]:
         return "copy_withdrawn", (False, "持证人已收回这份加注件")
     over = copy.ends_on is not None and copy.ends_on < timezone.localdate()
     words = (
-        f"仅限用于“{copy.purpose}”，提供给“{copy.recipient}”，{types.sentence(copy.ends_on)}前有效"
+        f"仅限用于“{copy.purpose}”，提供给“{copy.recipient}”，有效至{types.sentence(copy.ends_on)}"
     )
     return ("copy_over" if over else "valid"), (not over, words)
 

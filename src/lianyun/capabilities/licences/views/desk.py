@@ -23,6 +23,7 @@ from lianyun.ui.tables import Column, Empty, Filter, Table
 from .. import actions
 from ..adapters import values
 from ..queries import desk, kinds, licences
+from ..queries.figures import Line
 from ..queries.figures import figures as all_figures
 from ..rules import types
 from .wallet import saved
@@ -335,21 +336,71 @@ def left(request: ActorRequest) -> HttpResponse:
     return table.respond(request, "licences/left.html", {"choices": choices})
 
 
+def _rate(name: str) -> Any:
+    """A rate of a line in per cent, 0 to 100 with one digit; '—' where nothing was counted."""
+
+    def cell(line: Line) -> str:
+        value = getattr(line, name)
+        return "—" if value is None else f"{100 * value:.1f}%"
+
+    return cell
+
+
+def _figure_columns(first: str, title: str) -> list[Column]:
+    named = [Column(first, title, primary=True)]
+    if first == "title":
+        named.append(Column("department", "颁发机关"))
+    return [
+        *named,
+        Column("registered", "登记", kind="number"),
+        Column("covered", "已有证照的登记", kind="number", phone=False),
+        Column("held", "在册", kind="number"),
+        Column("coverage", "覆盖率", cell=_rate("coverage")),
+        Column("completeness", "完整率", cell=_rate("completeness")),
+        Column("pass_rate", "合格率", cell=_rate("pass_rate")),
+    ]
+
+
 @page(permission="licences.read")
 def figures(request: ActorRequest) -> HttpResponse:
-    """Coverage, completeness and pass rate, with a picture."""
+    """Coverage, completeness and pass rate by department and type, with a picture and files."""
     found = all_figures(request.actor)
-    rates = [(d, d.coverage) for d in found.departments if d.coverage is not None]
-    chart = charts.one(
-        "bars", "各部门电子证照覆盖率", [(d.title, round(100 * r, 1)) for d, r in rates], "%"
-    )
+    by_kind = Table(
+        request, found.types, columns=_figure_columns("title", "证照"), name="kinds",
+        caption="按证照类型", export_name="证照指标（按类型）", page_size=50,
+        empty=Empty("没有声明证照类型", "证照类型在行业包中声明。", icon="card"),
+    )  # fmt: skip
+    by_department = Table(
+        request, [*found.departments, found.city],
+        columns=_figure_columns("department", "部门"), name="departments", page_size=50,
+        caption="按部门", export_name="证照指标（按部门）",
+    )  # fmt: skip
+    wanted = request.GET.get("export", "")
+    if wanted.endswith("-departments"):
+        return by_department.respond(request, "")
+    counted = [d for d in found.departments if d.registered or d.held]
+
+    def percent(name: str) -> charts.Series:
+        told = [getattr(d, name) for d in counted]
+        titles = {"coverage": "覆盖率", "completeness": "完整率", "pass_rate": "合格率"}
+        return charts.Series(titles[name], [None if v is None else round(100 * v, 1) for v in told])
+
+    chart = charts.Chart(
+        "bars", "各部门覆盖率、完整率、合格率", [d.title for d in counted],
+        [percent(n) for n in ("coverage", "completeness", "pass_rate")], "%",
+        first_column="部门",
+    )  # fmt: skip
     kinds_chart = charts.one(
         "bar", "各类证照在册数量", [(t.title, t.held) for t in found.types], "本"
     )
-    return render(
-        request, "licences/figures.html",
-        {"figures": found, "chart": chart, "kinds_chart": kinds_chart},
-    )  # fmt: skip
+    context = {
+        "figures": found,
+        "chart": chart,
+        "kinds_chart": kinds_chart,
+        "departments": by_department,
+        "note": "" if found.per_thousand is None else f"每千人 {found.per_thousand:.0f} 本",
+    }
+    return by_kind.respond(request, "licences/figures.html", context)
 
 
 class AskForm(Styled):

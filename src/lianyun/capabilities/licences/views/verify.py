@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from django.contrib.staticfiles import finders
 from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -13,13 +14,14 @@ from django.views.decorators.csrf import csrf_exempt
 
 from lianyun.kernel.access import UserError
 from lianyun.trust import check_licence
+from lianyun.ui.context import address_of as address_named
 from lianyun.ui.pages import ActorRequest, public
 from lianyun.ui.visitor import address_of
 
 from .. import actions
-from ..adapters import shelf
+from ..adapters import seal, shelf
 from ..queries import kinds, licences, status, verdicts
-from ..rules import credential
+from ..rules import credential, types
 
 LARGEST = 5 * 1024 * 1024
 
@@ -34,13 +36,17 @@ def _quiet(response: HttpResponse) -> HttpResponse:
 @public
 def home(request: ActorRequest) -> HttpResponse:
     """The page on which anybody verifies: a code, a file, a credential."""
-    context: dict[str, Any] = {}
+    context: dict[str, Any] = {"roots": _roots()}
     if request.method == "POST":
         try:
             context["verdict"] = _judged(request)
         except UserError as error:
             context["problem"] = str(error)
     return _quiet(render(request, "licences/verify.html", context))
+
+
+def _roots() -> list[tuple[str, str]]:
+    return [(name, address_named("seals:certificate", thumb)) for name, thumb in seal.roots()]
 
 
 def _judged(request: ActorRequest) -> verdicts.Verdict:
@@ -69,7 +75,13 @@ def by_code(request: ActorRequest, code: str) -> HttpResponse:
     """What the QR of a file leads to."""
     actions.spend("verify", address_of(request))
     verdict = verdicts.by_code(request.actor, code)
-    return _quiet(render(request, "licences/verify.html", {"verdict": verdict, "scanned": True}))
+    return _quiet(
+        render(
+            request,
+            "licences/verify.html",
+            {"verdict": verdict, "scanned": True, "roots": _roots()},
+        )
+    )
 
 
 @public
@@ -187,6 +199,33 @@ def script(request: ActorRequest) -> HttpResponse:
     """The programme that checks a credential without this site: one file."""
     text = Path(check_licence.__file__).read_text("utf-8")
     return HttpResponse(text, content_type="text/x-python; charset=utf-8")
+
+
+def _trust(request: ActorRequest) -> dict[str, Any]:
+    """What the offline page needs: public keys, and how claims are called."""
+    titles = {n: {i.name: i.title for i in k.items} for n, k in kinds.kinds().items()}
+    return {**_keys(request), "proofs": types.PROOFS, "titles": titles}
+
+
+@public
+def offline(request: ActorRequest) -> HttpResponse:
+    """The page that checks a credential in the browser, with the public keys alone."""
+    numbers = range(max(status.lists(request.actor), 1))
+    context = {"trust": _trust(request), "lists": numbers}
+    return _quiet(render(request, "licences/offline.html", context))
+
+
+@public
+def offline_file(request: ActorRequest) -> HttpResponse:
+    """The same as one file that is saved and opened without a network: nothing in it leads out."""
+    context = {
+        "trust": _trust(request),
+        "programme": Path(str(finders.find("licences/offline.js"))).read_text("utf-8"),
+        "saved": timezone.localtime().strftime("%Y-%m-%d %H:%M"),
+    }
+    response = _quiet(render(request, "licences/offline_file.html", context))
+    response["Content-Disposition"] = 'attachment; filename="lianyun-offline-check.html"'
+    return response
 
 
 @public

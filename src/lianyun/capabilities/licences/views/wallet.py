@@ -9,11 +9,13 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import mark_safe
 
 from lianyun.capabilities.identity import api as identity
 from lianyun.kernel.access import UserError
+from lianyun.ui.context import address_of
 from lianyun.ui.forms import Styled, once
 from lianyun.ui.pages import ActorRequest, signed_in
 
@@ -59,11 +61,12 @@ def home(request: ActorRequest) -> HttpResponse:
         "licences/wallet.html",
         {
             "groups": [
-                (party, [c for c in cards if c["licence"].grant.grantee == party])
-                for party in licences.principals(request.actor)
+                (party, relation, [c for c in cards if c["licence"].grant.grantee == party])
+                for party, relation in licences.relations(request.actor)
             ],
             "ended": _cards([r for r in rows if r.ending], request.actor),
             "due": _cards(licences.due(own), request.actor),
+            "search": address_of("items:search"),
             "waiting": licences.waiting(request.actor),
             "level": identity.level_of(request.actor),
             "wanted": LEVEL,
@@ -168,6 +171,7 @@ def give(request: ActorRequest, identifier: str) -> HttpResponse:
     form = GiveForm(request.POST or None)
     form.fields["wanted"].choices = licences.choices(row)  # type: ignore[attr-defined]
     context: dict[str, Any] = {"licence": row, "kind": kinds.kind(row.kind), "form": form}
+    context["back"] = reverse("licences:held", args=[identifier])
     if request.method == "POST" and form.is_valid():
         if not once(request):
             return redirect("licences:looks")
@@ -182,7 +186,10 @@ def give(request: ActorRequest, identifier: str) -> HttpResponse:
         else:
             context["link"] = f"{shelf.site()}/verify/given/{code}/"
             context["qr"] = mark_safe(qr(context["link"]))
+            titles = dict(licences.choices(row))
             context["told"] = told
+            context["given"] = "、".join(titles[n] for n in told["wanted"])
+            context["until"] = timezone.now() + dt.timedelta(hours=told["hours"])
     return render(request, "licences/give.html", context)
 
 
@@ -192,7 +199,7 @@ class CopyForm(Styled):
     purpose = forms.CharField(label="用途", max_length=40, help_text="如：办理子女入学。")
     recipient = forms.CharField(label="提供给", max_length=30)
     until = forms.DateField(
-        label="用途期限", widget=forms.DateInput(attrs={"type": "date"}),
+        label="用途期限", widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
         help_text="过了这一天，核验时会提示已超过用途期限。",
     )  # fmt: skip
 
@@ -214,7 +221,12 @@ def copy(request: ActorRequest, identifier: str) -> HttpResponse:
         else:
             messages.success(request, "加注件已制作，可以下载或随时收回。")
             return redirect("licences:held", identifier=identifier)
-    context = {"licence": row, "kind": kinds.kind(row.kind), "form": form}
+    context = {
+        "licence": row,
+        "kind": kinds.kind(row.kind),
+        "form": form,
+        "back": reverse("licences:held", args=[identifier]),
+    }
     return render(request, "licences/copy.html", context)
 
 
@@ -280,14 +292,28 @@ def credential(request: ActorRequest, identifier: str) -> HttpResponse:
 @signed_in
 def looks(request: ActorRequest) -> HttpResponse:
     """Who asked for, was given, or looked at the person's licences."""
-    rows = [(s, kinds.kind(s.licence.kind).title, _words(s)) for s in licences.looks(request.actor)]
-    return render(request, "licences/looks.html", {"rows": rows})
+    found = licences.looks(request.actor)
+    rows = [(s, kinds.kind(s.licence.kind).title, _words(s)) for s in found]
+    context = {"rows": rows, "several": len(licences.principals(request.actor)) > 1}
+    return render(request, "licences/looks.html", context)
+
+
+@signed_in
+def take_back(request: ActorRequest, number: int) -> HttpResponse:
+    """Take a link back that nobody has opened yet."""
+    row = licences.showing_of(request.actor, number)
+    if request.method == "POST":
+        actions.take_back(row, by=request.actor)
+        messages.success(request, "已收回：这个链接不能再打开。")
+    return redirect("licences:looks")
 
 
 def _words(showing: Any) -> tuple[str, str]:
     over = showing.expires_at <= timezone.now()
     if showing.seen_at is not None:
         return "已查看", "green"
+    if showing.way == "give" and showing.answered_at is not None and not showing.agreed:
+        return "已收回，没有被查看", "grey"
     if showing.answered_at is not None and not showing.agreed:
         return "已拒绝", "red"
     if showing.answered_at is not None:
