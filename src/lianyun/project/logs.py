@@ -15,6 +15,8 @@ _MASKS = [
         ),
         r"\1\2***",
     ),
+    # a licence given once: who has the address may open it
+    (re.compile(r"(/verify/given/)[^/\s'\"]+"), r"\1***"),
     # citizen numbers: the first six digits tell the county, enough for an operator
     (re.compile(r"(?<!\d)(\d{6})\d{8}(\d{3}[\dXx])(?!\d)"), r"\1********\2"),
     # mobile numbers
