@@ -126,7 +126,10 @@ def counter(request: HttpRequest) -> HttpResponse:
         try:
             if done == "proof":
                 account = actions.confirm_at_counter(code, **data, by=actor)
-                messages.success(request, f"{account.party.name[0]}** 已通过实人核验")
+                words = f"{account.party.name[0]}** 已通过实人核验"
+                if caller is not None and account.pk != caller.visit.account_id:
+                    words += "；此人另有账号，已合并，请来访人重新登录"
+                messages.success(request, words)
             elif done == "entity":
                 agency = actions.bind_representative(code, **data, by=actor)
                 messages.success(request, f"已登记为{agency.principal.name}的法定代表人")
