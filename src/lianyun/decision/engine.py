@@ -7,6 +7,7 @@ The engine keeps tokens, forks and joins; tables, messages, people and working d
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -22,7 +23,7 @@ from SpiffWorkflow.bpmn.workflow import BpmnWorkflow
 from SpiffWorkflow.util.task import TaskState
 
 from .closed import BadPath, check_expression, evaluate
-from .way import Step, check_elements, parse_xml, run_form, steps_of
+from .way import DECIDE, WAIT, Step, check_elements, parse_xml, run_form, steps_of
 
 
 class ClosedEngine(PythonScriptEngine):
@@ -45,6 +46,19 @@ class ClosedEngine(PythonScriptEngine):
 
     def call_service(self, task: Any, **kwargs: Any) -> None:
         raise BadPath("路径中不允许直接调用服务")
+
+
+class _Asked(Exception):
+    """A condition was asked."""
+
+
+class _Blind(ClosedEngine):
+    """Answers no condition: finds out whether one is asked."""
+
+    def evaluate(
+        self, task: Any, expression: str, external_context: dict[str, Any] | None = None
+    ) -> Any:
+        raise _Asked
 
 
 class _StateOnly(BpmnWorkflowConverter):
@@ -90,20 +104,78 @@ class CannotMove(Exception):
     """A running text cannot go on in another one; the message names what that one lacks."""
 
 
+@dataclass(frozen=True)
+class _Named:
+    """What of a task's specification its caller asks for."""
+
+    bpmn_id: str
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A task that waits at the start of a text."""
+
+    id: Any
+    task_spec: _Named
+
+
+@dataclass(frozen=True)
+class _Opening:
+    """How every matter of a text stands once it has begun: its state, and what waits."""
+
+    state: str
+    tasks: tuple[_Opened, ...]
+
+
+@lru_cache(maxsize=256)
+def _opening(bpmn: str, key: str) -> _Opening | None:
+    """The opening of a text, made once a process; None where it is not the same for every matter.
+
+    It is the same where no condition is asked on the way and nobody but people is waited for:
+    then a matter begins without the engine (building and writing it costs some milliseconds).
+    Tasks of several matters have the same numbers; they are told apart by their matter.
+    """
+    run = Running(bpmn, key, {})
+    flow = run.flow
+    flow.script_engine = _Blind({})
+    try:
+        flow.do_engine_steps()
+    except _Asked:
+        return None
+    waiting = run.ready()
+    steps = [run.step_of(t) for t in waiting]
+    special = any(s.kind in (DECIDE, WAIT) or s.each for s in steps)
+    if special or not waiting or flow.subprocesses or flow.completed:
+        return None
+    found = tuple(_Opened(t.id, _Named(str(t.task_spec.bpmn_id))) for t in waiting)
+    return _Opening(run.state, found)
+
+
 class Running:
     """One matter on its way: what waits, what has ended, and its state as text."""
 
     def __init__(self, bpmn: str, key: str, data: dict[str, Any], state: str | None = None) -> None:
         """At the start, or where the saved state stands; `data` is what conditions ask."""
         self.key, self.steps = key, steps_of(bpmn)
-        spec, parts = spec_of(bpmn, key)
-        if state is None:
-            self.flow = BpmnWorkflow(spec, parts)
-        else:
-            saved = json.loads(state)
-            saved["spec"], saved["subprocess_specs"] = spec, parts
-            self.flow = _SERIALIZER.from_dict(saved)
-        self.flow.script_engine = self._engine = ClosedEngine(data)
+        self._text, self._saved = bpmn, state
+        self._engine = ClosedEngine(data)
+        self._flow: BpmnWorkflow | None = None
+        self._opening: _Opening | None = None
+
+    @property
+    def flow(self) -> BpmnWorkflow:
+        """The engine's own object, made when it is first needed."""
+        if self._flow is None:
+            spec, parts = spec_of(self._text, self.key)
+            if self._saved is None:
+                self._flow = BpmnWorkflow(spec, parts)
+            else:
+                saved = json.loads(self._saved)
+                saved["spec"], saved["subprocess_specs"] = spec, parts
+                self._flow = _SERIALIZER.from_dict(saved)
+            self._flow.script_engine = self._engine
+            self._opening = None
+        return self._flow
 
     @property
     def data(self) -> dict[str, Any]:
@@ -117,14 +189,25 @@ class Running:
     @property
     def state(self) -> str:
         """The state as text (the order of its keys matters: never put it into jsonb)."""
+        if self._flow is None and self._saved is not None:
+            return self._saved
         return json.dumps(_SERIALIZER.to_dict(self.flow), ensure_ascii=False, default=str)
 
     def go(self) -> None:
         """Go on until somebody, something or some day is waited for."""
-        self.flow.do_engine_steps()
+        if self._flow is None and self._saved is None:
+            self._opening = _opening(self._text, self.key)
+            if self._opening is not None:
+                self._saved = self._opening.state
+        if self._opening is None:
+            self.flow.do_engine_steps()
 
     def ready(self) -> list[Any]:
         """Tasks that wait; `step_of` tells for which step, `token` which of several."""
+        if self._opening is not None:
+            return list(self._opening.tasks)
+        if self._flow is None and self._saved is None:
+            return []
         flows = (self.flow, *self.flow.subprocesses.values())
         return [
             task
@@ -139,6 +222,8 @@ class Running:
 
     def run(self, task: Any, outcome: str) -> None:
         """Complete a task; conditions know its outcome as `outcome_<step>`."""
+        if isinstance(task, _Opened):
+            task = self.flow.get_task_from_id(task.id)
         task.data[f"outcome_{task.task_spec.bpmn_id}"] = outcome
         task.run()
 
@@ -158,7 +243,7 @@ class Running:
     @property
     def ended(self) -> str | None:
         """The name of the end that was reached last, or None while the matter runs."""
-        if not self.flow.completed:
+        if self._opening is not None or not self.flow.completed:
             return None
         ends = [
             t

@@ -156,12 +156,16 @@ SYSTEM = Actor(everything=True)
 def actor_of(party: Party, department: Party | None = None) -> Actor:
     """The actor that a person is today; `department` chooses among several posts.
 
-    One query; roles that ended or are no longer declared give nothing.
+    One query, none where the posts were read already; roles that ended or are no longer declared
+    give nothing.
     """
     today = dt.date.today()  # noqa: DTZ011 - posts begin and end on the city's calendar days
+    posts = getattr(party, "_prefetched_objects_cache", {}).get("memberships")
+    if posts is None:
+        posts = party.memberships.select_related("department").order_by("id")
     rows = [
         m
-        for m in party.memberships.select_related("department").order_by("id")
+        for m in posts
         if (m.since is None or m.since <= today) and (m.until is None or today <= m.until)
     ]
     held: dict[str, frozenset[int] | None] = {}

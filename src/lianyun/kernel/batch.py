@@ -89,15 +89,9 @@ def finish(batch: Batch, outcome: dict[str, Any], *, by: Actor, score: float | N
     batch.message = ""
     batch.finished_at = timezone.now()
     batch.save()
-    record(
-        "batch.finished",
-        batch,
-        by=by,
-        data={
-            "resource": batch.resource.name,
-            **{k: outcome[k] for k in ("landed", "accepted", "rejected")},
-        },
-    )
+    counts = {k: outcome[k] for k in ("landed", "accepted", "rejected")}
+    told = {"resource": batch.resource.name, **counts}
+    record("batch.finished", batch, by=by, data=told)
 
 
 def fail(batch: Batch, error: str, *, by: Actor) -> None:

@@ -100,13 +100,8 @@ def issue(
         valid_from=begin,
         valid_to=valid_to,
     )
-    record(
-        "grant.issued",
-        grant,
-        by=by,
-        case=case,
-        data={"to": to.ref, "resource": resource.ref if resource else None, "terms": grant.terms},
-    )
+    told = {"to": to.ref, "resource": resource.ref if resource else None, "terms": grant.terms}
+    record("grant.issued", grant, by=by, case=case, data=told)
     return grant
 
 

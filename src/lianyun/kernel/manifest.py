@@ -99,9 +99,10 @@ def permissions() -> dict[str, str]:
 
 
 @cache
-def listeners(kind: str) -> tuple[str, ...]:
-    """Dotted paths of the actions that want to hear of events of this kind."""
-    return tuple(run for m in manifests() for run in m.listens.get(kind, ()))
+def listeners(kind: str, path: str = "") -> tuple[str, ...]:
+    """Actions that want to hear of events of this kind, or of them on this path (`kind@path`) only."""
+    names = (kind, f"{kind}@{path}") if path else (kind,)
+    return tuple(run for m in manifests() for name in names for run in m.listens.get(name, ()))
 
 
 def function_at(path: str) -> Any:

@@ -159,10 +159,10 @@ class Answer(models.Model):
 
 
 class Numbering(models.Model):
-    """The last number given per day, so that case numbers are dense and never double."""
+    """From which row a day's cases count: numbers never double, and nobody waits for one (ADR 0038)."""
 
     day = models.DateField(primary_key=True)
-    last = models.PositiveIntegerField(default=0)
+    before = models.BigIntegerField(default=0)
 
 
 def bureau() -> Party:

@@ -23,15 +23,28 @@ if TYPE_CHECKING:
     from ..party import Party
 
 
-def _number() -> str:
+_DRAWN = (
+    "SELECT nextval('kernel_case_id_seq'), before,"
+    " (SELECT id FROM kernel_path WHERE key = %s ORDER BY version DESC LIMIT 1),"
+    " (SELECT id FROM kernel_case WHERE once = %s) FROM kernel_numbering WHERE day = %s"
+)
+_BEGUN = (
+    "INSERT INTO kernel_numbering (day, before) VALUES (%s, nextval('kernel_case_id_seq'))"
+    " ON CONFLICT DO NOTHING"
+)
+
+
+def _drawn(path: str, once: str | None) -> tuple[int, str, int, int | None]:
+    """A new case's row and its number of the day, its path, and the case that was opened for `once`.
+
+    Nobody waits for a number: who gives up leaves a gap.
+    """
     day = timezone.localdate()
     with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO kernel_numbering (day, last) VALUES (%s, 1) "
-            "ON CONFLICT (day) DO UPDATE SET last = kernel_numbering.last + 1 RETURNING last",
-            [day],
-        )
-        return f"{day:%Y%m%d}{cursor.fetchone()[0]:06d}"
+        while (found := cursor.execute(_DRAWN, [path, once, day]).fetchone()) is None:
+            cursor.execute(_BEGUN, [day])
+    pk, before, way, known = found
+    return pk, f"{day:%Y%m%d}{pk - before:06d}", way or newest(path), known
 
 
 def _locked(pk: int) -> Case:
@@ -69,14 +82,14 @@ def open_case(
 
     With `once` a second call (a double click) returns the first case.
     """
-    if once is not None:
-        found = Case.objects.filter(once=once).first()
-        if found is not None:
-            return found
-    way = path_of(newest(path))
+    pk, code, version, known = _drawn(path, once)
+    if known is not None:
+        return Case.objects.get(pk=known)
+    way = path_of(version)
     rounds = {s.id: joint(s, 0, "") for s in way.steps.values() if s.each}
-    case = Case.objects.create(
-        code=_number(),
+    case = Case(
+        pk=pk,
+        code=code,
         path=way,
         title=title[:300],
         subject=ref_of(subject) if subject else "",
@@ -225,37 +238,17 @@ def hand_over(item: WorkItem, to: Party | None, reason: str, *, by: Actor) -> No
         raise UserError(f"{to.name}没有办理“{row.title}”的权限，不能转交")
     row.assignee = item.assignee = to
     row.save(update_fields=["assignee"])
-    record(
-        "case.handed_over",
-        case,
-        by=by,
-        case=case,
-        data={
-            "step": row.step,
-            "title": row.title,
-            "to": to.ref if to else "",
-            "to_name": to.name if to else "待办池",
-            "reason": reason,
-        },
-    )
+    told = {"to": to.ref, "to_name": to.name} if to else {"to": "", "to_name": "待办池"}
+    told |= {"step": row.step, "title": row.title, "reason": reason}
+    record("case.handed_over", case, by=by, case=case, data=told)
 
 
 def urge(item: WorkItem, note: str = "", *, by: Actor) -> None:
     """Remind those at whose desk a work item waits; who may urge is the caller's affair."""
     case, row = _row(item)
-    record(
-        "case.urged",
-        case,
-        by=by,
-        case=case,
-        data={
-            "step": row.step,
-            "title": row.title,
-            "department": row.department_id,
-            "note": note,
-            "due_on": str(row.due_on or ""),
-        },
-    )
+    told: dict[str, Any] = {"step": row.step, "title": row.title, "note": note}
+    told |= {"department": row.department_id, "due_on": str(row.due_on or "")}
+    record("case.urged", case, by=by, case=case, data=told)
 
 
 def withdraw(case: Case, reason: str, *, by: Actor) -> Case:
@@ -311,13 +304,8 @@ def migrate(
         item.permission, item.basis = new.permission, new.basis
         item.save(update_fields=["step", "title", "permission", "basis"])
     row.save(update_fields=["path"])
-    record(
-        "case.migrated",
-        row,
-        by=by,
-        case=row,
-        data={"from": before, "to": version, "reason": reason, "steps": named},
-    )
+    told = {"from": before, "to": version, "reason": reason, "steps": named}
+    record("case.migrated", row, by=by, case=row, data=told)
     walk.advance()
     walk.save()
     return row
@@ -382,10 +370,5 @@ def extend(item: WorkItem, days: int, *, article: str, reason: str, by: Actor) -
         row.fires_on, _ = calendar().deadline(row.fires_on, days)
     row.save(update_fields=["due_on", "provisional", "fires_on"])
     item.due_on = row.due_on
-    record(
-        "case.extended",
-        row.case,
-        by=by,
-        case=row.case,
-        data={"step": row.step, "days": days, "article": article, "reason": reason},
-    )
+    told = {"step": row.step, "days": days, "article": article, "reason": reason}
+    record("case.extended", row.case, by=by, case=row.case, data=told)
