@@ -84,6 +84,8 @@ INSTALLED_APPS = [
 ]
 
 AUTH_USER_MODEL = "identity.User"
+AUTHENTICATION_BACKENDS = ["lianyun.project.sessions.Known"]
+SESSION_ENGINE = "lianyun.project.sessions"
 PASSWORD_HASHERS = (
     ["django.contrib.auth.hashers.MD5PasswordHasher"]
     if TESTING

@@ -13,6 +13,7 @@ from django.utils import timezone
 from lianyun.kernel.access import SYSTEM, Actor, Denied
 from lianyun.kernel.element import citizen_number_ok, credit_code_ok
 from lianyun.kernel.party import Party
+from lianyun.kernel.rows import together
 
 from . import rules
 from .actions import (
@@ -77,6 +78,8 @@ class LevelNeeded(Denied):
 
 def account_of(who: Any) -> Account | None:
     """The identity behind an actor, a user or a party; None for visitors and for whom none is kept."""
+    if isinstance(who, Account):
+        return who  # read a moment ago, by this very caller
     if isinstance(who, Actor):
         party = who.party
     elif isinstance(who, Party):
@@ -86,8 +89,10 @@ def account_of(who: Any) -> Account | None:
     if party is None:
         return None
     # Read anew each time: a level that was lost must be lost at once.
-    found = Account.objects.filter(party=party).select_related("party").first()
+    rows = together(((Account, "a"),), "FROM identity_account a WHERE a.party_id = %s", [party.pk])
+    found: Account | None = rows[0][0] if rows else None
     if found is not None:
+        found.party = party
         found.level = rules.level_now(found.level, found.certified_until, timezone.now())
     return found
 

@@ -17,6 +17,7 @@ from lianyun.kernel.access import Denied, Membership, UserError, roles
 from lianyun.kernel.element import mask_value
 from lianyun.kernel.event import Event, timeline
 from lianyun.kernel.party import Party
+from lianyun.kernel.rows import together
 
 from . import adapters, rules
 from .models import (
@@ -220,17 +221,38 @@ def user_named(text: str) -> User | None:
     return named(text).first()
 
 
+def _hold(owner: models.Model, name: str, model: type[models.Model], rows: list[Any]) -> None:
+    """Keep what was read of `owner.name` there, as prefetch_related leaves it."""
+    held: Any = model._default_manager.all()
+    held._result_cache, held._prefetch_done = rows, True
+    cache = owner.__dict__.setdefault("_prefetched_objects_cache", {})
+    cache[name] = held
+
+
 def read_once(user: User) -> User:
     """A login whose person's posts and own second factors are read, for all who ask in this request."""
-    models.prefetch_related_objects([user], "factors")
+    found = together(((Factor, "f"),), "FROM identity_factor f WHERE f.user_id = %s", [user.pk])
+    _hold(user, "factors", Factor, [row[0] for row in found])
     return with_posts(user)
 
 
-def with_posts(user: User) -> User:
-    """A login whose person's posts are read, for all who ask in this request."""
+def with_posts(user: User, posts: list[Membership] | None = None) -> User:
+    """A login whose person's posts (with their departments) are read, for all who ask in this request."""
     if user.party is not None:
-        posts = Membership.objects.select_related("department").order_by("id")
-        models.prefetch_related_objects([user.party], models.Prefetch("memberships", posts))
+        if posts is None:
+            found = together(
+                ((Membership, "m"), (Party, "d")),
+                "FROM kernel_membership m JOIN kernel_party d ON d.id = m.department_id"
+                " WHERE m.party_id = %s ORDER BY m.id",
+                [user.party.pk],
+            )
+            posts = []
+            for post, desk in found:
+                post.department = desk
+                posts.append(post)
+        for post in posts:
+            post.party = user.party
+        _hold(user.party, "memberships", Membership, posts)
     return user
 
 
