@@ -37,8 +37,11 @@ class Bad(Exception):
 
 
 def unb64(text: str) -> bytes:
-    """base64url without padding."""
-    return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    """base64url without padding, in its one form: other texts for the same bytes are refused."""
+    data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
+    if base64.urlsafe_b64encode(data).rstrip(b"=").decode() != text:
+        raise Bad("凭证格式不正确")
+    return data
 
 
 def key_named(keys: Dict[str, Any], kid: str) -> ec.EllipticCurvePublicKey:  # noqa: UP006

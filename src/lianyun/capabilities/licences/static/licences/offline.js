@@ -7,13 +7,16 @@
   const RESERVED = new Set(["_sd", "...", "_sd_alg", "iss", "nbf", "exp", "iat", "vct", "status", "cnf", "sub"]);
   class Bad extends Error {}
 
+  const text64 = (data) => btoa(Array.from(new Uint8Array(data), (b) => String.fromCharCode(b)).join(""))
+    .replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
   const bytes = (text) => {
     if (!/^[A-Za-z0-9_-]*$/.test(text)) throw new Bad("凭证格式不正确");
     const plain = atob(text.replace(/-/g, "+").replace(/_/g, "/"));
-    return Uint8Array.from(plain, (c) => c.charCodeAt(0));
+    const found = Uint8Array.from(plain, (c) => c.charCodeAt(0));
+    // One text for the same bytes: whatever else would decode to them is refused.
+    if (text64(found) !== text) throw new Bad("凭证格式不正确");
+    return found;
   };
-  const text64 = (data) => btoa(String.fromCharCode(...new Uint8Array(data)))
-    .replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
   const told = (text) => JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes(text)));
   const time = (body, name) => {
     if (body[name] === undefined) return null;
