@@ -11,6 +11,7 @@ from typing import Any
 
 from lianyun.capabilities.forms import api as forms
 from lianyun.capabilities.items import api as items
+from lianyun.capabilities.offers import api as offers
 from lianyun.decision import BadTable, compile_decision, load
 from lianyun.kernel import packs
 from lianyun.kernel.element import BadFormat, ElementSpec, Format
@@ -432,6 +433,7 @@ def faults() -> list[str]:
         _roles(world, found.append)
         found += forms.pack_faults()
         found += items.pack_faults()
+        found += offers.pack_faults()
     except packs.BadPack as error:
         found.append(str(error))
     return found

@@ -128,11 +128,17 @@ class Told:
 
     name: str
     title: str
-    shown: str
+    words: str
     source: str
     provider: str
     as_of: str
     known: bool
+    made: str = ""
+
+    @property
+    def shown(self) -> str:
+        """The value; for what is made of a date, the date and what it makes."""
+        return f"{self.words}（{self.made}）" if self.made else self.words
 
     @property
     def where_from(self) -> str:
@@ -196,9 +202,9 @@ def told_facts(
             title = libraries.rule(sheet.library).title
             provider, day = (f"{said[1]} {said[0]}", said[2]) if said else ("", "")
         value = values.get(name)
-        out[name] = Told(
-            name, fact.title, shown(sheet, name, value), title, provider, day, value is not None
-        )
+        made = f"{fact.title} {shown(sheet, name, value)}" if fact.of and value is not None else ""
+        words = shown(sheet, root.name, values.get(root.name))
+        out[name] = Told(name, root.title, words, title, provider, day, value is not None, made)
     return out
 
 
@@ -290,6 +296,17 @@ def own_offer(viewer: Actor, number: int) -> Offer | None:
     return Offer.objects.filter(pk=number, party=party).first()
 
 
+def slots(rule: declared.Declared, facts: Mapping[str, Told]) -> dict[str, str]:
+    """What the reason's slots are filled with: the bare value, without what surrounds it in a list."""
+    sheet = sheet_of(rule.subject)
+    out = {}
+    for name in rule.slots:
+        told = facts[name]
+        lead = f"{sheet.facts[name].title} "
+        out[name] = told.made.removeprefix(lead) if told.made else told.words
+    return out
+
+
 def line_of(
     viewer: Actor, offer: Offer, rule: Rule, told: declared.Declared, facts: Mapping[str, Told]
 ) -> Line:
@@ -301,7 +318,7 @@ def line_of(
         told,
         str(rule.department),
         item.name if item else "",
-        told.filled({n: f.shown for n, f in facts.items()}),
+        told.filled(slots(told, facts)),
         named,
     )
 
@@ -415,7 +432,7 @@ def fit_of(
         policy,
         tuple(judged),
         known.amounts.get(policy.code, 0),
-        policy.filled({n: f.shown for n, f in facts.items()}),
+        policy.filled(slots(policy, facts)),
         claim,
         budget.left if budget else 0,
         policy.open_on(timezone.localdate()),

@@ -140,6 +140,8 @@ def _conditions(kind: str, told: Mapping[str, Any]) -> tuple[Condition, ...]:
         return (Condition("when", str(told["title"]), str(told["when"])),)
     out = []
     for one in told.get("conditions") or ():
+        if strange := sorted(str(k) for k in set(one) - {"id", "title", "when", "say"}):
+            raise BadRule(f"条件里不认识的键 {'、'.join(strange)}（有逗号的文字要加引号）")
         for key in ("id", "title", "when"):
             if not one.get(key):
                 raise BadRule(f"条件缺少 {key}")

@@ -115,11 +115,11 @@ def approve(*codes: str) -> None:
 
 
 def person(number: str, name: str) -> Actor:
-    """A citizen who was proven by two elements."""
+    """A citizen who was proven at a counter."""
     party = identity.party_of_number(number, name=name)
     account = identity.account_of(party)
     assert account is not None
-    account.level = identity.ELEMENTS
+    account.level = identity.PERSON
     account.save(update_fields=["level"])
     return actor_of(Party.objects.get(pk=party.pk))
 

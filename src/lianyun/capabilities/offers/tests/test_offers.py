@@ -49,7 +49,7 @@ def test_a_life_of_offers(poured: None) -> None:
 
     line = api.look(by=old)[0]
     assert "岁" in line.reason
-    assert {f.title for f in line.facts} >= {"今年满", "户号"}
+    assert {f.title for f in line.facts} >= {"出生日期", "户号"}
     assert any("户籍人口" in f.where_from for f in line.facts)
     assert api.look(by=other) == []
 
