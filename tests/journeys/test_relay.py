@@ -139,7 +139,8 @@ def test_a_case_goes_to_a_departments_system_and_comes_back(
         expect(tab.locator("body")).to_contain_text("对方接受了签名")
         tab.click("a:has-text('授权事项')")
         tab.click("a:has-text('不动产抵押权首次登记')")
-        tab.uncheck("input[name=field][value=residence_address]")
+        for name, value in (("field", "name"), ("field", "reason"), ("material", "loan_contract")):
+            tab.check(f"input[name={name}][value={value}]")
         _look(tab, accessible, tmp_path, "items")
         tab.click("main button:has-text('授权')")
         expect(tab.locator("main")).to_contain_text("申请事由")
@@ -191,7 +192,8 @@ def test_a_case_goes_to_a_departments_system_and_comes_back(
         (taken,) = stand.rows("SELECT body FROM cases")
         told = json.loads(taken[0])
         assert told["applicant"]["number"] == PERSON
-        assert {m["id"] for m in told["materials"]} >= {"loan_contract"}
+        assert [m["id"] for m in told["materials"]] == ["loan_contract"]
+        assert set(told["answers"]) == {"name", "reason"}
     finally:
         stand.process.terminate()
         stand.process.wait(10)

@@ -24,6 +24,7 @@ RESULTS = {
     NOT_ACCEPTED: ("不予受理", "red"),
     PARTLY: ("部分办成", "amber"),
     "withdrawn": ("申请人撤回", "grey"),
+    "lapsed": ("逾期终止", "red"),
 }
 LONGEST_LIST = 30
 
@@ -142,6 +143,8 @@ class Figures:
     closed: int = 0
     ended: Mapping[str, int] = field(default_factory=dict)
     title: str = ""
+    whole: int = 0
+    """Ended ones whose record is complete: applicant, department, day, decision."""
 
     @property
     def decided(self) -> int:
@@ -152,6 +155,11 @@ class Figures:
     def granted(self) -> int:
         """Ended as it was asked for."""
         return self.ended.get(GRANTED, 0)
+
+    @property
+    def whole_rate(self) -> float | None:
+        """办件合格率: the complete records among those that ended, 0 to 1; None where none did."""
+        return self.whole / self.closed if self.closed else None
 
     @property
     def pass_rate(self) -> float | None:

@@ -157,6 +157,8 @@ def _entry(entry: Any) -> dict[str, Any]:
     data = dict(getattr(entry, "data", {}) or {})
     if entry.kind == "case.closed":  # its outcome is a code of the path; the page says it in words
         data.pop("outcome", None)
+    if entry.kind == "case.answered":  # the message's name is the path's own
+        data.pop("message", None)
     return {
         "when": entry.at,
         "what": data.pop("title", "") or event_title(entry.kind),

@@ -9,6 +9,8 @@ from typing import Any
 SELF, AGENT, HELPER = "self", "agent", "helper"
 RELATIONS = {SELF: "本人", AGENT: "代理人", HELPER: "帮办人员"}
 
+WAYS = {"code": "本人以确认码同意", "paper": "本人签字的书面授权"}
+
 CONFIRM, CONSENT, FORM, MATERIALS, FILED = "confirm", "consent", "form", "materials", "filed"
 STEPS = {CONSENT: "授权查询", FORM: "填写表单", MATERIALS: "核对材料", FILED: "提交"}
 
@@ -17,6 +19,7 @@ OUTCOMES = {
     "refused": ("不予", "red"),
     "not_accepted": ("不予受理", "red"),
     "withdrawn": ("已撤回", "grey"),
+    "lapsed": ("逾期终止", "red"),
 }
 """How the paths of items end."""
 
@@ -93,6 +96,7 @@ __all__ = [
     "SELF",
     "STANDINGS",
     "STEPS",
+    "WAYS",
     "code_of",
     "missing",
     "next_stage",

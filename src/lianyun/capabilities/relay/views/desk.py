@@ -250,11 +250,11 @@ def items(request: ActorRequest, code: str) -> HttpResponse:
             "chosen": chosen if chosen in known else "",
             "title": known.get(chosen, ""),
             "fields": [
-                (k, v, held is None or k in held.fields)
+                (k, v, held is not None and k in held.fields)
                 for k, v in queries.fields_of(chosen).items()
             ],
             "materials": [
-                (k, v, held is None or k in held.materials)
+                (k, v, held is not None and k in held.materials)
                 for k, v in queries.materials_of(chosen).items()
             ],
             "wrong": wrong,
