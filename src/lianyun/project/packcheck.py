@@ -11,6 +11,7 @@ from typing import Any
 
 from lianyun.capabilities.forms import api as forms
 from lianyun.capabilities.items import api as items
+from lianyun.capabilities.packages import api as packages
 from lianyun.capabilities.offers import api as offers
 from lianyun.decision import BadTable, compile_decision, load
 from lianyun.kernel import packs
@@ -433,6 +434,7 @@ def faults() -> list[str]:
         _roles(world, found.append)
         found += forms.pack_faults()
         found += items.pack_faults()
+        found += packages.pack_faults()
         found += offers.pack_faults()
     except packs.BadPack as error:
         found.append(str(error))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
+from django.db.models import prefetch_related_objects
 from django.utils import timezone
 
 from lianyun.capabilities.forms import api as forms
@@ -20,7 +21,7 @@ from lianyun.kernel.models import Case, Party, WorkItem
 
 from ..models import Application, MaterialState
 from ..queries import applications, looking, shown
-from ..rules import stages
+from ..rules import grounds, stages
 from .beginning import allowed, confirmed, locked
 from .materials import FILES, put_upload
 
@@ -40,23 +41,24 @@ def file(application: Application, *, by: Actor, bundle: Mapping[str, str] | Non
         record("application.filed_again", row, by=by, case=row.case)
         return row.case
     item = _item_as_begun(row, by)
-    if row.ready_at is None:
-        _complete(row, item, by)
-    return _open(row, item, bundle or {}, by)
+    prefetch_related_objects([row], "materials")
+    account = _complete(row, item, by) if row.ready_at is None else None
+    return _open(row, item, bundle or {}, by, account)
 
 
 @action(None)
-def make_ready(application: Application, *, by: Actor) -> None:
+def make_ready(application: Application, *, expects: Collection[str] = (), by: Actor) -> None:
     """Hand an application of a bundle over whole, to be opened when its turn comes.
 
-    Everything is asked as at a filing, and the form is closed. Raises UserError and Denied.
+    Everything is asked as at a filing, but the materials that a forerunner will give (`expects`), and
+    the form is closed. Raises UserError and Denied.
     """
     allowed(application, by)
     row = locked(application)
     if not row.bundle:
         raise UserError("单独的申请请直接提交")
     if not row.given:
-        _complete(row, _item_as_begun(row, by), by)
+        _complete(row, _item_as_begun(row, by), by, expects)
         forms.close_draft(forms.draft_of(row.draft, by), by=by)
         row.ready_at = timezone.now()
         row.save(update_fields=["ready_at"])
@@ -64,10 +66,17 @@ def make_ready(application: Application, *, by: Actor) -> None:
 
 
 @action(None)
-def open_ready(application: Application, *, bundle: Mapping[str, str], by: Actor) -> Case:
+def open_ready(
+    application: Application,
+    *,
+    bundle: Mapping[str, str],
+    brought: Mapping[str, Mapping[str, str]] | None = None,
+    by: Actor,
+) -> Case:
     """Open the case of an application that was handed over to wait; a second call gets the first.
 
-    Who opens it is the bundle's affair: what its owner wanted was judged when it was handed over.
+    `brought` are the materials that its forerunners gave: what, source, ref, as_of of each. Who opens
+    it is the bundle's affair: what its owner wanted was judged when it was handed over.
     """
     row = locked(application)
     if row.case is not None:
@@ -75,6 +84,8 @@ def open_ready(application: Application, *, bundle: Mapping[str, str], by: Actor
         return row.case
     if row.ready_at is None:
         raise UserError("这项申请还没有随套餐提交")
+    for state in row.materials.filter(material__in=list(brought or {})):
+        _put_brought(state, (brought or {})[state.material])
     return _open(row, _item_as_begun(row, by), bundle, by)
 
 
@@ -88,27 +99,50 @@ def _item_as_begun(row: Application, by: Actor) -> Any:
     return item
 
 
-def _complete(row: Application, item: Any, by: Actor) -> None:
-    """Raises UserError (or LevelNeeded) where something that a filing needs is not there."""
+def _put_brought(state: MaterialState, told: Mapping[str, str]) -> None:
+    state.met, state.ground, state.look, state.met_at = True, grounds.FORERUN, False, timezone.now()
+    state.words = f"由{told['source']}的结果代替，无需提交"[:300]
+    state.evidence = {**told, "shown": []}
+    state.digest, state.sealed = grounds.digest(told), ""
+    state.save()
+
+
+def _complete(
+    row: Application, item: Any, by: Actor, expects: Collection[str] = ()
+) -> identity.Account | None:
+    """Raises UserError (or LevelNeeded) where something that a filing needs is not there.
+
+    Returns the identity that was looked at.
+    """
     confirmed(row)
+    account = None
     if row.relation != stages.HELPER:
-        identity.require_level(by, item.proof)
+        account = identity.require_level(by, item.proof)
     if row.consented_at is None or not row.draft:
         raise UserError("请先完成授权和表单")
-    met = {s.material for s in row.materials.all() if s.met}
+    met = {s.material for s in row.materials.all() if s.met} | set(expects)
     wanted = items.materials(item, row.answers)
     if lacking := [m.name for m in wanted if m.required and m.id not in met]:
         raise UserError(f"还缺少材料：{'、'.join(lacking)}")
+    return account
 
 
-def _open(row: Application, item: Any, bundle: Mapping[str, str], by: Actor) -> Case:
+def _open(
+    row: Application,
+    item: Any,
+    bundle: Mapping[str, str],
+    by: Actor,
+    account: identity.Account | None = None,
+) -> Case:
     states = {s.material: s for s in row.materials.all()}
     wanted = items.materials(item, row.answers)
-    draft = forms.draft_of(row.draft, by)
-    # Before the draft is closed: from then on a clerk who helped may not read it.
-    data = case_data(row, item, [states[m.id] for m in wanted if m.id in states], draft, by)
     if row.ready_at is None:
-        forms.close_draft(draft, by=by)
+        codes, answers = forms.submit(row.draft, by=by)
+    else:
+        draft = forms.draft_of(row.draft, by)
+        codes, answers = draft.forms, forms.answers(draft, by)
+    known = [states[m.id] for m in wanted if m.id in states]
+    data = case_data(row, item, known, codes, answers, account)
     if bundle:
         data["bundle"] = dict(bundle)
     part = f"〔{bundle['name']}〕" if bundle else ""
@@ -148,9 +182,12 @@ def _shown_name(party: Party) -> str:
     return str(mask_value("name", party.name)) if party.kind == Party.PERSON else party.name
 
 
-def _age(party: Party) -> int | None:
+def _age(party: Party, account: identity.Account | None) -> int | None:
     """Full years by the proven number; None for firms and where no number is proven."""
-    number = looking.number_of(party) if party.kind == Party.PERSON else ""
+    if account is not None and account.party_id == party.pk:
+        number = identity.number_of(account)
+    else:
+        number = looking.number_of(party) if party.kind == Party.PERSON else ""
     if len(number) != 18:
         return None
     today = timezone.localdate()
@@ -162,18 +199,18 @@ def case_data(
     application: Application,
     item: Any,
     states: Sequence[MaterialState],
-    draft: forms.Draft,
-    by: Actor,
+    codes: Sequence[str],
+    answers: Mapping[str, Any],
+    account: identity.Account | None = None,
 ) -> dict[str, Any]:
     """What the path and its decision tables may know: nothing that is personal.
 
     `facts` are the form's answers that name nobody, the ground of each material as `m_<material>`,
     and how many materials were freed; `departments` the handling one and those that share the item.
     """
-    answers = forms.answers(draft, by)
     facts = {
         f.id: answers[f.id]
-        for _, f in forms.merged(draft.forms).plain_fields()
+        for _, f in forms.merged(codes).plain_fields()
         if f.id in answers
         and not f.personal
         and f.mask == "none"
@@ -197,7 +234,7 @@ def case_data(
             **{f"m_{s.material}": s.ground for s in states},
             "materials_freed": sum(s.met and s.ground != "upload" for s in states),
             "materials_uploaded": sum(s.ground == "upload" for s in states),
-            "applicant_age": _age(application.applicant),
+            "applicant_age": _age(application.applicant, account),
             "applicant_kind": "person" if application.applicant.kind == Party.PERSON else "entity",
         },
         "materials": [

@@ -16,11 +16,12 @@ from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
-LICENCE, LIBRARY, SERVICE, EARLIER, PROMISE, UPLOAD = (
+LICENCE, LIBRARY, SERVICE, EARLIER, FORERUN, PROMISE, UPLOAD = (
     "licence",
     "library",
     "service",
     "earlier",
+    "forerun",
     "promise",
     "upload",
 )
@@ -29,10 +30,12 @@ WORDS = {
     LIBRARY: "部门数据共享获取",
     SERVICE: "网络核验一致",
     EARLIER: "以前已经提交",
+    FORERUN: "前面事项的办理结果",
     PROMISE: "告知承诺",
     UPLOAD: "上传",
 }
-"""The grounds of systems.md row 5 (能共享获取, 能网络核验, 前序已收取), licences and promises beside them."""
+"""The grounds of systems.md row 5 (能共享获取, 能网络核验, 前序已收取), licences and promises beside them;
+FORERUN is what another item of the same bundle has given."""
 
 FREE, NO, DOWN, REFUSED, WAITS, CHOICE = "free", "no", "down", "refused", "waits", "choice"
 """How a ground turned out: frees; does not hold; its source does not answer; the person refused the
@@ -275,6 +278,7 @@ __all__ = [
     "CHOICE",
     "DOWN",
     "EARLIER",
+    "FORERUN",
     "FREE",
     "FULL",
     "LIBRARY",

@@ -1,0 +1,1 @@
+"""Views: what is offered, one's own packages, the officers' pages."""
