@@ -10,9 +10,8 @@ import copy
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.backends import ModelBackend
-from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.backends.db import SessionStore as Rows
-from django.db import DatabaseError, connection
+from django.db import connection
 from django.utils import timezone
 from django.utils.crypto import get_random_string
 
@@ -57,19 +56,14 @@ class SessionStore(Rows):
 
     def save(self, must_create: bool = False) -> None:
         """Write the row, unless it stands there so already; UpdateError where it was deleted meanwhile."""
-        if self.session_key is None:
-            self.create()
         data = self._get_session(no_load=must_create or self._drawn)  # type: ignore[attr-defined]
-        if must_create:
-            super().save(must_create=True)
-        elif self._drawn or data != self._kept:
+        if self.session_key is None:  # there was none, or no row of this key
+            self.create()
+        if self._drawn and not must_create:
             session = self.create_model_instance(data)
-            try:
-                session.save(force_insert=self._drawn, force_update=not self._drawn)
-            except DatabaseError as wrong:
-                if self._drawn:
-                    raise
-                raise UpdateError from wrong
+            session.save(force_insert=True)
+        elif must_create or data != self._kept:
+            super().save(must_create=must_create)
         self._drawn, self._kept = False, copy.deepcopy(data)
 
 

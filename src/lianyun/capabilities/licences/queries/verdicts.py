@@ -16,6 +16,8 @@ from django.utils import timezone
 
 from lianyun.kernel.access import Actor
 from lianyun.kernel.element import mask_value
+from lianyun.kernel.models import Grant, Party
+from lianyun.kernel.rows import together
 
 from ..adapters import seal, shelf
 from ..models import Document, Licence
@@ -104,8 +106,17 @@ def _standing(licence: Licence) -> tuple[str, tuple[bool, str]]:
 
 def _of_code(code: str) -> tuple[Licence | None, Document | None]:
     """The licence of a code, and the copy if the code is a copy's."""
-    found = Licence.objects.filter(check_code=code).select_related(*_WITH).first()
-    if found is not None:
+    rows = together(
+        ((Licence, "l"), (Grant, "g"), (Party, "e"), (Party, "o")),
+        "FROM licences_licence l JOIN kernel_grant g ON g.id = l.grant_id"
+        " JOIN kernel_party e ON e.id = g.grantee_id LEFT JOIN kernel_party o ON o.id = g.grantor_id"
+        " WHERE l.check_code = %s",
+        [code],
+    )
+    if rows:
+        found: Licence = rows[0][0]
+        found.grant = rows[0][1]
+        found.grant.grantee, found.grant.grantor = rows[0][2:]
         return found, None
     copy = (
         Document.objects.filter(check_code=code, copy=True)

@@ -42,7 +42,8 @@ def finish_national(
         known.issuer, person.subject, person.name, person.number, person.level,
         simulated=known.simulated, by=by,
     )  # fmt: skip
-    return user, known.title, person.entered
+    title = f"{known.title}（模拟数据）" if known.simulated else known.title
+    return user, title, person.entered
 
 
 __all__ = ["begin_national", "finish_national"]

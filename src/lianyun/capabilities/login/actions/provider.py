@@ -62,11 +62,17 @@ def actor_of_system(system: ClientSystem) -> Actor:
 
 
 class Server(AuthorizationServer):
-    """authlib's server over our tables."""
+    """authlib's server over our tables, made for one request."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._clients: dict[str, ClientSystem | None] = {}
 
     def query_client(self, client_id: str) -> ClientSystem | None:
-        """The open system of this name."""
-        return queries.client(client_id)
+        """The open system of this name; read once a request, however often authlib asks."""
+        if client_id not in self._clients:
+            self._clients[client_id] = queries.client(client_id)
+        return self._clients[client_id]
 
     def create_oauth2_request(self, request: Any) -> OAuth2Request:
         """A Django request as authlib reads it; refused unless it came by https (or loopback)."""
@@ -95,8 +101,8 @@ class Server(AuthorizationServer):
         if token.get("refresh_token"):
             assert admission is not None
             made.append((Token.REFRESH, token["refresh_token"], admission.until - now))
-        for kind, text, life in made:
-            Token.objects.create(
+        Token.objects.bulk_create(
+            Token(
                 digest=rules.digest(text),
                 kind=kind,
                 system=request.client,
@@ -105,6 +111,8 @@ class Server(AuthorizationServer):
                 made_at=now,
                 until=min(now + life, admission.until) if admission else now + life,
             )
+            for kind, text, life in made
+        )
         record(
             "token.refreshed" if request.refresh_token is not None else "token.issued",
             admission or request.client,
@@ -163,7 +171,7 @@ class CodeGrant(AuthorizationCodeGrant):
         """
         row = (
             Admission.objects.select_for_update(of=("self",))
-            .select_related("party", "system")
+            .select_related("party__account", "system")
             .filter(code_hash=rules.digest(code))
             .first()
         )
@@ -208,6 +216,13 @@ class IdToken(OpenIDCode):
     def __init__(self, issuer: str) -> None:
         super().__init__(require_nonce=False)
         self.issuer = issuer
+        self._pair: tuple[str, RSAKey] | None = None
+
+    @property
+    def pair(self) -> tuple[str, RSAKey]:
+        """The name and the secret half of the key that signs in this request."""
+        self._pair = self._pair or signing_pair()
+        return self._pair
 
     def exists_nonce(self, nonce: str, request: OAuth2Request) -> bool:
         """A nonce is the system's to check; our codes are good once without it."""
@@ -223,11 +238,11 @@ class IdToken(OpenIDCode):
 
     def get_encode_header(self, client: ClientSystem) -> dict[str, str]:
         """The key by its name."""
-        return {"alg": adapters.ALGORITHM, "kid": signing_pair()[0]}
+        return {"alg": adapters.ALGORITHM, "kid": self.pair[0]}
 
     def resolve_client_private_key(self, client: ClientSystem) -> RSAKey:
         """The key that signs now."""
-        return signing_pair()[1]
+        return self.pair[1]
 
     def encode_id_token(self, token: dict[str, Any], request: OAuth2Request) -> str:
         """With the person's name for this system, and the number of the entry."""

@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
 from django.db import models
 from django.utils import timezone
 
 from lianyun.capabilities.identity import api as identity
 from lianyun.kernel.access import ANONYMOUS, actor_of, roles
+from lianyun.kernel.models import Party
+from lianyun.kernel.rows import together
 
 from .. import rules
 from ..models import Admission, ClientSystem, Consent, SigningKey, Token
 
 if TYPE_CHECKING:
     from lianyun.kernel.access import Actor
-    from lianyun.kernel.models import Party
 
 
 def consents(viewer: Actor) -> list[Consent]:
@@ -83,16 +85,39 @@ def access_token(text: str, viewer: Actor = ANONYMOUS) -> Token | None:
 
     Whoever shows it is the viewer.
     """
-    found = (
-        Token.objects.select_related("system__party", "system__department", "admission__party")
-        .filter(digest=rules.digest(text), kind=Token.ACCESS, ended_at=None)
-        .first()
+    rows = together(
+        (
+            (Token, "t"),
+            (ClientSystem, "s"),
+            (Party, "n"),
+            (Party, "d"),
+            (Admission, "a"),
+            (Party, "p"),
+            (get_user_model(), "u"),
+        ),
+        "FROM login_token t JOIN login_clientsystem s ON s.id = t.system_id"
+        " JOIN kernel_party n ON n.id = s.party_id JOIN kernel_party d ON d.id = s.department_id"
+        " LEFT JOIN login_admission a ON a.id = t.admission_id"
+        " LEFT JOIN kernel_party p ON p.id = a.party_id"
+        " LEFT JOIN identity_user u ON u.party_id = p.id"
+        " WHERE t.digest = %s AND t.kind = %s AND t.ended_at IS NULL",
+        [rules.digest(text), Token.ACCESS],
     )
-    if found is None or found.is_expired() or found.system.closed_at is not None:
+    if not rows:
         return None
-    if found.admission is not None and not live(found.admission):
+    found: Token = rows[0][0]
+    system, name, desk, admission, person, user = rows[0][1:]
+    system.party, system.department = name, desk
+    found.system, found.admission = system, admission
+    if admission is not None:
+        admission.party = person
+        if admission.system_id == system.pk:
+            admission.system = system
+        if user is not None:
+            user.party = person  # and the person's account is this one
+    if found.is_expired() or system.closed_at is not None:
         return None
-    return found
+    return found if admission is None or live(admission) else None
 
 
 def signing_key(viewer: Actor = ANONYMOUS) -> SigningKey | None:

@@ -10,6 +10,7 @@ from django.utils import timezone
 from lianyun.kernel.access import ANONYMOUS, UserError
 from lianyun.kernel.event import Event, timeline
 from lianyun.kernel.models import Party
+from lianyun.kernel.rows import together
 
 from .. import rules
 from ..models import Admission, ClientSystem, Consent, Directory, Member
@@ -22,11 +23,18 @@ def client(client_id: str | None, viewer: Actor = ANONYMOUS) -> ClientSystem | N
     """The open system of this name: everybody may know that it is one."""
     if not client_id:
         return None
-    return (
-        ClientSystem.objects.select_related("party", "department")
-        .filter(client_id=client_id[:40], closed_at=None)
-        .first()
+    found = together(
+        ((ClientSystem, "s"), (Party, "p"), (Party, "d")),
+        "FROM login_clientsystem s JOIN kernel_party p ON p.id = s.party_id"
+        " JOIN kernel_party d ON d.id = s.department_id"
+        " WHERE s.client_id = %s AND s.closed_at IS NULL",
+        [client_id[:40]],
     )
+    if not found:
+        return None
+    one: ClientSystem = found[0][0]
+    one.party, one.department = found[0][1:]
+    return one
 
 
 def systems(viewer: Actor) -> models.QuerySet[ClientSystem]:

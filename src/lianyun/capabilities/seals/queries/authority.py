@@ -30,7 +30,7 @@ def _parsed(pem: str) -> x509.Certificate:
 def roots(viewer: Actor) -> list[x509.Certificate]:
     """Whom a reader of our seals trusts: every root that our issuers led or lead to."""
     rows = Authority.objects.filter(use=Authority.ROOT, above=None).order_by("pk")
-    return [_parsed(r.certificate) for r in rows]
+    return [_parsed(pem) for pem in rows.values_list("certificate", flat=True)]
 
 
 def certificate_of(viewer: Actor, thumb: str) -> Authority | None:
@@ -67,14 +67,11 @@ def standing(viewer: Actor, issuer: Authority, serial: int) -> Standing:
 
 def withdrawal_of(viewer: Actor, certificate: x509.Certificate) -> Withdrawal | None:
     """The withdrawal of one of our certificates; None if it stands or is not ours."""
-    key = (
-        SealKey.objects.filter(serial=f"{certificate.serial_number:x}")
-        .exclude(withdrawn_at=None)
-        .first()
+    rows = SealKey.objects.filter(
+        serial=f"{certificate.serial_number:x}", withdrawn_at__isnull=False
     )
-    if key is None or key.withdrawn_at is None:
-        return None
-    return Withdrawal(key.withdrawn_at, key.withdrawn_for)
+    found = rows.order_by("pk").values_list("withdrawn_at", "withdrawn_for")[:1]
+    return next((Withdrawal(at, why) for at, why in found if at), None)
 
 
 def seal_of_serial(viewer: Actor, serial: int) -> Seal | None:

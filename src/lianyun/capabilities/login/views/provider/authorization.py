@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import json
+from functools import cached_property
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -98,6 +99,11 @@ class _Ask:
         known = getattr(self.request.user, "last_login", None)
         return known or dt.datetime.fromtimestamp(0, tz=dt.UTC)
 
+    @cached_property
+    def held(self) -> int:
+        """How surely the person is known at this moment."""
+        return identity.level_of(self.actor)
+
     @property
     def fingerprint(self) -> str:
         """This request without the mark that a new login was asked for."""
@@ -125,7 +131,7 @@ class _Ask:
         self.grant.request.terms = {
             "seat": self.request.session.session_key or "",
             "issuer": self.issuer,
-            "level": identity.level_of(self.actor),
+            "level": self.held,
             "amr": rules.amr_of(
                 self.request.session.get("factor", ""), self.request.session.get("way", "")
             ),
@@ -213,7 +219,7 @@ def authorize(request: HttpRequest) -> HttpResponse:
             if silent:
                 raise ask.error("login_required")
             return render(request, "login/again.html", {"ask": ask, "system": ask.system})
-        if identity.level_of(ask.actor) < ask.level:
+        if ask.held < ask.level:
             if silent:
                 raise ask.error("unmet_authentication_requirements")
             return _raise_level(ask)
@@ -235,7 +241,7 @@ def _raise_level(ask: _Ask) -> HttpResponse:
         "ask": ask,
         "system": ask.system,
         "wanted": identity.LEVELS.get(ask.level, ""),
-        "held": identity.LEVELS.get(identity.level_of(ask.actor), "未实名"),
+        "held": identity.LEVELS.get(ask.held, "未实名"),
         "way": f"/my/identity/?{urlencode({'need': ask.level, 'next': onward})}",
         "consent_url": f"{reverse('login:consent')}?{ask.request.GET.urlencode()}",
     }
@@ -244,8 +250,7 @@ def _raise_level(ask: _Ask) -> HttpResponse:
 
 def _consent_page(ask: _Ask) -> HttpResponse:
     assert ask.actor.party is not None
-    level = identity.level_of(ask.actor)
-    claims = queries.claims_for(ask.actor, ask.actor.party, ask.scopes, level)
+    claims = queries.claims_for(ask.actor, ask.actor.party, ask.scopes, ask.held)
     rows = [
         {
             "title": rules.SCOPES[name].title,
@@ -285,7 +290,7 @@ def consent(request: HttpRequest) -> HttpResponse:
         return _to_login(ask)
     if request.POST.get("do") != "agree":
         return ask.answer(granted=False)
-    if ask.must_log_in_again() or identity.level_of(ask.actor) < ask.level:
+    if ask.must_log_in_again() or ask.held < ask.level:
         return redirect(_address(request))
     actions.give_consent(
         ask.system, {s: ask.system.scopes.get(s, "") for s in ask.scopes}, by=ask.actor
