@@ -21,6 +21,7 @@ from lianyun.kernel.access import Actor, UserError
 from lianyun.kernel.action import action
 from lianyun.kernel.event import record
 from lianyun.kernel.models import Party
+from lianyun.kernel.rows import together
 
 from . import adapters, queries, rules
 from .models import Attachment, Draft
@@ -206,6 +207,7 @@ def save_part(
     checked = rules.check(
         seen.form, part, raw, seen.answers, seen.means, files=seen.files, fixed=seen.fixed
     )
+    checked.errors.update(rules.foreign_signatures(part, checked.values, _signers(seen.draft, by)))
     content = seen.content
     before = content.parts.get(part_id, 0)
     same = checked.ok and all(seen.answers.get(n) == v for n, v in checked.values.items())
@@ -226,6 +228,11 @@ def save_part(
     _write(seen.draft, content)
     record("draft.saved", draft, by=by, data={"part": part_id})
     return Saved(True, opened=replace(seen))
+
+
+def _signers(draft: Draft, by: Actor) -> set[str]:
+    """Whose name may stand for the signature: the applicant's, or that of who acts for him."""
+    return {draft.owner.name, *([by.party.name] if by.party is not None else [])}
 
 
 def _part(seen: queries.Opened, part_id: str) -> rules.Part:
@@ -456,12 +463,37 @@ def close_draft(draft: Draft, *, by: Actor) -> bool:
     if draft.closed_at is not None:
         record("draft.closed_again", draft, by=by)
         return False
-    _complete(queries.opened(draft))
+    _close(queries.opened(draft), by)
+    return True
+
+
+def _close(seen: queries.Opened, by: Actor) -> None:
+    _complete(seen)
+    draft = seen.draft
     draft.closed_at = timezone.now()
     draft.declared = draft.declared or adapters.declared(draft.forms)
     draft.save(update_fields=["closed_at", "declared"])
     record("draft.closed", draft, by=by, data={"version": draft.version})
-    return True
+
+
+@action(None)
+def submit(code: str, *, by: Actor) -> tuple[list[str], dict[str, Any]]:
+    """End the filling in, and give what counts of the answers, in clear: the draft is read once.
+
+    Returns the codes of its forms and the answers as `answers` of the api. A second call gives the
+    same; from the first on a clerk who helped may not. UserError where something is missing;
+    Http404 for everybody who may not fill it in.
+    """
+    held = together(((Draft, "d"),), "FROM forms_draft d WHERE d.code = %s FOR UPDATE", [code])
+    draft: Draft | None = held[0][0] if held else None
+    if draft is None or not (by.everything or queries.walks(by, draft)):
+        raise Http404("no such draft")
+    seen = queries.opened(draft)
+    if draft.closed_at is None:
+        _close(seen, by)
+    else:
+        record("draft.closed_again", draft, by=by)
+    return list(draft.forms), rules.submitted(seen.form, seen.answers, seen.means, shown=seen.shown)
 
 
 @action(None)

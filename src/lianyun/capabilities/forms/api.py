@@ -13,6 +13,7 @@ from lianyun.kernel.access import Actor, UserError
 from lianyun.kernel.models import Party
 
 from . import actions, adapters, queries
+from . import rules as _rules
 from .actions import (
     carry_over,
     close_draft,
@@ -22,10 +23,21 @@ from .actions import (
     open_draft,
     reopen_draft,
     save_part,
+    submit,
 )
 from .models import Attachment, Draft
 from .queries import KEPT_DAYS, Line, Rehearsal, Section
-from .rules import KINDS, SOURCES, BadForm, Field, Form, Part, Source
+from .rules import (
+    KINDS,
+    SOURCES,
+    BadForm,
+    Field,
+    Form,
+    Part,
+    Source,
+    input_name,
+    options_of,
+)
 from .rules.content import Filled
 
 
@@ -60,6 +72,20 @@ def faults_of(code: str, data: Mapping[str, Any]) -> list[str]:
 def rehearsal(data: Mapping[str, Any]) -> Rehearsal:
     """A declaration to be drawn and tried without a draft; BadForm where it cannot be read."""
     return Rehearsal(adapters.form([], [data]), adapters.means())
+
+
+def rehearsal_of(code: str) -> Rehearsal:
+    """A form that exists, to be tried without a draft; UserError where there is none."""
+    return Rehearsal(form(code), adapters.means())
+
+
+def takes(asked: Field, text: str, means: Any) -> bool:
+    """Whether a question would take this text."""
+    try:
+        _rules.parse(asked, [text], means)
+    except _rules.Wrong:
+        return False
+    return True
 
 
 def publish_form(code: str, data: Mapping[str, Any], *, note: str = "", by: Actor) -> int:
@@ -157,16 +183,21 @@ __all__ = [
     "faults_of",
     "fill",
     "form",
+    "input_name",
     "keep_attachment",
     "merged",
     "missing",
     "open_draft",
+    "options_of",
     "pack_faults",
     "publish_form",
     "rehearsal",
+    "rehearsal_of",
     "reopen_draft",
     "save_part",
     "sources",
+    "submit",
     "summary",
+    "takes",
     "titles",
 ]

@@ -88,8 +88,20 @@ def declared(codes: Sequence[str]) -> list[dict[str, Any]]:
     out = []
     for code in codes:
         edition = None if code in found else editions.find(KIND, code)
-        out.append({**(edition.content if edition else found[code]), "code": code})
+        told = edition.content if edition else found[code]
+        out.append({**told, "code": code, "parts": [_frozen(p) for p in told["parts"]]})
     return out
+
+
+def _frozen(part: Mapping[str, Any]) -> dict[str, Any]:
+    """A part with its options as pairs: where drafts are kept, keys lose their order."""
+    fields = [
+        {**f, "options": [[str(k), str(v)] for k, v in f["options"].items()]}
+        if isinstance(f.get("options"), Mapping)
+        else f
+        for f in part["fields"]
+    ]
+    return {**part, "fields": fields}
 
 
 def frozen_at_opening(codes: Sequence[str]) -> list[dict[str, Any]] | None:

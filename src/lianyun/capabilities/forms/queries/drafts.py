@@ -15,6 +15,7 @@ from lianyun.capabilities.identity import api as identity
 from lianyun.kernel.access import Actor
 from lianyun.kernel.element import mask_value
 from lianyun.kernel.models import Party
+from lianyun.kernel.rows import together
 
 from .. import adapters, rules
 from ..models import Attachment, Draft
@@ -67,7 +68,12 @@ def kept_until(found: Draft) -> dt.date:
 def files_of(found: Draft) -> dict[str, list[dict[str, Any]]]:
     """The draft's files by slot, as answers hold them."""
     out: dict[str, list[dict[str, Any]]] = {}
-    for one in found.attachments.all():
+    rows = together(
+        ((Attachment, "a"),),
+        "FROM forms_attachment a WHERE a.draft_id = %s ORDER BY a.id",
+        [found.pk],
+    )
+    for (one,) in rows:
         out.setdefault(one.slot, []).append(
             {
                 "code": one.code,
@@ -112,7 +118,7 @@ class Opened:
 
     def problems(self) -> dict[str, rules.Checked]:
         """What is still missing or only typed, by part."""
-        found = rules.problems(self.form, self.answers, self.means, self.files)
+        found = rules.problems(self.form, self.answers, self.means, self.files, shown=self.shown)
         for part in self.parts:
             if part.id in self.content.typed:
                 told = "有填写了但还没有保存的内容，请核对后保存"
@@ -201,8 +207,12 @@ def sections(seen: Opened, *, plain: bool) -> Iterator[Section]:
 
 def _line(seen: Opened, asked: rules.Field, value: Any, plain: bool) -> Line:
     text = rules.spoken(asked, value, seen.means)
+    signed = asked.kind == "signature" and isinstance(value, dict) and value.get("name")
     hide = not plain and (asked.mask != "none" or (asked.personal and asked.kind == "text"))
-    if hide:
+    if signed and not plain:
+        masked = str(mask_value("name", str(value["name"])))
+        text, hide = rules.spoken(asked, {**value, "name": masked}, seen.means), True
+    elif hide:
         text = str(mask_value(asked.mask if asked.mask != "none" else "all", text))
     filled = seen.content.filled.get(asked.id)
     files: Sequence[Mapping[str, Any]] = ()

@@ -6,7 +6,7 @@ import datetime as dt
 import re
 import secrets
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -316,6 +316,32 @@ def absent(asked: Field) -> str:
     return f"请{'选择' if asked.kind in ('choice', 'multi') else '填写'}{asked.title}"
 
 
+def same_name(one: str, other: str) -> bool:
+    """Whether two written names are one: width, blanks and the dot in foreign names do not matter."""
+    plain = [
+        re.sub(r"[\s·•・．.]", "", unicodedata.normalize("NFKC", name)).upper()
+        for name in (one, other)
+    ]
+    return plain[0] == plain[1] != ""
+
+
+def foreign_signatures(part: Part, values: Answers, names: Collection[str]) -> dict[str, str]:
+    """What is wrong by question: names typed in place of a signature that are none of the signers'.
+
+    What stands in a repeated part is signed by others than the applicant, and is not compared.
+    """
+    if part.repeat is not None or not names:
+        return {}
+    out: dict[str, str] = {}
+    for asked in part.fields:
+        value = values.get(asked.id) if asked.kind == "signature" else None
+        if not isinstance(value, dict) or value.get("way") != TYPED:
+            continue
+        if not any(same_name(str(value["name"]), name) for name in names):
+            out[asked.id] = "填写的姓名与申请人（经办人）不一致，请填写本人姓名，或者手写签名"
+    return out
+
+
 # ---- a part --------------------------------------------------------------------------------
 
 
@@ -388,11 +414,13 @@ def check(
     *,
     files: Files,
     fixed: frozenset[str] = frozenset(),
+    shown: set[str] | None = None,
 ) -> Checked:
     """A part's answers judged: (values, errors), in plain Chinese that says what to do.
 
     `answers` are those so far; `fixed` names fields that were filled in and may not be changed;
-    `files` are those kept so far, by slot.
+    `files` are those kept so far, by slot; `shown` is what is `visible`, where the posted answers are
+    those that stand already.
     Answers of questions that are not asked are kept if they are good and never complained of;
     posted names that are no question of this part are left alone.
     """
@@ -409,7 +437,7 @@ def check(
             problems[asked.id] = wrong
         out.values[asked.id] = value
     all_of = {**answers, **out.values}
-    shown = visible(form, all_of, means)
+    shown = visible(form, all_of, means) if shown is None else shown
     known = {code: facts(form, code, all_of, shown, means) for code in form.codes}
     for asked in part.fields:
         if asked.id not in shown:
@@ -595,9 +623,16 @@ def _given(
     return list(before.get(old, ()))
 
 
-def problems(form: Form, answers: Answers, means: Means, files: Files) -> dict[str, Checked]:
-    """What is still wrong or missing, by part, among the parts that are asked."""
-    shown = visible(form, answers, means)
+def problems(
+    form: Form,
+    answers: Answers,
+    means: Means,
+    files: Files,
+    *,
+    shown: set[str] | None = None,
+) -> dict[str, Checked]:
+    """What is still wrong or missing, by part, among the parts that are asked (`shown`, if known)."""
+    shown = visible(form, answers, means) if shown is None else shown
     fixed = frozenset(f.id for _, f in form.plain_fields() if not _empty(answers.get(f.id)))
     out: dict[str, Checked] = {}
     for part in form.parts:
@@ -605,19 +640,34 @@ def problems(form: Form, answers: Answers, means: Means, files: Files) -> dict[s
             continue
         # What was stored was judged when it came; only what is missing now must be found.
         found = check(
-            form, part, posted_of(part, answers), answers, means, files=files, fixed=fixed
+            form,
+            part,
+            posted_of(part, answers),
+            answers,
+            means,
+            files=files,
+            fixed=fixed,
+            shown=shown,
         )
         if not found.ok:
             out[part.id] = found
     return out
 
 
-def submitted(form: Form, answers: Answers, means: Means, code: str = "") -> dict[str, Any]:
+def submitted(
+    form: Form,
+    answers: Answers,
+    means: Means,
+    code: str = "",
+    *,
+    shown: set[str] | None = None,
+) -> dict[str, Any]:
     """The answers that count: only of questions that are asked; one form's in its own words.
 
-    Without `code` a merged form's names are used. Rows lose nothing but hidden fields.
+    Without `code` a merged form's names are used. Rows lose nothing but hidden fields. `shown` is
+    what is `visible`, where the caller knows it.
     """
-    shown = visible(form, answers, means)
+    shown = visible(form, answers, means) if shown is None else shown
     base = {c: facts(form, c, answers, shown, means) for c in form.codes}
     out: dict[str, Any] = {}
     for part in form.parts:

@@ -443,8 +443,13 @@ def _with_element(made: Field, spec: Spec, data: Mapping[str, Any]) -> Field:
 def _judged(made: Field, data: Mapping[str, Any], need: Callable[[object, str], None]) -> Field:
     options = data.get("options")
     if options is not None:
-        need(isinstance(options, Mapping) and options, "options 应为 代码: 名称")
-        made = replace(made, options=tuple((str(k), str(v)) for k, v in options.items()))
+        # A frozen declaration holds pairs: its database does not keep the order of keys.
+        pairs = options.items() if isinstance(options, Mapping) else options
+        need(
+            options and all(isinstance(p, list | tuple) and len(p) == 2 for p in pairs),
+            "options 应为 代码: 名称",
+        )
+        made = replace(made, options=tuple((str(k), str(v)) for k, v in pairs))
     if made.kind in ("choice", "multi"):
         need(made.options or made.domain, "单选、多选要有 options 或代码表")
     if made.kind == "text":

@@ -119,7 +119,9 @@ def test_from_the_first_part_to_the_end(client: Client, citizen: Actor, draft: D
     assert "不能早于今天" in back.content.decode()
     assert post(client, draft, "journey", to="check", **JOURNEY)["Location"].endswith("/check/")
     assert "请签名" in post(client, draft, "promise", truth="1").content.decode()
-    last = post(client, draft, "promise", truth="1", signed="张三丰")
+    foreign = post(client, draft, "promise", truth="1", signed="李四").content.decode()
+    assert "与申请人（经办人）不一致" in foreign
+    last = post(client, draft, "promise", truth="1", signed="张 三丰")
     assert last["Location"] == f"/forms/{draft.code}/check/"
     checked = client.get(f"/forms/{draft.code}/check/").content.decode()
     assert "郁洲路" in checked
@@ -146,6 +148,7 @@ def test_from_the_first_part_to_the_end(client: Client, citizen: Actor, draft: D
     assert seen["citizen_number"].text == "320***********0016"
     assert seen["citizen_number"].masked
     assert seen["residence_address"].corrected
+    assert seen["signed"].text == "张**（以姓名代替手写签名）"
     with pytest.raises(Denied):
         api.answers(draft, officer)
     with pytest.raises(Denied):

@@ -340,3 +340,10 @@ def test_what_may_not_be_kept_is_refused_in_words(data: bytes, says: str) -> Non
 )
 def test_a_files_name_stays_a_name(name: str, clean: str) -> None:
     assert files.clean_name(name, files.PNG) == clean
+
+
+def test_a_name_is_the_same_however_it_is_written() -> None:
+    assert rules.same_name("买买提·阿不都", "买买提•阿不都")
+    assert rules.same_name(" 张 三丰", "张三丰")
+    assert not rules.same_name("张三", "张三丰")
+    assert not rules.same_name("", "")

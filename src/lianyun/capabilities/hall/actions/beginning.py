@@ -15,6 +15,7 @@ from lianyun.kernel.action import action
 from lianyun.kernel.event import record
 from lianyun.kernel.models import Party
 from lianyun.kernel.party import department
+from lianyun.kernel.rows import together
 
 from ..adapters import sources
 from ..models import Application
@@ -125,12 +126,20 @@ def help_begin(
 
 
 def locked(application: Application) -> Application:
-    """The application's row, held until the transaction ends."""
-    return (
-        Application.objects.select_for_update(of=("self",))
-        .select_related("applicant", "by", "department", "case")
-        .get(pk=application.pk)
+    """The application's row, held until the transaction ends; its parties are those read with it."""
+    found = together(
+        ((Application, "a"),),
+        "FROM hall_application a WHERE a.id = %s FOR UPDATE",
+        [application.pk],
     )
+    if not found:
+        raise Application.DoesNotExist(application.pk)
+    row: Application = found[0][0]
+    for name in ("applicant", "by", "department"):
+        known = application._state.fields_cache.get(name)
+        if known is not None and known.pk == getattr(row, f"{name}_id"):
+            setattr(row, name, known)
+    return row
 
 
 def unfiled(application: Application) -> Application:

@@ -184,4 +184,9 @@ def parsed(code: str, number: int, stamp: str, content: dict[str, Any], party: P
     return found
 
 
+def already(code: str, number: int, stamp: str, owner: str | None, name: str) -> Item | None:
+    """The item of a version and stamp, if this process has read it; `owner` and `name` its department's."""
+    return _PARSED.get((code, number, stamp, owner, name))
+
+
 _PARSED: dict[tuple[Any, ...], Item] = {}
