@@ -74,6 +74,7 @@ def test_a_morning_in_the_hall(
     sign_in(tab, "zhangsanfeng", f"/my/appointments/new/{ITEM}/?hall=city")
     day = timezone.localdate() + dt.timedelta(days=2)
     tab.click(f"a[href$='day={day.isoformat()}']")
+    tab.wait_for_selector(f"a[aria-current=date][href$='day={day.isoformat()}']")
     assert fits(tab)
     tab.check("input[name=begin][value='600']")
     accessible(tab)
@@ -116,6 +117,14 @@ def test_a_morning_in_the_hall(
     kiosk.keyboard.press("Enter")
     kiosk.wait_for_selector("text=没有查到这本证照")
     kiosk.click("button:has-text('结束')")
+    kiosk.wait_for_selector("h1:has-text('您要办什么')")
+    # Left half-way: after a minute the terminal warns, then forgets and begins anew.
+    kiosk.clock.install()
+    kiosk.goto(f"{site}/kiosk/progress/")
+    kiosk.fill("#code", "20260101000001")
+    kiosk.clock.fast_forward(50_000)
+    expect(kiosk.locator("#idle")).to_be_visible()
+    kiosk.clock.fast_forward(15_000)
     kiosk.wait_for_selector("h1:has-text('您要办什么')")
     # Whoever comes to the kiosk by the back button finds nothing of the last visit.
     assert kiosk.goto(f"{site}/kiosk/verify/").headers["cache-control"] == "no-store"

@@ -53,7 +53,7 @@ def run_morning(officer: Callable[[str], Any], tell: Tell) -> dict[str, int]:
     from django.utils import timezone
 
     from lianyun.capabilities.counters import api as counters
-    from lianyun.kernel.access import SYSTEM, UserError, actor_of
+    from lianyun.kernel.access import SYSTEM, Denied, UserError, actor_of
 
     told = {"tickets": 0, "served": 0, "bookings": 0, "terminals": 0, "parcels": 0}
     hall = counters.hall_of(SYSTEM, "city")
@@ -77,11 +77,12 @@ def run_morning(officer: Callable[[str], Any], tell: Tell) -> dict[str, int]:
         return told
     by, now = actor_of(citizen), timezone.now()
     letter = next((q for h, q in counters.halls_for(by, item) if h.code == "city"), "")
-    with suppress(UserError):
-        on = counters.bookable_days(by, hall, now)[1]
-        free = next(f for f in counters.free(by, hall, letter, on, now) if f.left)
-        counters.book(hall, item.code, on, free.begin, person=citizen, by=by)
-        told["bookings"] = 1
+    on = counters.bookable_days(by, hall, now)[-1]
+    free = [f for f in counters.free(by, hall, letter, on, now) if f.left]
+    with suppress(UserError, Denied):
+        if free:
+            counters.book(hall, item.code, on, free[0].begin, person=citizen, by=by)
+            told["bookings"] = 1
     told["parcels"] = _parcel(by, hall)
     return told
 

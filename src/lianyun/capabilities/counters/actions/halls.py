@@ -7,6 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
+from lianyun.capabilities.items import api as catalogue
 from lianyun.kernel.access import Actor, UserError
 from lianyun.kernel.action import action
 from lianyun.kernel.event import record
@@ -132,6 +133,8 @@ def edit_queue(
         raise UserError("请填写队列名称")
     if not 0 <= capacity <= 200:
         raise UserError("每个时段可预约 0 至 200 人")
+    if strange := [code for code in items if catalogue.find(code) is None]:
+        raise UserError(f"没有这些事项：{'、'.join(strange)}")
     row = Hall.objects.select_for_update(no_key=True).get(pk=hall.pk)
     made: dict[str, Any] = {
         "letter": letter,

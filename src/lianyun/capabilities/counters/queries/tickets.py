@@ -11,6 +11,7 @@ from django.db import models
 from django.utils import timezone
 
 from lianyun.capabilities.audit import api as audit
+from lianyun.capabilities.hall import api as hall_api
 from lianyun.kernel.access import Actor, Denied
 
 from ..adapters.declared import rules as declared
@@ -232,6 +233,23 @@ def rating_code(viewer: Actor, ticket: Ticket) -> str:
     return audit.decrypt(ticket.rating, RATING_USE).decode()
 
 
+def case_code(viewer: Actor, ticket: Ticket) -> str:
+    """The case behind a visit: filed at this counter, or filed online before by who booked; "" for none.
+
+    Its code only: the desk judges for itself what the viewer may read of it.
+    """
+    viewer.require(halls.SERVE, ticket.hall.department)
+    rows = hall_api.Application.objects.exclude(case=None)
+    if ticket.application:
+        rows = rows.filter(code=ticket.application)
+    elif ticket.person_id and ticket.item:
+        rows = rows.filter(applicant=ticket.person, item=ticket.item, case__closed_at=None)
+    else:
+        return ""
+    found = rows.order_by("-id").values_list("case__code", flat=True).first()
+    return str(found or "")
+
+
 def done_today(viewer: Actor, counter: Counter, now: dt.datetime) -> Sequence[Ticket]:
     """What a counter finished today, newest first."""
     viewer.require(halls.SERVE, counter.hall.department)
@@ -247,6 +265,7 @@ __all__ = [
     "board",
     "by_code",
     "calls",
+    "case_code",
     "done_today",
     "for_counter",
     "held",

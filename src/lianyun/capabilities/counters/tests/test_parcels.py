@@ -155,3 +155,22 @@ def test_progress_at_a_terminal_asks_for_two_things(hall: Hall, citizen: Actor) 
     assert progress.progress(SYSTEM, row.case.code, "") is None
     assert Party.objects.get(pk=row.applicant_id).name not in str(told)
     assert Client().get("/kiosk/progress/")["Location"] == "/kiosk/register/"
+
+
+@pytest.mark.django_db
+def test_the_clerk_finds_the_case_that_the_visitor_filed_before(
+    hall: Hall, citizen: Actor, officer: Any, day: dt.date
+) -> None:
+    from lianyun.capabilities.counters.actions import bookings, tickets
+    from lianyun.capabilities.counters.queries import tickets as waiting
+
+    assert citizen.party is not None
+    clerk = officer("zwb", "window_clerk")
+    made = bookings.book(hall, ITEM, day, 600, person=citizen.party, by=citizen)
+    ticket = tickets.check_in(made.code, hall, at=made.slot.starts, by=clerk)
+    assert waiting.case_code(clerk, ticket) == ""
+    row = filed(citizen)
+    assert row.case is not None
+    assert waiting.case_code(clerk, ticket) == row.case.code
+    walk = tickets.take(hall, "B", by=clerk)
+    assert waiting.case_code(clerk, walk) == ""

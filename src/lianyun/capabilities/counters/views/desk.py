@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from lianyun.capabilities.items import api as items
 from lianyun.kernel.access import UserError
+from lianyun.kernel.element import mask_value
 from lianyun.ui.context import address_of
 from lianyun.ui.forms import once
 from lianyun.ui.pages import ActorRequest, page
@@ -77,18 +78,22 @@ def seat(request: ActorRequest, number: int) -> HttpResponse:
         return redirect("counters:seat", number=number)
     viewer, now = request.actor, timezone.now()
     held = waiting.held(viewer, counter)
+    case = waiting.case_code(viewer, held) if held else ""
     done = waiting.done_today(viewer, counter, now)
     rating = waiting.rating_code(viewer, done[0]) if done and held is None else ""
     address = address_of("ratings:visit", rating) if rating else ""
     context.update(
         held=held,
         group=declared.groups().get(held.group, "") if held else "",
+        who=mask_value("name", held.person.name) if held and held.person else "",
         others=[c for c in queries.counters(viewer, counter.hall) if c.pk != counter.pk],
         done=done,
         rating=rating,
         rate=request.build_absolute_uri(address) if address else "",
         picture=qr(request.build_absolute_uri(address)) if address else "",
         confirm=address_of("hall:go_on", held.application) if held and held.application else "",
+        case=case,
+        accept=address_of("desk:case", case) if case else "",
         least=declared.rules()["order"]["calls"],
     )
     return quiet(render(request, "counters/seat.html", context))

@@ -120,6 +120,7 @@ def hall(request: ActorRequest, code: str) -> HttpResponse:
         except UserError as wrong:
             form.add_error(None, str(wrong))
     slugs = {s for q in found.queues for s in q.get("departments", ())}
+    names = queries.department_names(viewer, slugs)
     return render(
         request,
         "counters/manage_hall.html",
@@ -127,7 +128,15 @@ def hall(request: ActorRequest, code: str) -> HttpResponse:
             "hall": found,
             "form": form,
             "counters": queries.counters(viewer, found, active=False),
-            "names": queries.department_names(viewer, slugs),
+            "queues": [
+                (
+                    q,
+                    "、".join(
+                        [*(names.get(d, d) for d in q.get("departments", ())), *q.get("items", ())]
+                    ),
+                )
+                for q in found.queues
+            ],
             "may_manage": viewer.may(MANAGE, found.department),
         },
     )

@@ -26,7 +26,7 @@ def own(request: ActorRequest, application: str) -> HttpResponse:
     """The courier for one application: originals to the hall, the result home; how far they are."""
     viewer = request.actor
     found = queries.application_of(viewer, application)
-    kept: dict[str, str] = {}
+    kept = {"name": found.applicant.name} if found.applicant.kind == "person" else {}
     wrong = ""
     if request.method == "POST":
         try:

@@ -20,7 +20,7 @@ from ..queries import tickets as waiting
 
 def qr(text: str) -> str:
     """A QR of a text as a picture that stands in the page itself."""
-    return str(segno.make(text, error="m").svg_data_uri(scale=6, border=2))
+    return str(segno.make(text, error="m", micro=False).svg_data_uri(scale=6, border=2))
 
 
 def quiet(response: HttpResponse) -> HttpResponse:
