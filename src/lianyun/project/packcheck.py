@@ -11,8 +11,8 @@ from typing import Any
 
 from lianyun.capabilities.forms import api as forms
 from lianyun.capabilities.items import api as items
-from lianyun.capabilities.packages import api as packages
 from lianyun.capabilities.offers import api as offers
+from lianyun.capabilities.packages import api as packages
 from lianyun.decision import BadTable, compile_decision, load
 from lianyun.kernel import packs
 from lianyun.kernel.element import BadFormat, ElementSpec, Format

@@ -39,6 +39,7 @@ from lianyun.project import (
     sample_lives,
     sample_login,
     sample_offers,
+    sample_packages,
     sample_relay,
     sample_seals,
     sample_services,
@@ -792,6 +793,8 @@ def build(people: int, seed: int, quiet: bool) -> Outcome:
             outcome.steps["hall"] = sample_hall.apply_all(officer, tell)
         with stage.step("desk", "审批与评价") as tell:
             outcome.steps["desk"] = sample_desk.work(officer, tell)
+        with stage.step("packages", "一件事套餐") as tell:
+            outcome.steps["packages"] = sample_packages.file_one(officer, tell)
         with stage.step("relay", "部门系统对接"):
             outcome.steps["relay"] = sample_relay.hand_over(home, officer)
         with stage.step("offers", "主动服务") as tell:
@@ -909,6 +912,18 @@ def summary(outcome: Outcome) -> Table:
         table.add_row(
             "部门系统对接",
             f"{passed['sent']} 件已转不动产登记系统（{passed['address']}），{passed['back']} 件已返回结果",
+        )
+    if steps.get("packages", {}).get("items"):
+        once = steps["packages"]
+        table.add_row(
+            "一件事套餐",
+            f"新生儿出生：{once['items']} 个事项一次提交，{once['materials_apart']} 份材料合为"
+            f" {once['materials']} 份，{once['freed']} 份免提交，{once['uploaded']} 份上传",
+        )
+    if steps.get("counters"):
+        hall = steps["counters"]
+        table.add_row(
+            "实体大厅", f"两个大厅一上午 {hall['tickets']} 个号，办结 {hall['served']} 个"
         )
     if steps.get("offers"):
         spoken = steps["offers"]

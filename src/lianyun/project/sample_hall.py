@@ -8,13 +8,14 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from django.http import Http404
 
 from lianyun.project import sample_identity
+from lianyun.project.sample_time import earlier
 
 Tell = Callable[[float, str], None]
 CLERK = "cun.bangban"
@@ -22,6 +23,8 @@ OWN = ("freight_permit", "unemployment_registration", "id_card_renewal")
 HELPED = ("senior_allowance", "minimum_living_allowance", "temporary_relief", "id_card_renewal")
 """Items that the clerk files, in turn; those that no pack declares are left out."""
 PEOPLE = 8
+LONG_AGO = {1: 16, 9: 12}
+"""Which of them were filed how many days ago: they are overdue, and the lamps show it."""
 
 
 def open_doors(home: Path, tell: Tell) -> dict[str, str]:
@@ -46,7 +49,7 @@ def apply_all(officer: Callable[[str], Any], tell: Tell) -> dict[str, int]:
     from lianyun.capabilities.hall import api as hall
     from lianyun.capabilities.identity import api as identity
     from lianyun.capabilities.items import api as items
-    from lianyun.kernel.access import SYSTEM, UserError, actor_of
+    from lianyun.kernel.access import SYSTEM, UserError
 
     told = {"filed": 0, "drafts": 0, "materials": 0, "freed": 0}
     if hall.applications(SYSTEM):
@@ -59,19 +62,13 @@ def apply_all(officer: Callable[[str], Any], tell: Tell) -> dict[str, int]:
         tell(at / len(work), (name[:1] and f"{name[:1]}**") or "市民")
         item = items.find(code)
         assert item is not None
+        back = LONG_AGO.get(at, 0)
         try:
-            if number:
-                by = officer(CLERK)
-                made = hall.help_begin(
-                    code, number=number, name=name, answers=_answers(item), seen=True, by=by
-                )
-                hall.confirm_on_paper(made, uploaded=("授权书.png", _photo(at)), by=by)
-            elif citizen is not None:
-                by = actor_of(citizen)
-                made = hall.begin(code, applicant=citizen, answers=_answers(item), by=by)
-            else:
-                continue
-            freed, needed = _finish(made, by, at)
+            with earlier(back) if back else nullcontext():
+                made, by = _begun(officer, citizen, item, (number, name), at)
+                if made is None:
+                    continue
+                freed, needed = _finish(made, by, at)
         except UserError:
             # What this person lacks keeps the application a draft, as in life.
             told["drafts"] += 1
@@ -80,6 +77,27 @@ def apply_all(officer: Callable[[str], Any], tell: Tell) -> dict[str, int]:
         told["materials"] += needed
         told["freed"] += freed
     return told
+
+
+def _begun(
+    officer: Callable[[str], Any], citizen: Any, item: Any, who: tuple[str, str], at: int
+) -> tuple[Any, Any]:
+    """An application begun by the clerk for somebody, or by the sample citizen; (it, who acts)."""
+    from lianyun.capabilities.hall import api as hall
+    from lianyun.kernel.access import actor_of
+
+    number, name = who
+    if number:
+        by = officer(CLERK)
+        made = hall.help_begin(
+            item.code, number=number, name=name, answers=_answers(item), seen=True, by=by
+        )
+        hall.confirm_on_paper(made, uploaded=("授权书.png", photo(at)), by=by)
+        return made, by
+    if citizen is None:
+        return None, None
+    by = actor_of(citizen)
+    return hall.begin(item.code, applicant=citizen, answers=_answers(item), by=by), by
 
 
 def _finish(made: Any, by: Any, at: int) -> tuple[int, int]:
@@ -103,7 +121,7 @@ def _finish(made: Any, by: Any, at: int) -> tuple[int, int]:
                 forms.save_part(draft, part.id, posted, 0, by=by)
     hall.verify(row, by=by)
     for state in row.materials.filter(met=False, required=True):
-        hall.hand_in(row, state.material, (f"{state.name}.png", _photo(at)), by=by)
+        hall.hand_in(row, state.material, (f"{state.name}.png", photo(at)), by=by)
     hall.file(row, by=by)
     states = list(row.materials.filter(met=True))
     return sum(s.ground != "upload" for s in states), len(states)
@@ -167,7 +185,7 @@ def _people() -> list[tuple[str, str]]:
     return [(str(n), str(name)) for n, name in rows]
 
 
-def _photo(shade: int) -> bytes:
+def photo(shade: int) -> bytes:
     """A small picture, each shade another file."""
     out = b"\x89PNG\r\n\x1a\n"
     row = b"\x00" + bytes([shade * 7 % 256, 120, 160]) * 24

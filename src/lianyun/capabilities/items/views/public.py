@@ -50,6 +50,7 @@ def hall(request: ActorRequest) -> HttpResponse:
             for (k, _), (t, u) in zip(AUDIENCES, tabs, strict=True)
         ],
         "mine": address_of("hall:cases"),
+        "packages": address_of("packages:list"),
         "departments": shown.departments[:12],
     }
     return render(request, "items/hall.html", context)
