@@ -14,6 +14,9 @@ from lianyun.kernel.access import Actor
 from ..models import MaterialState
 from ..rules import grounds
 
+FREEING = tuple((g, title) for g, title in grounds.WORDS.items() if g != grounds.UPLOAD)
+"""The grounds on which a material is free, with their words."""
+
 
 @dataclass(frozen=True)
 class Freed:
@@ -86,4 +89,4 @@ def by_ground(items: list[Freed]) -> list[tuple[str, int]]:
     ]
 
 
-__all__ = ["Freed", "by_ground", "by_item"]
+__all__ = ["FREEING", "Freed", "by_ground", "by_item"]

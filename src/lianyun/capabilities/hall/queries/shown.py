@@ -12,13 +12,15 @@ from django.utils import timezone
 from lianyun.capabilities.forms import api as forms
 from lianyun.kernel.access import Actor
 from lianyun.kernel.element import mask_value
-from lianyun.kernel.models import Case, Party
+from lianyun.kernel.models import Case, Event, Party, Pause
 
 from ..adapters import sources
 from ..models import Application, MaterialState
 from ..rules import grounds, stages
 from . import applications, looking
 
+AUTHORISATION = "authorisation"
+"""The slot of a helped person's signed paper among a draft's attachments."""
 LAMPS = {
     "met": ("免提交", "green"),
     "uploaded": ("已上传", "blue"),
@@ -81,6 +83,10 @@ class Shown:
     answers: tuple[tuple[str, str], ...]
     sections: Sequence[forms.Section]
     materials: tuple[ShownMaterial, ...]
+    confirmed: str = ""
+    """How and when the person whom a clerk helped agreed."""
+    authorisation: tuple[forms.Attachment, ...] = ()
+    """The signed paper by which he agreed."""
 
     @property
     def freed(self) -> int:
@@ -114,7 +120,22 @@ def shown(viewer: Actor, application: Application, *, own: bool) -> Shown:
         ),
         forms.summary(draft, viewer, department=department) if draft else (),
         materials(viewer, application, draft),
+        confirmation(viewer, application),
+        tuple(
+            forms.attachments(draft, viewer, department=department, slot=AUTHORISATION)
+            if draft and application.relation == stages.HELPER
+            else ()
+        ),
     )
+
+
+def confirmation(viewer: Actor, application: Application) -> str:
+    """How and when a helped person agreed, in words; empty where nobody helped."""
+    del viewer  # who may see the application may see who agreed to it
+    if application.relation != stages.HELPER or application.confirmed_at is None:
+        return ""
+    on = f"{timezone.localtime(application.confirmed_at):%Y-%m-%d %H:%M}"
+    return f"{stages.WAYS.get(application.confirm_way, '本人确认')}，{on}"
 
 
 def materials(
@@ -167,6 +188,8 @@ def file_place(
     An earlier case's only where this application rests on it, and only of the same applicant.
     """
     state = application.materials.filter(material=material).first()
+    if material == AUTHORISATION and application.draft:
+        return forms.draft_of(application.draft, viewer), application.department
     if state is None or not application.draft:
         return None
     if state.ground != grounds.EARLIER:
@@ -204,12 +227,53 @@ def decision(case: Case | None) -> dict[str, Any]:
     return dict(told) if isinstance(told, dict) else {}
 
 
+def paused(viewer: Actor, case: Case | None) -> Pause | None:
+    """The pause that holds a case's clock now; the applicant is told its article and reason."""
+    del viewer  # who may see the application may see why it waits
+    return case.pauses.filter(until=None).order_by("-id").first() if case is not None else None
+
+
+def extended(viewer: Actor, case: Case | None) -> Event | None:
+    """The extension of a case's limit, which its applicant has to be told of with the reason."""
+    del viewer
+    if case is None:
+        return None
+    return Event.objects.filter(case_id_ref=case.pk, kind="case.extended").order_by("-id").first()
+
+
+@dataclass(frozen=True)
+class Kept:
+    """One thing that was handed in or proven in a filed application, as its owner finds it again."""
+
+    application: Application
+    material: ShownMaterial
+
+
+def kept(viewer: Actor, most: int = 100) -> list[Kept]:
+    """What stands in the viewer's (or the firm's) filed applications, newest first."""
+    out: list[Kept] = []
+    for one in applications.mine(viewer).exclude(case=None)[:most]:
+        if applications.only_helps(viewer, one):
+            continue
+        draft = forms.draft_of(one.draft, viewer) if one.draft else None
+        out += [Kept(one, m) for m in materials(viewer, one, draft) if m.met]
+        if len(out) >= most:
+            break
+    return out[:most]
+
+
 __all__ = [
+    "AUTHORISATION",
+    "Kept",
     "Shown",
     "ShownMaterial",
+    "confirmation",
     "decision",
+    "extended",
     "file_place",
+    "kept",
     "materials",
+    "paused",
     "shared_values",
     "shown",
     "wanted",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Any
 
 from django import forms
 from django.http import Http404, HttpResponse
@@ -29,7 +30,10 @@ class Person(Styled):
 
     name = forms.CharField(label="姓名", max_length=50)
     number = forms.CharField(label="公民身份号码", max_length=18)
-    seen = forms.BooleanField(label="已当面核对居民身份证原件与本人一致")
+    seen = forms.BooleanField(
+        label="已当面核对居民身份证原件与本人一致",
+        error_messages={"required": "请当面核对居民身份证原件后勾选"},
+    )
 
     def clean_number(self) -> str:
         """The number with its check digit."""
@@ -71,9 +75,20 @@ def help_apply(request: ActorRequest, item: str) -> HttpResponse:
     questions = [
         {"situation": s, "answer": answers.get(s.id, "")} for s in items.questions(found, answers)
     ]
+    open_ones = items.open_questions(found, answers) if request.method == "POST" else ()
     return render(
-        request, "hall/help_apply.html", {"item": found, "form": form, "questions": questions}
+        request,
+        "hall/help_apply.html",
+        {"item": found, "form": form, "questions": questions, "unanswered": bool(open_ones)},
     )
+
+
+PERIODS = ((0, "全部"), (30, "近 30 天"), (90, "近 90 天"), (365, "近一年"))
+
+
+def _by(ground: str) -> Any:
+    """A cell with how many materials one ground has freed."""
+    return lambda row: row.by_ground.get(ground, 0)
 
 
 @page(permission="hall.report")
@@ -94,6 +109,10 @@ def materials_report(request: ActorRequest) -> HttpResponse:
             Column("applications", "申请", kind="number"),
             Column("needed", "应交材料", kind="number"),
             Column("freed", "免交", kind="number"),
+            *(
+                Column(f"by_{name}", title, kind="number", cell=_by(name), phone=False)
+                for name, title in report.FREEING
+            ),
             Column("uploaded", "上传", kind="number"),
             Column("share", "免交率", kind="number", cell=lambda r: f"{r.share:.0%}"),
         ],
@@ -120,7 +139,9 @@ def materials_report(request: ActorRequest) -> HttpResponse:
                 ],
                 "份",
             ),
-            "days": days,
+            "periods": [
+                (title, f"{request.path}?days={n}" if n else request.path) for n, title in PERIODS
+            ],
         },
     )
 

@@ -30,11 +30,14 @@ def home(request: ActorRequest) -> HttpResponse:
         request,
         "hall/mine.html",
         {
+            "appointments": address_of("counters:appointments"),
             "who": identity.acting(request),
             "todo": [r for r in rows if r.todo],
             "open": [r for r in rows if r.open and not r.todo][:5],
             "news": applications.news(request.actor, 8),
             "to_confirm": applications.to_confirm(request.actor),
+            "offers": address_of("offers:mine"),
+            "policies": address_of("offers:own_policies") if request.actor.behalf else "",
         },
     )
 
@@ -51,7 +54,7 @@ def cases(request: ActorRequest) -> HttpResponse:
         "done": [r for r in rows if r.application.filed and not r.open],
     }
     tabs = [
-        (title, f"?show={key}" if key else "?", len(chosen[key]))
+        (title, f"{request.path}?show={key}" if key else request.path, len(chosen[key]))
         for key, title in (("", "全部"), ("todo", "待办"), ("open", "办理中"), ("done", "已办结"))
     ]
     return render(
@@ -70,6 +73,16 @@ def cases(request: ActorRequest) -> HttpResponse:
 def messages_page(request: ActorRequest) -> HttpResponse:
     """What happened to the person's cases, newest first."""
     return render(request, "hall/messages.html", {"news": applications.news(request.actor, 100)})
+
+
+@signed_in
+def my_materials(request: ActorRequest) -> HttpResponse:
+    """What was handed in or proven so far: by whom, for what, and the files again."""
+    return render(
+        request,
+        "hall/my_materials.html",
+        {"who": identity.acting(request), "rows": shown.kept(request.actor)},
+    )
 
 
 @signed_in
@@ -93,7 +106,10 @@ def case(request: ActorRequest, code: str) -> HttpResponse:
             "shown": shown.shown(request.actor, application, own=True),
             "wanted": shown.wanted(application.case) if line.standing == "supplement" else [],
             "decision": shown.decision(application.case),
+            "paused": shown.paused(request.actor, application.case),
+            "extended": shown.extended(request.actor, application.case),
             "rate": "" if line.open else address_of("ratings:rate", application.case.code),
+            "parcels": address_of("counters:parcels", application.code),
             "events": list(timeline(application.case))[:60],
             "consents": [o for o in looking.offered(request.actor, application) if o.agreed],
         },
@@ -115,6 +131,10 @@ def receipt(request: ActorRequest, code: str) -> HttpResponse:
             "item": applications.item_of(request.actor, application),
             "materials": rows,
             "freed": sum(m.free for m in rows),
+            "line": applications.lines(request.actor, [application])[0],
+            "helps": applications.only_helps(request.actor, application),
+            "confirmed": shown.confirmation(request.actor, application),
+            "parcels": address_of("counters:parcels", application.code),
         },
     )
 
