@@ -80,6 +80,7 @@ def work(officer: Callable[[str], Any], tell: Tell) -> dict[str, int]:
     if waiting is not None:
         supervision.urge(waiting, "临近承诺时限，请按时办结", by=officer(WATCHER))
         told["urged"] = 1
+    told["urged"] += sum(supervision.watch().values())
     return told
 
 
