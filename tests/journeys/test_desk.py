@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ DESK = {"width": 1280, "height": 900}
 OFFICERS = (
     ("zwb", "周窗口", "zwb.window", "window_clerk"),
     ("ga", "赵审查", "ga.check", "approver"),
+    ("ga", "孙同事", "ga.second", "approver"),
     ("ga", "钱负责", "ga.head", "approval_head"),
     ("zwb", "孙监察", "zwb.watch", "supervisor"),
 )
@@ -131,8 +134,16 @@ def filed(city_database: None) -> Any:
 
 def _look(tab: Any, accessible: Callable[[Any], None]) -> None:
     accessible(tab)
-    tab.set_viewport_size(PHONE)
-    assert fits(tab)
+    folder = os.environ.get("LIANYUN_PICTURES")
+    for size in (DESK, PHONE) if folder else (PHONE,):
+        tab.set_viewport_size(size)
+        assert fits(tab)
+        if folder:
+            name = (
+                tab.url.partition("/workbench/")[2].partition("?")[0].strip("/").replace("/", "_")
+            )
+            count = len(list(Path(folder).iterdir()))
+            tab.screenshot(path=f"{folder}/{count:02}-{name}-{size['width']}.png", full_page=True)
     tab.set_viewport_size(DESK)
 
 
@@ -218,6 +229,10 @@ def test_from_the_window_to_the_supervisor(
 
     sign_in(tab, "zwb.watch", "/workbench/supervision/")
     tab.wait_for_selector("h2:has-text('各部门灯号')")
+    tab.click("main .tabs a:has-text('民生资金')")
+    tab.wait_for_selector("text=救助、补贴、养老")
+    tab.click("main .tabs a:has-text('政务服务')")
+    tab.wait_for_selector("text=居住证签注")
     _look(tab, accessible)
     tab.click("a:has-text('居住证签注')")
     tab.fill("#content", "已逾期，请说明原因")
@@ -226,4 +241,85 @@ def test_from_the_window_to_the_supervisor(
     _look(tab, accessible)
     tab.goto(f"{site}/workbench/supervision/loop/freight_permit/")
     tab.wait_for_selector("h2:has-text('责任')")
+    _look(tab, accessible)
+
+
+def test_a_day_at_the_desk(site: str, filed: Any, tab: Any, sign_in: Any, accessible: Any) -> None:
+    """Signed together, handed over, covered on leave, paused by an article, given more days."""
+    from django.utils import timezone
+
+    from lianyun.capabilities.identity.models import Cover
+    from lianyun.kernel import case as cases
+    from lianyun.kernel.access import SYSTEM
+    from lianyun.kernel.models import Case, Party
+    from lianyun.kernel.party import department
+
+    made = [
+        cases.open_case(
+            "item_promised", title=f"养犬登记 {n} 号", subject="item:dog", department=department("ga"),
+            applicant=filed[0].party, data={"item": "dog", "item_name": "养犬登记", "promised_days": 3},
+            by=SYSTEM,
+        )
+        for n in range(1, 5)
+    ]  # fmt: skip
+    sign_in(tab, "ga.check", "/workbench/desk/?item=item:dog")
+    for box in tab.locator("main input[name=pick]").all():
+        box.check()
+    _press(tab, "批量办理")
+    tab.wait_for_selector("h2:has-text('收件与受理（4 件）')")
+    _look(tab, accessible)
+    cases.urge(made[2].items.get(), "申请人来电补充", by=SYSTEM)
+    _press(tab, "全部予以受理")
+    tab.wait_for_selector("h2:has-text('已予以受理 3 件')")
+    assert "养犬登记 3 号" in tab.locator("[role=alert]").inner_text()
+    _look(tab, accessible)
+    first, second = (f"/workbench/desk/cases/{c.code}/" for c in made[:2])
+    for place in (first, second):
+        tab.goto(f"{site}{place}")
+        _press(tab, "认领")
+        tab.wait_for_selector("text=由 赵审查 认领")
+    tab.click("summary:has-text('交接')")
+    tab.select_option("select[name=to]", label="孙同事")
+    tab.fill("input[name=reason]", "参加评审会")
+    _press(tab, "交接")
+    tab.wait_for_selector("text=由 孙同事 认领")
+    tab.wait_for_selector("text=这一环节已由 孙同事 认领")
+    assert tab.locator("button:has-text('建议准予')").count() == 0
+    _look(tab, accessible)
+
+    sign_in(tab, "ga.second", first)
+    tab.wait_for_selector("text=这一环节已由 赵审查 认领")
+    absent = Party.objects.get(name="赵审查")
+    Cover.objects.create(
+        absent=absent, deputy=Party.objects.get(name="孙同事"), department=department("ga"),
+        roles=[], since=timezone.localdate(), until=timezone.localdate(), reason="年休假",
+    )  # fmt: skip
+    tab.reload()
+    tab.wait_for_selector("text=赵审查 请假，由您代理")
+    _press(tab, "建议准予")
+    tab.wait_for_selector("text=孙同事（代 赵审查）")
+    tab.goto(f"{site}{second}")
+    tab.click("summary:has-text('中止计时')")
+    tab.select_option("#cause", "experts")
+    tab.fill("#pause-reason", "专家评审，约需十个工作日")
+    _press(tab, "中止计时")
+    tab.wait_for_selector("text=计时已中止：行政许可法第四十五条（专家评审）")
+    assert tab.locator("button:has-text('建议准予')").count() == 0
+    _look(tab, accessible)
+    _press(tab, "恢复计时")
+    tab.wait_for_selector("button:has-text('建议准予')")
+
+    sign_in(tab, "ga.head", second)
+    tab.click("summary:has-text('延长办理期限')")
+    tab.locator("input[name=days]").fill("5")
+    tab.locator("details:has(input[name=days]) input[name=reason]").fill("须实地核查")
+    _press(tab, "延长")
+    tab.wait_for_selector("text=已延长期限")
+    Case.objects.filter(pk=made[3].pk).update(
+        state=Case.CLOSED, outcome="granted", closed_at=timezone.now(),
+        data={**made[3].data, "resolution": {"result": "granted"}},
+    )  # fmt: skip
+    tab.goto(f"{site}/workbench/desk/archive/?item=item:dog")
+    tab.wait_for_selector("h2:has-text('各事项办理结果')")
+    assert "100.0%" in tab.locator("main").inner_text()
     _look(tab, accessible)

@@ -167,6 +167,24 @@ class Figures:
         return self.granted / self.decided if self.decided else None
 
 
+def happened(kind: str, data: Mapping[str, Any]) -> tuple[str, str] | None:
+    """(what, more) of an event that its step's title alone would not tell; None for all others."""
+    title = str(data.get("title") or "")
+    match kind:
+        case "case.claimed":
+            return f"认领：{title}", ""
+        case "case.handed_over":
+            return f"转交给{data.get('to_name', '')}：{title}", str(data.get("reason") or "")
+        case "case.urged":
+            return f"催办：{title}", str(data.get("note") or "")
+        case "application.stood_in":
+            return f"代{data.get('absent_name', '')}办理：{title}", ""
+        case "case.extended":
+            more = f"{data.get('article', '')}：{data.get('reason', '')}"
+            return f"期限延长 {data.get('days')} 个工作日", more
+    return None
+
+
 def alike(keys: Sequence[tuple[str, str]]) -> bool:
     """Whether cases (item, step) may be decided together."""
     return len(set(keys)) == 1
@@ -234,6 +252,7 @@ __all__ = [
     "Verdict",
     "alike",
     "decision",
+    "happened",
     "in_words",
     "joint",
     "lamp",

@@ -148,6 +148,14 @@ def archive(request: ActorRequest) -> HttpResponse:
     )
 
 
+def _told(event: Any) -> Any:
+    """An event as the timeline shows it: those that need it in words of the desk's own."""
+    words = rules.happened(event.kind, event.data)
+    if words is None:
+        return event
+    return {"when": event.at, "what": words[0], "who": event.by_name, "more": words[1]}
+
+
 @page(permission="desk.read")
 def case(request: ActorRequest, code: str) -> HttpResponse:
     """One application: materials and evidence, the steps, and what the viewer may do now."""
@@ -192,6 +200,7 @@ def case(request: ActorRequest, code: str) -> HttpResponse:
                 for i in found.items
             ],
             "mark": queries.mark(viewer, found.case),
+            "events": [_told(e) for e in found.events],
             "clear": clear,
             "may_reveal": may_reveal and found.application is not None and not clear,
         },

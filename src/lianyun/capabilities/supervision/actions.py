@@ -121,9 +121,8 @@ def watch() -> dict[str, int]:
     """
     told = dict.fromkeys(rules.DOES, 0)
     known = set(Case.objects.filter(once__startswith="supervise:JC").values_list("once", flat=True))
-    for item in cases.overdue_items().filter(
-        case__subject__startswith="item:", permission__startswith="desk."
-    ):
+    rows = cases.overdue_items().filter(queries.within()).exclude(department=None)
+    for item in rows.exclude(permission__startswith="hall."):
         left = item.days_left
         if left is None:
             continue

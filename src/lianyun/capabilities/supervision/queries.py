@@ -37,14 +37,49 @@ def declared() -> tuple[rules.Rule, ...]:
     return rules.read(settings()["rules"])
 
 
-def watched(viewer: Actor) -> models.QuerySet[WorkItem]:
-    """Open steps of applications at the departments that the viewer supervises (or works in)."""
+@cache
+def areas() -> tuple[rules.Area, ...]:
+    """The fields that are supervised."""
+    return rules.areas(settings()["areas"])
+
+
+def _of(area: rules.Area) -> Q:
+    """The work items of an area's cases."""
+    if area.every_item:
+        return Q(case__subject__startswith=desk.SUBJECT)
+    subjects = [f"{desk.SUBJECT}{code}" for code in area.items]
+    return Q(case__subject__in=subjects) | Q(case__path__key__in=area.paths)
+
+
+def within(code: str = "") -> Q:
+    """The work items of one area by its code; of all together without one (or for an unknown one)."""
+    chosen = [a for a in areas() if a.code == code] or areas()
+    found = Q(pk=None)
+    for area in chosen:
+        found |= _of(area)
+    return found
+
+
+def by_area(viewer: Actor) -> list[tuple[rules.Area, int, int]]:
+    """Each area with its open and its red steps; one statement."""
+    rows, today = watched(viewer), timezone.localdate()
+    red = Q(due_on__lt=today) & ~Q(case__state=Case.SUSPENDED)
+    told = rows.order_by().aggregate(
+        **{f"open_{a.code}": models.Count("pk", filter=_of(a)) for a in areas()},
+        **{f"red_{a.code}": models.Count("pk", filter=_of(a) & red) for a in areas()},
+    )
+    return [(a, told[f"open_{a.code}"], told[f"red_{a.code}"]) for a in areas()]
+
+
+def watched(viewer: Actor, area: str = "") -> models.QuerySet[WorkItem]:
+    """Open steps of what is supervised, at the departments of the viewer's; of one area if given.
+
+    What waits for the applicant is nobody's lateness.
+    """
     viewer.require("supervision.read")
     rows = (
         WorkItem.objects.filter(
-            done_at=None,
-            case__subject__startswith=desk.SUBJECT,
-            case__state__in=[Case.OPEN, Case.SUSPENDED],
+            within(area), done_at=None, case__state__in=[Case.OPEN, Case.SUSPENDED]
         )
         .exclude(permission__startswith="hall.")
         .select_related("case__path", "department", "assignee")
@@ -84,12 +119,12 @@ class Line:
         return rules.share(self.in_time, self.done)
 
 
-def board(viewer: Actor) -> list[Line]:
-    """All departments with their lamps, the reddest first; three statements."""
+def board(viewer: Actor, area: str = "") -> list[Line]:
+    """All departments with their lamps (of one area if given), the reddest first; three statements."""
     today, edge = timezone.localdate(), desk.yellow_until()
     runs = ~Q(case__state=Case.SUSPENDED)
     rows = (
-        watched(viewer)
+        watched(viewer, area)
         .exclude(department=None)
         .order_by()
         .values("department")
@@ -108,7 +143,7 @@ def board(viewer: Actor) -> list[Line]:
         }
         for r in rows
     }  # fmt: skip
-    done = {r["department"]: r for r in _finished(viewer)}
+    done = {r["department"]: r for r in _finished(viewer, area)}
     matters_by: dict[int, list[tuple[str, str]]] = {}
     for pk, key, data in (
         matters(viewer)
@@ -135,10 +170,9 @@ def board(viewer: Actor) -> list[Line]:
     return sorted(lines, key=lambda x: (-x.red, -x.yellow, -x.open, x.department.pk))
 
 
-def _finished(viewer: Actor) -> Any:
-    rows = WorkItem.objects.filter(
-        case__subject__startswith=desk.SUBJECT, permission__startswith="desk."
-    ).exclude(done_at=None)
+def _finished(viewer: Actor, area: str) -> Any:
+    rows = WorkItem.objects.filter(within(area)).exclude(done_at=None)
+    rows = rows.exclude(permission__startswith="hall.")
     scope = viewer.departments("supervision.read")
     if scope is not None:
         rows = rows.filter(department_id__in=scope)

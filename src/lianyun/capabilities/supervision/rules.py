@@ -19,6 +19,33 @@ LOOP = ("责任", "标准", "清单", "节点", "程序", "控制")
 
 
 @dataclass(frozen=True)
+class Area:
+    """One of the fields that are supervised: the items and the ways of handling that belong to it."""
+
+    code: str
+    title: str
+    what: str
+    items: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+    every_item: bool = False
+
+
+def areas(entries: Iterable[Mapping[str, Any]]) -> tuple[Area, ...]:
+    """The declared areas; raises ValueError for one that holds nothing."""
+    out = []
+    for entry in entries:
+        items, paths = entry.get("items") or (), tuple(entry.get("paths") or ())
+        every = items == "all"
+        if not every and not items and not paths:
+            raise ValueError(f"监察领域 {entry.get('code')}：没有写明 items 或 paths")
+        named = () if every else tuple(items)
+        out.append(
+            Area(str(entry["code"]), str(entry["title"]), str(entry["what"]), named, paths, every)
+        )
+    return tuple(out)
+
+
+@dataclass(frozen=True)
 class Rule:
     """One rule of supervision: from how many overdue working days it calls for what."""
 
@@ -74,7 +101,9 @@ __all__ = [
     "TONES",
     "URGE",
     "YELLOW",
+    "Area",
     "Rule",
+    "areas",
     "by_hand",
     "called_for",
     "read",

@@ -28,12 +28,13 @@ def _words(item: Any) -> str:
 def home(request: ActorRequest) -> HttpResponse:
     """The board: every department's lamps, and the steps that burn."""
     viewer = request.actor
-    lines = queries.board(viewer)
+    area = request.GET.get("area", "")[:20]
+    lines = queries.board(viewer, area)
     shown = [x for x in lines if x.open][:15]
     labels = [str(x.department) for x in shown]
     table = Table(
         request,
-        queries.watched(viewer),
+        queries.watched(viewer, area),
         columns=[
             Column(
                 "case.title", "办件", primary=True, sub=lambda i: i.case.code,
@@ -77,6 +78,10 @@ def home(request: ActorRequest) -> HttpResponse:
                 "件",
             ),
             "items": queries.item_codes(viewer),
+            "area": next((a for a in queries.areas() if a.code == area), None),
+            "areas": [("全部", request.path, None)] + [
+                (a.title, f"{request.path}?area={a.code}", count) for a, count, _ in queries.by_area(viewer)
+            ],
             "settings": queries.settings(),
         },
     )  # fmt: skip
@@ -180,11 +185,23 @@ def case(request: ActorRequest, code: str) -> HttpResponse:
             "end": rules.ENDS.get(found.outcome),
             "item": queries.item_of(viewer, found),
             "about": about,
-            "about_url": address_of("desk:case", about.code) if about and viewer.may("desk.read", about.department) else "",
+            "about_url": _place_of(viewer, about),
             "events": queries.events(viewer, found),
             "answers": found.items.exclude(done_at=None).select_related("by"),
         },
     )  # fmt: skip
+
+
+def _place_of(viewer: Any, about: Any) -> str:
+    """Where the viewer may read the case that an urge or card is about; empty where nowhere."""
+    if about is None:
+        return ""
+    name, wanted = ("ratings:case", "ratings.read")
+    if about.subject.startswith(desk.SUBJECT):
+        name, wanted = ("desk:case", "desk.read")
+    elif about.path.key != "rating_rework":
+        return ""
+    return address_of(name, about.code) if viewer.may(wanted, about.department) else ""
 
 
 @page(permission="supervision.read")

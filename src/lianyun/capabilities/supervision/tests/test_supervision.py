@@ -101,6 +101,24 @@ def test_a_department_sees_its_own_and_the_loop_is_whole(watcher: Actor, officer
         queries.loop(officer("mz", "approver"), "freight_permit")
 
 
+def test_four_areas_are_told_apart(watcher: Actor) -> None:
+    late("mz", 5)
+    welfare = late("mz", 5)
+    Case.objects.filter(pk=welfare.case_id).update(subject="item:senior_allowance")
+    cases.open_case(
+        "rating_rework", title="差评整改：某事", subject="rating:1", department=department("ga"),
+        data={"level": 5}, by=SYSTEM,
+    )  # fmt: skip
+    told = {a.title: (count, red) for a, count, red in queries.by_area(watcher)}
+    assert told == {
+        "政务服务": (2, 2), "投诉咨询": (1, 0), "重大项目": (0, 0), "民生资金": (1, 1),
+    }  # fmt: skip
+    assert [x.red for x in queries.board(watcher, "welfare")] == [1]
+    assert queries.watched(watcher).count() == 3
+    with pytest.raises(ValueError, match="nothing"):
+        rules.areas([{"code": "nothing", "title": "?", "what": "?"}])
+
+
 def test_declared_rules_are_read_and_chosen() -> None:
     known = rules.read(queries.settings()["rules"])
     assert [r.code for r in rules.called_for(known, 3)] == ["JC-01", "JC-02"]
