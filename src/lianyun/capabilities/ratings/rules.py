@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import segno
+
 LEVELS = {1: "非常满意", 2: "满意", 3: "基本满意", 4: "不满意", 5: "非常不满意"}
 """GB/T 39046-2020, annex A.8; levels 4 and 5 are 差评."""
 BAD = (4, 5)
@@ -71,6 +73,11 @@ def score(counts: Mapping[int, int]) -> float | None:
     return None if total == 0 else sum(points[k] * n for k, n in counts.items()) / total
 
 
+def picture(address: str) -> str:
+    """A QR code of a rating's address as an SVG data URI, to be shown on a window's or hall's screen."""
+    return segno.make(address, error="m").svg_data_uri(scale=5, border=3)
+
+
 def called_back(reached: bool, satisfied: bool | None, before: int, tries: int) -> str:
     """What a call means for the rework: satisfied | unsatisfied | unreached | "" (try again).
 
@@ -90,6 +97,7 @@ __all__ = [
     "BadRating",
     "Told",
     "called_back",
+    "picture",
     "satisfaction",
     "score",
     "told",

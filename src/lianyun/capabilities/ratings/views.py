@@ -240,13 +240,15 @@ def invite(request: ActorRequest) -> HttpResponse:
             item=form.cleaned_data["item"],
             by=viewer,
         )
+    address = request.build_absolute_uri(reverse("ratings:visit", args=[code])) if code else ""
     return render(
         request,
         "ratings/invite.html",
         {
             "form": form,
             "code": code,
-            "address": request.build_absolute_uri(reverse("ratings:visit", args=[code])) if code else "",
+            "address": address,
+            "picture": rules.picture(address) if address else "",
             "settings": queries.settings(),
         },
-    )  # fmt: skip
+    )
