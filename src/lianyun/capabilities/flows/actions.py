@@ -148,7 +148,7 @@ def propose(kind: str, key: str, text: str, *, reason: str, by: Actor) -> Propos
         case=case,
         by=by.party,
     )
-    record("flow.proposed", row, by=by, case=case, data={"title": found.title, "note": row.reason})
+    record("flow.proposed", row, by=by, case=case, data={"note": row.reason})
     return row
 
 

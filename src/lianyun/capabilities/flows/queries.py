@@ -208,7 +208,7 @@ def compared(viewer: Actor, row: Proposal) -> list[tuple[str, str, str]]:
     if row.kind == rules.DECISION:
         return []
     before = Path.objects.filter(key=row.key, version=row.base).first()
-    return rules.changes(before.steps if before else {}, steps_of(row.made))
+    return rules.changes(before.steps if before else {}, steps_of(row.made), permissions())
 
 
 def steps_read(viewer: Actor, found: rules.Reading) -> list[Step]:

@@ -243,8 +243,7 @@ def write(request: ActorRequest) -> HttpResponse:
         "reason": request.POST.get("reason", ""),
         "steps": [(s, rules.way_of(s), rules.limit_of(s)) for s in steps],
     }
-    wrong = bool(problem) or (found is not None and not found.good)
-    return render(request, "flows/write.html", context, status=400 if wrong else 200)
+    return render(request, "flows/write.html", context)
 
 
 @page(permission="flows.read")
@@ -321,7 +320,7 @@ def proposal(request: ActorRequest, number: int) -> HttpResponse:
         "tables": [(t, rules.policy_of(t), rules.rows_of(t)) for t in tables],
         "events": queries.events(viewer, row),
     }
-    return render(request, "flows/proposal.html", context, status=400 if problem else 200)
+    return render(request, "flows/proposal.html", context)
 
 
 @page(permission="flows.read")

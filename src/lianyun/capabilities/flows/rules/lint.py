@@ -29,6 +29,8 @@ PATH, DECISION = "path", "decision"
 LARGEST = 300_000
 """Characters of a YAML text; a path of a hundred steps has 20,000."""
 
+MOST_ALIASES = 12
+
 _KEY = re.compile(r"[a-z][a-z0-9_]{1,59}")
 _TASKS = ("userTask", "manualTask", "task", "businessRuleTask", "receiveTask", "callActivity")
 _GATES = ("exclusiveGateway", "parallelGateway", "inclusiveGateway")
@@ -80,12 +82,16 @@ class Reading:
         return tuple(f for f in self.faults if f.severity == ERROR)
 
 
-class _NoAliases(yaml.SafeLoader):
-    """YAML without anchors: a few lines of them could stand for gigabytes."""
+class _FewAliases(yaml.SafeLoader):
+    """YAML with a dozen references at most: a few lines of nested ones could stand for gigabytes."""
+
+    aliases = 0
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
-            raise BadPath("文件中不能使用 YAML 锚点引用（*）")
+            self.aliases += 1
+            if self.aliases > MOST_ALIASES:
+                raise BadPath(f"文件中的 YAML 锚点引用（*）不能超过 {MOST_ALIASES} 处")
         return super().compose_node(parent, index)
 
 
@@ -94,7 +100,7 @@ def _yaml(text: str) -> dict[str, Any]:
     if len(text) > LARGEST:
         raise BadPath(f"文件过大（超过 {LARGEST // 10_000} 万字）")
     try:
-        data = yaml.load(text, Loader=_NoAliases)
+        data = yaml.load(text, Loader=_FewAliases)
     except yaml.MarkedYAMLError as error:
         at = error.problem_mark
         where = f"第 {at.line + 1} 行第 {at.column + 1} 列" if at is not None else "文件"
@@ -267,7 +273,7 @@ def _node(
 def _steps(steps: Mapping[str, Step], known: Known) -> list[Fault]:
     found: list[Fault] = []
     if not any(s.permission for s in steps.values()):
-        found.append(Fault("somebody-works", ERROR, "流程", "没有一个由人办理的步骤"))
+        found.append(Fault("somebody-works", WARNING, "流程", "没有一个由人办理的步骤"))
     for step in steps.values():
         found += _step(step, known)
     return found
@@ -360,15 +366,28 @@ def _table(table: Table) -> list[Fault]:
 # ---- what changed ---------------------------------------------------------------------------------
 
 
-def changes(before: Mapping[str, Step], now: Mapping[str, Step]) -> list[tuple[str, str, str]]:
+_WHERE = {
+    "applicant": "申请人",
+    "provider": "办理部门",
+    "bureau": "市大数据局",
+    "each": "名单中各部门",
+}
+
+
+def changes(
+    before: Mapping[str, Step], now: Mapping[str, Step], permissions: Mapping[str, str]
+) -> list[tuple[str, str, str]]:
     """(step, how it was, how it is), the changed ones only; empty where a step was not there."""
 
     def told(step: Step | None) -> str:
         if step is None:
             return ""
-        ways = "、".join(o.title for o in step.outcomes)
-        parts = (way_of(step), limit_of(step), step.permission, step.department, ways, step.basis)
-        return "；".join(p for p in (step.title, *parts) if p)
+        parts = [step.title, way_of(step), limit_of(step)]
+        if step.permission:
+            who = permissions.get(step.permission, step.permission)
+            ways = "、".join(o.title for o in step.outcomes)
+            parts += [f"{_WHERE.get(step.department, step.department)}（{who}）", f"结果：{ways}"]
+        return "；".join([*parts, *([f"依据：{step.basis}"] if step.basis else [])])
 
     names = dict.fromkeys([*before, *now])
     rows = [(n, told(before.get(n)), told(now.get(n))) for n in names]

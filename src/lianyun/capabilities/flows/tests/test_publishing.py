@@ -91,6 +91,7 @@ def test_a_good_text_of_either_kind_is_good() -> None:
         (GOOD + "  - {id: rule, title: 判定, decide: no_such_table}\n", ("decision", "error")),
         (GOOD + "  - {id: w, title: 分流, choose: [{when: '__import__(1)'}]}\n", ("readable", "error")),
         ("title: a\nsteps: &x [*x]", ("readable", "error")),
+        ("a: &a [1]\n" + "b: [" + "*a, " * 20 + "]", ("readable", "error")),
         ("title: 'a", ("readable", "error")),
         ("- 1", ("readable", "error")),
         ("title: a\nsteps: [1, 2]", ("readable", "error")),
