@@ -39,8 +39,8 @@ def open_doors(home: Path, tell: Tell) -> dict[str, str]:
 def prove_people(home: Path, officer: Callable[[str], Any], tell: Tell) -> dict[str, Any]:
     """A citizen registers by phone, is checked against the library, and is proven at the counter.
 
-    Where the library names him as a firm's representative, he is bound to it. Returns the level and
-    the firm.
+    Where the register holds his number as a firm's representative, he binds himself to it online.
+    Returns the level and the firm.
     """
     from lianyun.capabilities.collection import api as collection
     from lianyun.capabilities.identity import api as identity
@@ -56,7 +56,7 @@ def prove_people(home: Path, officer: Callable[[str], Any], tell: Tell) -> dict[
             "SELECT p.citizen_number, p.name, min(e.credit_code) AS firm,"
             " count(v.plate_number) AS cars, count(d.file_number) AS drives"
             " FROM lake.library.population p LEFT JOIN lake.library.legal_entity e"
-            " ON e.legal_representative = p.name AND e.status = '1'"
+            " ON e.legal_rep_number = p.citizen_number AND e.status = '1'"
             " LEFT JOIN lake.trusted.ga_vehicles v ON v.owner_number = p.citizen_number"
             " LEFT JOIN lake.trusted.ga_drivers d"
             " ON d.citizen_number = p.citizen_number AND d.valid_to > current_date"
@@ -87,6 +87,6 @@ def prove_people(home: Path, officer: Callable[[str], Any], tell: Tell) -> dict[
     if row[2] is None:
         return {"level": account.level}
     tell(0.9, "法定代表人")
-    visit = identity.go_to_counter(by=actor_of(account.party))
-    agency = identity.bind_representative(visit.code, str(row[2]), True, by=officer(CLERK))
-    return {"level": account.level, "firm": agency.principal.name}
+    agency = identity.claim_firm(str(row[2]), by=actor_of(account.party))
+    firm = {"firm": agency.principal.name} if agency is not None else {}
+    return {"level": account.level, **firm}

@@ -19,6 +19,7 @@ from . import rules
 from .actions import (
     bind_representative,
     choose_policy,
+    claim_firm,
     confirm_at_counter,
     create_account,
     create_personal_account,
@@ -212,6 +213,7 @@ __all__ = [
     "agencies",
     "bind_representative",
     "choose_policy",
+    "claim_firm",
     "confirm_at_counter",
     "covers",
     "create_account",
