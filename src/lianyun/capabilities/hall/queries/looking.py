@@ -287,7 +287,10 @@ def _finding(
         case grounds.LICENCE:
             kind = licences.find_kind(ground.type)
             return grounds.by_licence(
-                ground.type, kind.title if kind else ground.type, [h for h, _ in book.licences], sources.terms()["grades"]
+                ground.type,
+                kind.title if kind else ground.type,
+                [h for h, _ in book.licences],
+                sources.terms()["grades"],
             )
         case grounds.LIBRARY:
             row, masked, titles = book.rows[key]
