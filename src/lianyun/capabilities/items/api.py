@@ -10,7 +10,7 @@ from lianyun.kernel.access import ANONYMOUS, SYSTEM, Actor
 from . import queries
 from .actions import import_items, publish_content, resume_item, retire_item, sync_declared
 from .queries import Found, Home, Line, Narrow
-from .queries.around import holds, pack_faults
+from .queries.around import declared_items, holds, pack_faults
 from .rules import narrow as _narrowing
 from .rules.checks import ERROR, Finding, closing
 from .rules.item import (
@@ -156,6 +156,7 @@ __all__ = [
     "closing",
     "code_names",
     "declared_by_pack",
+    "declared_items",
     "faults_of",
     "find",
     "home",

@@ -7,7 +7,6 @@ from typing import Any
 
 from lianyun.kernel.access import ANONYMOUS, SYSTEM, Actor
 
-from . import adapters
 from .actions import (
     begin,
     carry,
@@ -67,8 +66,8 @@ def sync_declared(*, by: Actor = SYSTEM) -> dict[str, list[str]]:
 
 
 def pack_faults() -> list[str]:
-    """What is wrong with packages by themselves, without a database, one Chinese line each."""
-    return list(adapters.unreadable())
+    """What is wrong with the packs' packages, without a database, one Chinese line each."""
+    return _offered.declared_faults()
 
 
 __all__ = [

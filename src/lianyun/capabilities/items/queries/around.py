@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -169,6 +170,21 @@ def pack_faults() -> list[str]:
         if codes.setdefault(item.implementing_code, item.code) != item.code:
             out.append(f"{where}：实施编码与 {codes[item.implementing_code]} 重复")
         out += [f"{where}：{f.text}" for f in check(item, facts)]
+    return out
+
+
+def declared_items() -> dict[str, Item]:
+    """The items that packs declare and that can be read, by code, without a database."""
+    parties = {
+        row["slug"]: Party(slug=row["slug"], code=row["code"], name=row["name"])
+        for row in packs.table("core", "departments.csv")
+    }
+    lean = around(parties)
+    out = {}
+    for d in packs.declarations("items"):
+        with suppress(BadItem, KeyError, TypeError, ValueError):  # pack_faults tells of it
+            item = read(spelled(d.data, lean), lean)
+            out[item.code] = item
     return out
 
 

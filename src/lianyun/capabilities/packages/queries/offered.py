@@ -9,6 +9,7 @@ from typing import Any
 from lianyun.capabilities.catalogue.api import words
 from lianyun.capabilities.forms import api as forms
 from lianyun.capabilities.items import api as items
+from lianyun.kernel import packs
 from lianyun.kernel.access import Actor, UserError
 from lianyun.kernel.models import Party
 
@@ -159,20 +160,31 @@ def wanted(viewer: Actor, parts: Iterable[planning.Part]) -> list[tuple[Any, lis
 
 def check(viewer: Actor) -> dict[str, list[str]]:
     """What is wrong with the declared packages, by code; the unreadable ones under an empty code."""
-    departments = frozenset(department_names(viewer))
+    return _checked(None)
+
+
+def declared_faults() -> list[str]:
+    """What is wrong with packages held against the packs' own items, without a database."""
+    told = _checked(items.declared_items())
+    return [f"套餐 {code}：{f}" if code else f for code, found in told.items() for f in found]
+
+
+def _checked(known: Mapping[str, Any] | None) -> dict[str, list[str]]:
+    departments = frozenset(row["slug"] for row in packs.table("core", "departments.csv"))
     life = frozenset(adapters.names_of("life_event"))
     out = {"": list(adapters.unreadable())} if adapters.unreadable() else {}
     for package in adapters.declared().values():
-        wrong = list(faults(package, _items(package), departments, life))
-        wrong += _unmergeable(package)
+        found = _items(package) if known is None else known
+        wrong = list(faults(package, found, departments, life))
+        wrong += _unmergeable(package, found)
         if wrong:
             out[package.code] = wrong
     return out
 
 
-def _unmergeable(package: Package) -> list[str]:
+def _unmergeable(package: Package, known: Mapping[str, Any]) -> list[str]:
     """Why the items' forms cannot be one."""
-    names = [i.form for i in _items(package).values()]
+    names = [known[m.item].form for m in package.members if m.item in known]
     try:
         forms.merged(list(dict.fromkeys(names)))
     except (UserError, forms.BadForm) as error:
@@ -184,6 +196,7 @@ __all__ = [
     "Sum",
     "Tile",
     "check",
+    "declared_faults",
     "department_names",
     "offered",
     "plan",

@@ -18,6 +18,7 @@ from lianyun.kernel.models import Case
 
 from .. import adapters
 from ..models import Filing
+from . import offered
 
 COUNTED = (
     "items", "forms", "fields_apart", "fields", "materials_apart", "materials", "freed",
@@ -105,6 +106,14 @@ def figures(viewer: Actor) -> list[Row]:
     return [Row(**{**r, "name": names.get(r["package"], r["package"])}) for r in rows]
 
 
+def faults(viewer: Actor) -> list[tuple[str, list[str]]]:
+    """Packages that are declared and cannot be offered, and why; for who sees the whole city."""
+    if viewer.departments("packages.read") is not None:
+        return []
+    names = {p.code: p.name for p in adapters.declared().values()}
+    return [(names.get(code, "读不出的声明"), told) for code, told in offered.check(viewer).items()]
+
+
 def _summed(name: str) -> Coalesce:
     number = When(
         Then(saved__has_key=name, then=Cast(KeyTextTransform(name, F("saved")), IntegerField())),
@@ -113,4 +122,4 @@ def _summed(name: str) -> Coalesce:
     return Coalesce(Sum(number), 0)
 
 
-__all__ = ["COUNTED", "Row", "figures", "filed"]
+__all__ = ["COUNTED", "Row", "faults", "figures", "filed"]

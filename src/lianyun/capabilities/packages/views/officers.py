@@ -61,6 +61,7 @@ def report(request: ActorRequest) -> HttpResponse:
             "materials_saved": sum(r.materials_saved for r in rows),
             "visits_saved": sum(r.visits_saved for r in rows),
             "forms_saved": sum(r.forms_saved for r in rows),
+            "faults": figures.faults(request.actor),
         },
     )
 
