@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 from django.db import models
 from django.utils import timezone
 
 from lianyun.kernel.models import Party
+
+
+class OrderedJSON(models.TextField):
+    """JSON as text: the order of keys is part of what people wrote, and jsonb would not keep it."""
+
+    def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Any:
+        """What was written."""
+        return None if value is None else json.loads(value)
+
+    def get_prep_value(self, value: Any) -> str | None:
+        """As the database keeps it."""
+        return None if value is None else json.dumps(value, ensure_ascii=False, default=str)
 
 
 class Edition(models.Model):
@@ -14,7 +29,7 @@ class Edition(models.Model):
     kind = models.CharField("类别", max_length=20)
     code = models.CharField("标识", max_length=60)
     number = models.PositiveIntegerField("版本")
-    content = models.JSONField("内容")
+    content = OrderedJSON("内容")
     digest = models.CharField("摘要", max_length=64)
     note = models.CharField("说明", max_length=300, blank=True, default="")
     at = models.DateTimeField("发布时间", default=timezone.now)

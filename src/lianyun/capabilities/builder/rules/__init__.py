@@ -1,0 +1,1 @@
+"""Rules of the builder: content and its merging, YAML both ways, packs, checks, steps, invented values."""
