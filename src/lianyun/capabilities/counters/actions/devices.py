@@ -16,6 +16,7 @@ from lianyun.kernel.models import Party
 from ..adapters.declared import rules as declared
 from ..models import Device, Hall
 from ..queries.halls import MANAGE, key_hash
+from ..rules.booking import CODE, LETTERS, plain
 
 TRIES = 12
 """So many look-ups by code a terminal may make in a minute."""
@@ -31,7 +32,7 @@ def _of_device(device: Device, *args: object, **kwargs: object) -> Party:
 
 
 def _new_code(row: Device) -> str:
-    code = "".join(secrets.choice("0123456789") for _ in range(8))
+    code = "".join(secrets.choice(LETTERS) for _ in range(CODE))
     row.code_hash = key_hash(code)
     row.code_until = timezone.now() + dt.timedelta(minutes=int(declared()["device_code_minutes"]))
     return code
@@ -77,7 +78,7 @@ def enroll(code: str, *, by: Actor) -> tuple[Device, str]:
     row = (
         Device.objects.select_for_update(of=("self",))
         .select_related("hall")
-        .filter(code_hash=key_hash(code), code_until__gt=timezone.now(), closed_at=None)
+        .filter(code_hash=key_hash(plain(code)), code_until__gt=timezone.now(), closed_at=None)
         .exclude(code_hash="")
         .first()
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
+from django.db import IntegrityError, models, transaction
 from django.utils import timezone
 
 from lianyun.capabilities.items import api as catalogue
@@ -219,17 +220,29 @@ def sign_on(counter: Counter, *, by: Actor) -> Counter:
     """
     if by.party is None:
         raise UserError("请用本人账号上岗")
-    row = Counter.objects.select_for_update(of=("self",)).select_related("hall").get(pk=counter.pk)
+    # Both seats in one order: two clerks who change places never wait for each other.
+    rows = {
+        c.pk: c
+        for c in Counter.objects.select_for_update(of=("self",))
+        .select_related("hall")
+        .filter(models.Q(pk=counter.pk) | models.Q(clerk=by.party))
+        .order_by("pk")
+    }
+    row = rows.pop(counter.pk)
     now = timezone.now()
     fresh = row.since is not None and timezone.localtime(row.since).date() == timezone.localdate()
     if row.clerk_id not in (None, by.party.pk) and fresh:
         raise UserError("这个窗口已有人在岗")
     if not row.active:
         raise UserError("这个窗口已停用")
-    for other in Counter.objects.select_for_update().filter(clerk=by.party).exclude(pk=row.pk):
+    for other in rows.values():
         _off(other, by)
     row.clerk, row.since, row.resting = by.party, now, False
-    row.save(update_fields=["clerk", "since", "resting"])
+    try:
+        with transaction.atomic():
+            row.save(update_fields=["clerk", "since", "resting"])
+    except IntegrityError as twice:
+        raise UserError("您刚刚已在另一个窗口上岗") from twice
     record("counter.signed_on", row, by=by, data={"title": str(row)})
     return row
 

@@ -6,6 +6,8 @@ import datetime as dt
 import secrets
 from dataclasses import dataclass
 
+from django.utils import timezone
+
 from lianyun.capabilities.hall import api as hall
 from lianyun.capabilities.identity import api as identity
 from lianyun.kernel.access import Actor
@@ -55,7 +57,7 @@ def progress(viewer: Actor, code: str, last: str) -> Progress | None:
         found.department.name,
         words,
         tone,
-        found.filed_at.date() if found.filed_at else None,
+        timezone.localdate(found.filed_at) if found.filed_at else None,
         found.due_on if case.state != Case.CLOSED else None,
         number,
     )
