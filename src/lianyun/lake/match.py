@@ -22,7 +22,6 @@ import duckdb
 import pyarrow as pa
 
 from . import fold
-from .engines.linkage import environment
 from .entity import Decision, key_sql, make_links, write_crosswalk
 from .shelves import (
     LEDGER,
@@ -303,6 +302,8 @@ def run(
     environment's engine: `engines`). `tell` hears
     the progress from 0 to 1. The same rows and the same declaration give the same pairs.
     """
+    from .engines.linkage import environment  # Spark's whole dialect stands behind it
+
     begun = time.monotonic()
     with lake.writer(f"links.{spec.name}"), lake.private() as con:
         row = con.execute(f"SELECT outcome FROM {LEDGER} WHERE batch = ?", [code]).fetchone()

@@ -8,8 +8,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from pypinyin import lazy_pinyin
-
 from .entries import ERROR, LEVELS, OPEN, SHARE, WARN, Finding, World, check
 
 RESOURCES, ITEMS = "资源", "信息项"
@@ -235,6 +233,8 @@ def _item(
     title = row.get("信息项名称", "") or (facts.title if facts else "")
     name = row.get("英文名", "").strip()
     if not name and title:
+        from pypinyin import lazy_pinyin
+
         name = element if facts else "_".join(lazy_pinyin(title))[:63].lower()
         name = re.sub(r"[^a-z0-9_]", "", name)
     kind = type_of(row.get("数据类型", ""), world) or (facts.type if facts else "")

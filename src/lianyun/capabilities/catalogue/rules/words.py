@@ -15,7 +15,6 @@ from typing import Any
 
 import opencc
 import rjieba
-from pypinyin import Style, lazy_pinyin
 
 _RUNS = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]+|[a-z0-9]+(?:[_./-][a-z0-9]+)*")
 _PARTS = re.compile(r"[_./-]")
@@ -57,6 +56,8 @@ def lexemes(text: str) -> frozenset[str]:
 @lru_cache(maxsize=16384)
 def sounds(text: str) -> frozenset[str]:
     """Pinyin of a text's words and of the whole, in full and as initials (jiehun, jh, jhdjxx)."""
+    from pypinyin import Style, lazy_pinyin  # half a second that most processes never need
+
     out: set[str] = set()
     for run in _RUNS.findall(fold(text)):
         if run[0].isascii():

@@ -14,11 +14,10 @@ import socket
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import duckdb
 import openpyxl
-import paramiko
 from django.conf import settings
 
 from lianyun.lake.portion import Taken
@@ -27,6 +26,9 @@ from lianyun.lake.shelves import literal, quote
 from .. import rules
 from ..rules import Parcel, Receipt, ReceiverError, Stand
 from . import hosts, pump
+
+if TYPE_CHECKING:
+    import paramiko  # half a second that a process without SFTP does not need
 
 BOM = b"\xef\xbb\xbf"
 OPERATION = "_op"
@@ -227,6 +229,8 @@ def sftp(
 
     Without `known` nothing is sent but the question for the server's key: no password leaves.
     """
+    import paramiko
+
     parts = rules.split_location(location)
     host, port = parts.hostname or "", parts.port or 22
     address = hosts.address_of(host, port, vouched=vouched)
@@ -275,6 +279,8 @@ class Unknown(ReceiverError):
 
 def _private(text: str, password: str) -> paramiko.PKey:
     import io
+
+    import paramiko
 
     for kind in (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey):
         with contextlib.suppress(paramiko.SSHException, ValueError, IndexError):
