@@ -15,6 +15,7 @@ from lianyun.project.testing import create_database, drop_database, fits
 PASSWORD = "Haizhou-2026"
 PERSON, CHILD, STRANGER = "320703199003070016", "320703201801010018", "320703198811110034"
 FIRM = "91110000600037341L"
+SECOND_FIRM, WARD, NEW_NUMBER = "91320700MA1XYH0R2B", "320703201506010015", "320703198811110050"
 PHONE = {"width": 375, "height": 800}
 
 
@@ -38,6 +39,7 @@ def city(city_database: None, tmp_path_factory: Any) -> Iterator[None]:
     with override_settings(LAKE_CATALOGUE_URL=catalogue, LAKE=folder, ACCESS_POLICY="standard"):
         for slug, who, username, role in (
             ("zwb", "何窗口", "id.clerk", "counter_clerk"),
+            ("zwb", "蒋窗口", "id.clerk2", "counter_clerk"),
             ("sjj", "周系统", "id.system", "system_admin"),
             ("sjj", "冯安全", "id.secure", "security_admin"),
         ):
@@ -54,10 +56,17 @@ def city(city_database: None, tmp_path_factory: Any) -> Iterator[None]:
             {"citizen_number": PERSON, "name": "张三丰", **household},
             {"citizen_number": CHILD, "name": "张小宝", **household},
             {"citizen_number": STRANGER, "name": "李四", "household_number": "H2"},
+            {"citizen_number": WARD, "name": "李小明", "household_number": "H3"},
         )
         _fill(
             "scjg_enterprises",
             {"credit_code": FIRM, "entity_name": "甲公司", "legal_representative": "张三丰"},
+            {
+                "credit_code": SECOND_FIRM,
+                "entity_name": "乙公司",
+                "legal_representative": "李四",
+                "legal_rep_number": STRANGER,
+            },
         )
         for library in ("population", "legal_entity"):
             libraries.build_library(name=library, by=SYSTEM)
@@ -205,7 +214,7 @@ def test_a_citizen_is_proven_by_a_clerk_with_two_factors(
     assert "已通过实人核验" in tab.content()
     citizen.goto(f"{home}/my/identity/")
     assert "实人核验" in citizen.locator(".badge").first.inner_text()
-    press(citizen, "生成到窗码（号码变更、法人登记）")
+    press(citizen, "生成到窗码（号码变更、法人和监护登记）")
     tab.fill("#code", citizen.locator("#visit").inner_text())
     press(tab, "查找")
     tab.fill("#id_entity-credit_code", FIRM)
@@ -218,11 +227,13 @@ def test_a_citizen_is_proven_by_a_clerk_with_two_factors(
     assert "甲公司" in citizen.locator("main").inner_text()
     citizen.fill("#id_child-name", "李四")
     citizen.fill("#id_child-number", CHILD)
-    press(citizen, "核对并登记")
+    with citizen.expect_navigation():
+        citizen.locator("form", has=citizen.locator("#id_child-name")).get_by_role("button").click()
     assert "未能核验" in citizen.locator("main").inner_text()
     citizen.fill("#id_child-name", "张小宝")
     citizen.fill("#id_child-number", CHILD)
-    press(citizen, "核对并登记")
+    with citizen.expect_navigation():
+        citizen.locator("form", has=citizen.locator("#id_child-name")).get_by_role("button").click()
     assert "张小宝" in citizen.locator("main").inner_text()
     look(citizen, "agencies")
 
@@ -274,6 +285,157 @@ def test_a_citizen_is_proven_by_a_clerk_with_two_factors(
         press(tab, "使用恢复码")
         assert tab.url == f"{home}{path}"
         look(tab, name)
+
+
+@pytest.mark.slow
+def test_what_changes_in_a_life(
+    city: None, site: str, tab: Any, accessible: Callable[[Any], None]
+) -> None:
+    """Two accounts become one, a firm comes and goes, the number changes, a ward, the account's end."""
+    from playwright.sync_api import expect
+
+    from lianyun.capabilities.identity import actions
+    from lianyun.kernel.access import ANONYMOUS, actor_of
+    from lianyun.kernel.party import Party
+
+    home = site.replace("127.0.0.1", "localhost")
+
+    def look(page: Any, name: str) -> None:
+        accessible(page)
+        for size, word in ((PHONE, "375"), ({"width": 1280, "height": 900}, "1280")):
+            page.set_viewport_size(size)
+            assert fits(page), f"{page.url} scrolls sideways at {word}"
+            picture(page, f"{name}-{word}")
+
+    def enter(page: Any, username: str, path: str = "/my/identity/") -> None:
+        page.context.clear_cookies()
+        page.goto(f"{home}/login/?next={path}")
+        page.fill("#id_username", username)
+        page.fill("#id_password", PASSWORD)
+        press(page, "登 录")
+
+    def at_the_counter() -> None:
+        """The citizen's code, typed by the clerk."""
+        citizen.goto(f"{home}/my/identity/")
+        citizen.locator("main").get_by_role("button", name=re.compile("生成到窗码")).first.click()
+        code = citizen.locator("#visit").inner_text()
+        tab.goto(f"{home}/workbench/counter/identity/")
+        tab.fill("#code", code)
+        press(tab, "查找")
+
+    def submit(page: Any, field: str) -> None:
+        with page.expect_navigation():
+            page.locator("form", has=page.locator(field)).get_by_role("button").first.click()
+
+    # She registered long ago with a telephone that she has lost, and was proven then.
+    spare = with_a_factor("id.clerk2")
+    clerk = actor_of(Party.objects.get(account__username="id.clerk2"))
+    old = actions.register(
+        "13900000011", "李四", STRANGER, PASSWORD, address="10.2.2.2", by=ANONYMOUS
+    )
+    assert old.party is not None
+    visit = actions.go_to_counter(by=actor_of(old.party))
+    actions.confirm_at_counter(visit.code, "李四", STRANGER, "居民身份证", True, by=clerk)
+
+    # With a new telephone she opens another account; the counter finds that both are hers.
+    actions.register("13900000012", "李四", STRANGER, PASSWORD, address="10.2.2.2", by=ANONYMOUS)
+    citizen = tab.context.browser.new_context(viewport=PHONE, locale="zh-CN").new_page()
+    enter(citizen, "13900000012")
+    tab.goto(f"{home}/login/?next=/workbench/counter/identity/")
+    tab.fill("#id_username", "id.clerk2")
+    tab.fill("#id_password", PASSWORD)
+    press(tab, "登 录")
+    tab.click("main summary")
+    tab.fill("#recovery", spare)
+    press(tab, "使用恢复码")
+    at_the_counter()
+    tab.fill("#id_proof-name", "李四")
+    tab.fill("#id_proof-number", STRANGER)
+    tab.check("#id_proof-seen")
+    press(tab, "确认核验")
+    expect(tab.locator("body")).to_contain_text("已通过实人核验")
+    expect(tab.locator("body")).to_contain_text("另有账号，已合并")
+    citizen.reload()
+    assert "/login/" in citizen.url
+    enter(citizen, "13900000012")
+    expect(citizen.locator("main")).to_contain_text("已核验")
+    enter_old = citizen.context.browser.new_context(locale="zh-CN").new_page()
+    enter(enter_old, "13900000011")
+    expect(enter_old.locator("main")).to_contain_text("不正确")
+    enter_old.context.close()
+
+    # Her firm, by the register's number; then the firm enters, in her person.
+    citizen.goto(f"{home}/my/agencies/")
+    # Online a name proves nobody: this firm's register holds no number.
+    citizen.fill("#id_firm-credit_code", FIRM)
+    submit(citizen, "#id_firm-credit_code")
+    expect(citizen.locator("main")).to_contain_text("没有表明您是这家单位的法定代表人")
+    citizen.fill("#id_firm-credit_code", SECOND_FIRM)
+    submit(citizen, "#id_firm-credit_code")
+    expect(citizen.locator("main")).to_contain_text("登记机关的身份号码与本人一致")
+    look(citizen, "agencies-firm")
+    citizen.context.clear_cookies()
+    citizen.goto(f"{home}/login/")
+    citizen.click("main >> text=法人登录")
+    expect(citizen.locator("main h2").first).to_have_text("法人登录")
+    look(citizen, "login-entity")
+    citizen.fill("#id_username", "13900000012")
+    citizen.fill("#id_password", PASSWORD)
+    press(citizen, "登 录")
+    look(citizen, "acting-entity")
+    citizen.locator("main li", has_text="乙公司").get_by_role("button").click()
+    expect(citizen.locator(".behalf")).to_contain_text("正以 乙公司 的身份办理")
+    citizen.locator(".behalf button").click()
+    expect(citizen.locator(".behalf")).to_have_count(0)
+
+    # A ward by the committee's paper, ended by another; her number, changed by the police.
+    at_the_counter()
+    tab.fill("#id_guardian-name", "李小明")
+    tab.fill("#id_guardian-number", WARD)
+    tab.select_option("#id_guardian-ground", "committee")
+    tab.fill("#id_guardian-paper", "新东街道指定监护书〔2026〕3号")
+    tab.check("#id_guardian-seen")
+    look(tab, "counter-all")
+    submit(tab, "#id_guardian-name")
+    expect(tab.locator("body")).to_contain_text("已登记监护关系")
+    at_the_counter()
+    tab.locator("#id_end-agency").select_option(label="李小明（监护人）")
+    tab.fill("#id_end-paper", "撤销监护决定〔2026〕1号")
+    tab.check("#id_end-seen")
+    submit(tab, "#id_end-paper")
+    expect(tab.locator("body")).to_contain_text("代理关系已终止")
+    at_the_counter()
+    tab.fill("#id_number-number", NEW_NUMBER)
+    tab.fill("#id_number-basis", "连公户更〔2026〕1号")
+    tab.check("#id_number-seen")
+    submit(tab, "#id_number-basis")
+    expect(tab.locator("body")).to_contain_text("公民身份号码已变更")
+    enter(citizen, NEW_NUMBER)
+    expect(citizen.locator("main")).to_contain_text("320***********0050")
+
+    # She lays the firm down, looks at her devices, and closes the account: until the day she may return.
+    citizen.goto(f"{home}/my/agencies/")
+    citizen.locator("main li", has_text="乙公司").get_by_role("button").click()
+    citizen.click("dialog[open] button[value=yes]")
+    expect(citizen.locator("body")).to_contain_text("代理关系已终止")
+    expect(citizen.locator("main")).to_contain_text("还没有代办关系")
+    citizen.goto(f"{home}/workbench/account/")
+    expect(citizen.locator("main")).to_contain_text("用过的设备")
+    look(citizen, "account-devices")
+    citizen.goto(f"{home}/login/forgotten/")
+    look(citizen, "forgotten")
+    citizen.goto(f"{home}/my/identity/")
+    citizen.click("main summary:has-text('注销账号')")
+    citizen.fill("#pw", PASSWORD)
+    citizen.locator("main button[value=erase]").click()
+    citizen.click("dialog[open] button[value=yes]")
+    expect(citizen.locator("body")).to_contain_text("已受理注销")
+    enter(citizen, NEW_NUMBER)
+    expect(citizen.locator("main")).to_contain_text("已申请注销")
+    look(citizen, "mine-erasing")
+    press(citizen, "撤回注销")
+    expect(citizen.locator("body")).to_contain_text("注销申请已撤回")
+    citizen.context.close()
 
 
 def with_a_factor(username: str) -> str:

@@ -22,6 +22,7 @@ from .persons import (
     checked_number,
     find_entity,
     find_person,
+    need_proven,
     number_of,
     open_visit,
     own_account,
@@ -62,8 +63,7 @@ def bind_representative(code: str, credit_code: str, seen: bool, *, by: Actor) -
     """
     visit = open_visit(code, by)
     account = visit.account
-    if not rules.reaches(account.level, rules.PERSON):
-        raise UserError("请先为来访人办理实人核验")
+    need_proven(account)
     if not seen:
         raise UserError("请核对营业执照和本人，并勾选确认")
     plain = _credit_code(credit_code)
@@ -81,7 +81,7 @@ def claim_firm(credit_code: str, *, by: Actor) -> Agency | None:
     """Online: bind oneself to the firm whose register holds one's own proven number; None otherwise.
 
     By number only: a name proves nobody from afar. A proof by a stand-in does not suffice, since the
-    binding ends whoever represented the firm before. Count the attempt (`try_proof`) first.
+    binding ends whoever represented the firm before.
     """
     account = _proven(by)
     if account.simulated:
@@ -89,6 +89,7 @@ def claim_firm(credit_code: str, *, by: Actor) -> Agency | None:
     if account.number_hash is None:
         raise UserError("请先完成实人核验，再办理代理关系")
     plain = _credit_code(credit_code)
+    limits.spend("firms_per_person", str(account.party_id))
     found = adapters.heads(account.party.name, queries.digests_of(account), plain)
     if found is None or found.says != rules.BY_NUMBER:
         record("identity.refused", account, by=by, data={"way": rules.REPRESENTATIVE})
@@ -325,8 +326,7 @@ def bind_guardian(
     """
     visit = open_visit(code, by)
     account = visit.account
-    if not rules.reaches(account.level, rules.PERSON):
-        raise UserError("请先为来访人办理实人核验")
+    need_proven(account)
     if ground not in rules.GUARDIANSHIPS or not paper.strip() or not seen:
         raise UserError("请选择监护依据、填写文书编号，并核对文书和本人")
     plain, today = checked_number(number), timezone.localdate()

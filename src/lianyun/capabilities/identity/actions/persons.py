@@ -270,6 +270,12 @@ def open_visit(code: str, by: Actor) -> Visit:
     return visit
 
 
+def need_proven(account: Account) -> None:
+    """Raises UserError unless the visitor was proven in earnest: what a stand-in said does not count."""
+    if not rules.reaches(account.level, rules.PERSON) or account.simulated:
+        raise UserError("请先为来访人办理实人核验")
+
+
 @action("identity.prove")
 def confirm_at_counter(
     code: str, name: str, number: str, document: str, seen: bool, *, by: Actor
@@ -382,6 +388,7 @@ def change_number(code: str, number: str, basis: str, seen: bool, *, by: Actor) 
     """A proven person has a new number (the police changed it): the old one still finds him."""
     visit = open_visit(code, by)
     account = visit.account
+    need_proven(account)
     if account.number_hash is None:
         raise UserError("此人的原号码还没有经过核验，请先办理实人核验")
     if not seen or not basis.strip():

@@ -11,7 +11,14 @@ from lianyun.kernel.event import record
 
 from .. import adapters, queries, rules
 from ..models import Account, Authority, Certificate, User
-from .persons import lock_number, number_of, open_visit, own_account, prove_person
+from .persons import (
+    lock_number,
+    need_proven,
+    number_of,
+    open_visit,
+    own_account,
+    prove_person,
+)
 
 
 def prove_face(document: bytes, face: bytes, *, by: Actor) -> Account | None:
@@ -99,8 +106,7 @@ def issue_certificate(code: str, words: str, seen: bool, *, by: Actor) -> Certif
     """At the counter: certify the key whose first digits the visitor's phone shows."""
     visit = open_visit(code, by)
     account = visit.account
-    if not rules.reaches(account.level, rules.PERSON):
-        raise UserError("请先为来访人办理实人核验")
+    need_proven(account)
     if not seen:
         raise UserError("请核对证件和本人，并勾选确认")
     row = account.certificates.select_for_update().filter(issued_at=None, ended_at=None).first()

@@ -91,6 +91,12 @@ def test_the_counter_looks_at_the_number_too(house: House, register: Register) -
         actions.bind_representative(visit.code, FIRM, True, by=by)
     agency = actions.bind_representative(visit.code, SECOND, True, by=by)
     assert agency.basis == rules.HEADSHIPS[rules.BY_NAME]
+    # What a stand-in said of him does not count at a counter either.
+    Account.objects.filter(party=boss.party).update(simulated=True)
+    visit = actions.go_to_counter(by=again(boss))
+    with pytest.raises(UserError, match="先为来访人办理实人核验"):
+        actions.bind_representative(visit.code, SECOND, True, by=by)
+    Account.objects.filter(party=boss.party).update(simulated=False)
     # After the police changed his number, the register's old one is still his.
     visit = actions.go_to_counter(by=again(boss))
     actions.change_number(visit.code, "110101199003070011", "连公户更〔2026〕1号", True, by=by)

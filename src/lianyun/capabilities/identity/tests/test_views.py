@@ -6,7 +6,9 @@ import re
 import time
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from lianyun.capabilities.identity import rules
@@ -229,6 +231,21 @@ def test_a_new_device_is_told_and_can_be_disowned(house: House) -> None:
     house.officer.refresh_from_db()
     assert house.officer.must_change
     assert Seat.objects.filter(user=house.officer).count() == 1
+
+
+def test_a_login_reads_and_writes_each_thing_once(house: House) -> None:
+    log_in(), log_in()
+    with CaptureQueriesContext(connection) as asked:
+        client = log_in()
+    words = [q["sql"].split(maxsplit=1)[0] for q in asked.captured_queries]
+    assert len([w for w in words if w not in ("SAVEPOINT", "RELEASE")]) <= 22, words
+    sessions = [q["sql"] for q in asked.captured_queries if 'INTO "django_session"' in q["sql"]]
+    assert len(sessions) == 1, "written once, with its seat"
+    assert client.get("/workbench/account/").status_code == 200
+    with CaptureQueriesContext(connection) as asked:
+        client.get("/my/messages/")
+    who = [q for q in asked.captured_queries if "identity_user" in q["sql"]]
+    assert len(who) == 1, "who asks is read in one statement"
 
 
 def test_a_known_device_is_no_news(house: House) -> None:

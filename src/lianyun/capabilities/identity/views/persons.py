@@ -28,8 +28,8 @@ PHONE = "register_phone"
 NEW_PHONE = "new_phone"
 LOST = "lost_password"
 REGISTER_USE, CHANGE_USE, RECOVER_USE = "register", "phone", "recover"
-SIMULATED = "模拟短信：演示环境没有短信网关，内容显示在这里"
-SIMULATED_MAIL = "模拟邮件：演示环境没有邮件服务器，内容显示在这里"
+SIMULATED = "模拟短信（模拟数据）：演示环境没有短信网关，内容显示在这里"
+SIMULATED_MAIL = "模拟邮件（模拟数据）：演示环境没有邮件服务器，内容显示在这里"
 
 
 def steady(began: float) -> None:
@@ -455,7 +455,6 @@ def agencies(request: HttpRequest) -> HttpResponse:
     if step == "firm" and firm.is_valid():
         began = time.monotonic()
         try:
-            actions.try_proof(address=address_of(request), by=actor)
             bound = actions.claim_firm(firm.cleaned_data["credit_code"], by=actor)
         except UserError as mistake:
             firm.add_error("credit_code", str(mistake))
