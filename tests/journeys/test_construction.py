@@ -41,7 +41,8 @@ def _firm() -> Any:
     user.save()
     firm = identity.party_of_credit_code("91110000600037341L", name="甲公司")
     Agency.objects.create(
-        principal=firm, agent=party, kind=Agency.LEGAL_REPRESENTATIVE, accepted_at=timezone.now()
+        kind="agent", principal=firm, agent=party, scope=["apply", "follow"],
+        since=timezone.localdate(), accepted_at=timezone.now(),
     )  # fmt: skip
     return Actor(party=party, behalf=firm)
 
@@ -49,7 +50,7 @@ def _firm() -> Any:
 def _file(by: Any, code: str) -> Any:
     from lianyun.capabilities.forms import api as forms
     from lianyun.capabilities.hall import api as hall
-    from lianyun.project.sample_hall import _photo
+    from lianyun.project.sample_hall import photo
 
     told = {"name": "张三丰", "phone": "13812345678", "project_code": code,
             "stage_content": "申请办理立项用地规划许可", "truth": "1", "signed": "张三丰"}  # fmt: skip
@@ -62,7 +63,7 @@ def _file(by: Any, code: str) -> Any:
         posted = {f.id: [told[f.id]] for f in part.fields if f.id in told}
         assert forms.save_part(draft, part.id, posted, 0, by=by).good, part.id
     for shade, state in enumerate(row.materials.filter(met=False)):
-        hall.hand_in(row, state.material, ("材料.png", _photo(shade)), by=by)
+        hall.hand_in(row, state.material, ("材料.png", photo(shade)), by=by)
     return hall.file(type(row).objects.get(pk=row.pk), by=by)
 
 

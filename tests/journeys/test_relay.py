@@ -62,7 +62,7 @@ def citizen(city_database: None) -> Any:
 def _file(citizen: Any) -> Any:
     from lianyun.capabilities.forms import api as forms
     from lianyun.capabilities.hall import api as hall
-    from lianyun.project.sample_hall import _photo
+    from lianyun.project.sample_hall import photo
 
     row = hall.begin(ITEM, applicant=citizen.party, answers={}, by=citizen)
     row = hall.consent(row, keys=[], by=citizen)
@@ -73,7 +73,7 @@ def _file(citizen: Any) -> Any:
         posted = {f.id: [FORM[f.id]] for f in part.fields if f.id in FORM}
         assert forms.save_part(draft, part.id, posted, 0, by=citizen).good, part.id
     for shade, state in enumerate(row.materials.filter(met=False)):
-        hall.hand_in(row, state.material, ("材料.png", _photo(shade)), by=citizen)
+        hall.hand_in(row, state.material, ("材料.png", photo(shade)), by=citizen)
     hall.file(type(row).objects.get(pk=row.pk), by=citizen)
     return type(row).objects.get(pk=row.pk)
 
@@ -112,7 +112,7 @@ def test_a_case_goes_to_a_departments_system_and_comes_back(
     from lianyun.capabilities.relay.tests import conftest as stands
     from lianyun.kernel.access import SYSTEM
     from lianyun.kernel.models import Case
-    from lianyun.project.sample_hall import _photo
+    from lianyun.project.sample_hall import photo
 
     stand = stands.start(tmp_path)
     monkeypatch.setenv("LIANYUN_RELAY_HOSTS", stand.address.split("/")[2])
@@ -164,7 +164,7 @@ def test_a_case_goes_to_a_departments_system_and_comes_back(
         _look(tab, accessible, tmp_path, "citizen")
         hall.supplement(
             application,
-            files={"loan_contract": [("合同.png", _photo(77))]},
+            files={"loan_contract": [("合同.png", photo(77))]},
             note="已核对",
             by=citizen,
         )

@@ -29,6 +29,7 @@ from rich.table import Table
 
 from lianyun.project import (
     postgres,
+    sample_construction,
     sample_counters,
     sample_delivery,
     sample_desk,
@@ -802,6 +803,8 @@ def build(people: int, seed: int, quiet: bool) -> Outcome:
             outcome.accounts |= outcome.steps["offers"].pop("accounts", {})
         with stage.step("counters", "实体大厅") as tell:
             outcome.steps["counters"] = sample_counters.run_morning(officer, tell)
+        with stage.step("construction", "工程建设项目"):
+            outcome.steps["construction"] = sample_construction.build_one(officer)
         with stage.step("listeners", "校核与统计"):
             worker.drain()
         with stage.step("open_data", "数据开放") as tell:
@@ -931,6 +934,11 @@ def summary(outcome: Outcome) -> Table:
             "主动服务",
             f"{spoken['rules']} 条规则和政策，提示 {spoken['offered']} 条，"
             f"一键申领 {spoken['claims']} 件",
+        )
+    if "construction" in steps and steps["construction"]["projects"]:
+        built = steps["construction"]
+        table.add_row(
+            "工程建设项目", f"{built['granted']} 个阶段已批准，{built['open']} 个阶段在办"
         )
     if "login" in steps:
         table.add_row("统一登录", f"市民政局的系统 {steps['login']['address']}，用下列账号登录")

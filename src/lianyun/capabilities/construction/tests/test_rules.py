@@ -57,7 +57,7 @@ def test_bars_stand_within_the_picture() -> None:
     ]
     bars, marks, now = rules.bars(spans, day + dt.timedelta(days=50))
     assert bars[1].width == 0
-    assert all(0 <= b.left and b.left + b.width <= 100.1 for b in bars)
+    assert all(b.left >= 0 and b.left + b.width <= 100.1 for b in bars)
     assert bars[0].left + bars[0].width <= bars[2].left + 0.1
     assert 0 < now < 100
     assert marks[0][0] == 0
