@@ -252,6 +252,8 @@ MESSAGES = (
     "case.resumed",
     "case.extended",
     "licence.issued",
+    "relay.sent",
+    "relay.progressed",
 )
 
 
