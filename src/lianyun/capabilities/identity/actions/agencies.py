@@ -435,6 +435,7 @@ def cover_leave(
         posts.setdefault(post.department_id, []).append(post)
     for rows in posts.values():
         given: list[str] = []
+        filled = False
         for post in rows:
             declared = roles().get(post.role)
             if declared is None or (declared.scope == "all" and not whole):
@@ -449,10 +450,11 @@ def cover_leave(
                 role=post.role,
                 defaults={"since": since, "until": until},
             )
+            filled = True
             if new:
                 given.append(post.role)
                 held.append(post.role)
-        if given:
+        if filled:  # also where the deputy holds the post already: what was claimed comes to him
             made.append(
                 Cover.objects.create(
                     absent=absent.party,
@@ -465,8 +467,8 @@ def cover_leave(
                 )
             )
     if not made:
-        raise UserError("没有可以代理的任职：代理人已经有这些角色，或者它们只能由市级管理员安排")
-    titles = "、".join(roles()[r].title for c in made for r in c.roles)
+        raise UserError("没有可以代理的任职：它们只能由市级管理员安排")
+    titles = "、".join(roles()[r].title for c in made for r in c.roles) or "同岗代理"
     for user, who in ((absent, deputy), (deputy, absent)):
         record(
             "cover.arranged",

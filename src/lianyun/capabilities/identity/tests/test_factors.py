@@ -215,6 +215,12 @@ def test_leave_is_covered_and_ends(house: House) -> None:
     actions.end_cover(Cover.objects.get(), by=by)
     assert not house.actor(other).may("catalogue.edit", house.office)
     assert house.actor(other).may("sharing.approve", house.office), "own posts stay"
+    # Of two in one post each may stand in for the other: what was claimed comes with it.
+    same = person("李同岗", "li.peer", house.office, "data_officer")
+    (cover,) = actions.cover_leave(house.officer, same, today, week, "年休假", by=by)
+    assert cover.roles == []
+    actions.end_cover(cover, by=by)
+    assert house.actor(same).may("catalogue.edit", house.office), "his own post stays"
     with pytest.raises(UserError, match="最长"):
         actions.cover_leave(
             house.officer, other, today, today + dt.timedelta(days=90), "病假", by=by
