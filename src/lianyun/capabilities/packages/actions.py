@@ -360,15 +360,34 @@ def _saved(filing: Filing, by: Actor) -> dict[str, int]:
     }
 
 
-@action(None)
-def go_on(filing: Filing, *, by: Actor) -> None:
+def go_on(filing: Filing, *, by: Actor, again: bool = True) -> None:
     """Open what may begin now, end what no longer can, close the package when all have ended.
 
-    May be called at any time, any number of times.
+    May be called at any time, any number of times: where nothing is to be done, nothing is written.
+    Without `again`, what could not be opened before is left to the applicant.
     """
+    steps = filings.steps(by, filing)
+    held = set() if again else {s.item for s in steps if s.held_why}
+    stood = filings.step_rows(by, steps, filings.applications(by, filing))
+    due = [m for m in planning.moves(stood) if m.item not in held]
+    if due or planning.outcome(stood) is not None:
+        _go_on(filing, by=by)
+
+
+@action(None)
+def _go_on(filing: Filing, *, by: Actor) -> None:
     row = _locked(filing)
     _advance(row, by)
-    record("package.looked_after", row, by=by, case=row.case)
+    record("package.looked_after", row, by=by)
+
+
+@action(None)
+def retry(filing: Filing, *, by: Actor) -> None:
+    """The applicant has what could not be opened tried again."""
+    _own(filing, by)
+    row = _locked(filing)
+    _advance(row, by)
+    record("package.retried", row, by=by, case=row.case)
 
 
 def _advance(row: Filing, by: Actor, *, back: bool = False) -> None:
@@ -523,6 +542,7 @@ __all__ = [
     "hand_in",
     "on_case_closed",
     "promise",
+    "retry",
     "take_back",
     "verify",
     "withdraw",

@@ -11,7 +11,7 @@ from .queries import filings
 def go_on() -> None:
     """What an event may have missed (a worker that was killed): nothing stays waiting for nothing."""
     for filing in filings.unfinished(SYSTEM):
-        actions.go_on(filing, by=SYSTEM)
+        actions.go_on(filing, by=SYSTEM, again=False)
 
 
 def forget() -> None:

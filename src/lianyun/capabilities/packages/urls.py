@@ -18,6 +18,7 @@ urlpatterns = [
     path(f"{_MY}<str:code>/materials/", own.materials, name="materials"),
     path(f"{_MY}<str:code>/materials/<slug:material>/", own.material, name="material"),
     path(f"{_MY}<str:code>/check/", own.check, name="check"),
+    path(f"{_MY}<str:code>/retry/", own.retry, name="retry"),
     path(f"{_MY}<str:code>/withdraw/", own.withdraw, name="withdraw"),
     path(_DESK, officers.report, name="report"),
     path(f"{_DESK}cases/<str:code>/", officers.case, name="case"),

@@ -271,6 +271,16 @@ def filing(request: ActorRequest, code: str) -> HttpResponse:
 
 
 @signed_in
+def retry(request: ActorRequest, code: str) -> HttpResponse:
+    """Have what could not be opened tried again."""
+    row = own(request, code)
+    if request.method == "POST":
+        actions.retry(row, by=request.actor)
+        messages.info(request, "已再试一次，结果见各事项进展。")
+    return redirect("packages:filing", code=code)
+
+
+@signed_in
 def withdraw(request: ActorRequest, code: str) -> HttpResponse:
     """Take a package back, with a reason."""
     row, wrong = own(request, code), ""
