@@ -29,6 +29,7 @@ from rich.table import Table
 
 from lianyun.project import (
     postgres,
+    sample_builder,
     sample_construction,
     sample_counters,
     sample_delivery,
@@ -768,6 +769,7 @@ def build(people: int, seed: int, quiet: bool) -> Outcome:
             accounts = open_accounts(home, tell)
             desks = sample_desk.open_doors(home, tell) | sample_hall.open_doors(home, tell)
             desks |= sample_counters.open_doors(home, tell)
+            desks |= sample_builder.open_doors(home, tell)
             outcome.accounts = {**sample_identity.open_doors(home, tell), **desks, **accounts}
         with stage.step("catalogue", "数据目录") as tell:
             outcome.steps["catalogue"] = fill_catalogue(folder, tell)
@@ -790,6 +792,8 @@ def build(people: int, seed: int, quiet: bool) -> Outcome:
             outcome.steps["comparison"] = compare_data(folder, tell)
         with stage.step("sharing", "共享申请") as tell:
             outcome.steps["sharing"] = request_data(tell)
+        with stage.step("builder", "服务编制") as tell:
+            outcome.steps["builder"] = sample_builder.build(officer, tell)
         with stage.step("hall", "在线办件") as tell:
             outcome.steps["hall"] = sample_hall.apply_all(officer, tell)
         with stage.step("desk", "审批与评价") as tell:
@@ -898,6 +902,8 @@ def summary(outcome: Outcome) -> Table:
             f"{given['types']} 种，签发 {given['issued']:,} 张，"
             f"登记簿中 {given['refused']:,} 行不合要求未予签发",
         )
+    if "builder" in steps and steps["builder"]["built"]:
+        table.add_row("服务编制", "“社区绿地认养登记”现场编制、检查、审核并上线")
     if "hall" in steps and steps["hall"]["filed"]:
         told = steps["hall"]
         table.add_row(

@@ -11,14 +11,18 @@ from django.utils import timezone
 from lianyun.kernel.models import Party
 
 
-class OrderedJSON(models.TextField):
-    """JSON as text: the order of keys is part of what people wrote, and jsonb would not keep it."""
+class OrderedJSON(models.JSONField):
+    """JSON kept as text: the order of keys is part of what people wrote, and jsonb would not keep it."""
+
+    def db_type(self, connection: Any) -> str:
+        """A plain text column."""
+        return "text"
 
     def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Any:
         """What was written."""
         return None if value is None else json.loads(value)
 
-    def get_prep_value(self, value: Any) -> str | None:
+    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> str | None:
         """As the database keeps it."""
         return None if value is None else json.dumps(value, ensure_ascii=False, default=str)
 

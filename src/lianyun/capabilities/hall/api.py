@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lianyun.capabilities.audit import api as audit
@@ -39,8 +38,7 @@ from .queries import looking as _looking
 from .queries import rehearsing as _rehearsing
 from .queries import shown as _shown
 from .queries.applications import Line
-from .queries.looking import Book, Offered
-from .queries.looking import Judged
+from .queries.looking import Book, Judged, Offered
 from .queries.rehearsing import REHEARSED
 from .queries.shown import Shown, ShownMaterial
 from .rules.stages import STEPS
@@ -166,9 +164,11 @@ def deliver(case: Case, licence: Any | None, note: str = "", *, by: Actor) -> No
 
 
 __all__ = [
+    "REHEARSED",
     "STEPS",
     "Application",
     "Book",
+    "Judged",
     "Line",
     "Offered",
     "Shown",

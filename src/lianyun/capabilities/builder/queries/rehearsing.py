@@ -183,7 +183,7 @@ def invented_answers(world: World) -> None:
                         asked,
                         forms.options_of(asked, world.form.means),
                         timezone.localdate(),
-                        lambda text, asked=asked: forms.takes(asked, text, world.form.means),  # type: ignore[misc, union-attr]
+                        lambda text, asked=asked: forms.takes(asked, text, world.form.means),  # type: ignore[misc]
                     )
                     if told and told[0]:
                         posted[name] = told

@@ -78,8 +78,8 @@ def lists(viewer: Actor, page: str) -> dict[str, Any]:
         elif name == "forms":
             out[name] = sorted(forms.titles().items())
         elif name == "paths":
-            found = Path.objects.filter(key__startswith="item_").order_by("key", "-version")
-            out[name] = [(p.key, p.title) for p in found.distinct("key").defer("bpmn")]
+            ways = Path.objects.filter(key__startswith="item_").order_by("key", "-version")
+            out[name] = [(w.key, w.title) for w in ways.distinct("key").defer("bpmn")]
         elif name == "decisions":
             rows = Decision.objects.order_by("key", "-version").distinct("key").defer("dmn")
             out[name] = [(d.key, d.title) for d in rows]

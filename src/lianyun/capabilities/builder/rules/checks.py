@@ -209,14 +209,14 @@ def _licence(
     mapping = {str(k): str(v) for k, v in (result.get("elements") or {}).items()}
     known = {q.id for q in around.questions or ()} | set(facts(item, around))
     names = {e.name for e in kind.elements}
-    for element, source in mapping.items():
-        if element not in names:
-            yield Finding("licence", "result.elements", f"“{kind.title}”没有要素 {element}")
+    for name, source in mapping.items():
+        if name not in names:
+            yield Finding("licence", "result.elements", f"“{kind.title}”没有要素 {name}")
         elif source not in known and source not in ("applicant_name", "applicant_number"):
             yield Finding(
                 "licence",
                 "result.elements",
-                f"要素“{element}”取自“{source}”，而申请表和情形里没有它",
+                f"要素“{name}”取自“{source}”，而申请表和情形里没有它",
             )
     numbers, begins, until = kind.dates
     made = {kind.number, numbers, begins, *kind.holder}

@@ -100,8 +100,8 @@ def _finding(
         case _:
             match = {c: str(values.get(f) or f"模拟{f}") for c, f in ground.match.items()}
             need = {c: str(values.get(c) or f"模拟{c}") for c in ground.need}
-            told = {c: "另一个值" if how == OTHER else v for c, v in need.items()}
-            rows = [grounds.Row(key, title, "模拟来源", {**match, **told}, today.isoformat())]
+            says = {c: "另一个值" if how == OTHER else v for c, v in need.items()}
+            rows = [grounds.Row(key, title, "模拟来源", {**match, **says}, today.isoformat())]
             titles = sources.dataset_titles(name)
             return grounds.by_verification([] if how == NO else rows, match, need, titles, title)
 
