@@ -35,8 +35,6 @@ def speak(home: Path, officer: Callable[[str], Any], tell: Tell) -> dict[str, An
     from lianyun.capabilities.offers import api as offers
     from lianyun.kernel.access import SYSTEM, UserError, actor_of
 
-    if offers.Rule.objects.filter(approved_at__isnull=False).exists():
-        return {}
     offers.propose_declared(by=SYSTEM)
     rules = list(offers.Rule.objects.select_related("department", "case"))
     for number, rule in enumerate(rules):
@@ -46,11 +44,13 @@ def speak(home: Path, officer: Callable[[str], Any], tell: Tell) -> dict[str, An
     people = [identity.party_of_phone(sample_identity.PHONE)]
     people += [_neighbour(phone, sql, home, officer) for phone, sql in NEIGHBOURS.items()]
     accounts = {}
-    for party in [p for p in people if p is not None]:
+    for phone, party in zip((sample_identity.PHONE, *NEIGHBOURS), people, strict=True):
+        if party is None:
+            continue
         tell(0.6, "开启主动服务")
-        offers.switch_on(by=actor_of(party))
-    for phone, party in zip(NEIGHBOURS, people[1:], strict=True):
-        if party is not None:
+        if not offers.wants(actor_of(party), party):
+            offers.switch_on(by=actor_of(party))
+        if phone in NEIGHBOURS:
             accounts[phone] = f"市民 {party.name}（已开启主动服务）"
     told: dict[str, Any] = {"rules": len(rules), "offered": 0, "claims": 0, "accounts": accounts}
     for subject in ("person", "entity"):
@@ -100,6 +100,8 @@ def _neighbour(phone: str, sql: str, home: Path, officer: Callable[[str], Any]) 
     from lianyun.capabilities.identity import api as identity
     from lianyun.kernel.access import ANONYMOUS, UserError, actor_of
 
+    if (known := identity.party_of_phone(phone)) is not None:
+        return known
     with collection.lake().connect(read_only=True) as con:
         row = con.execute(sql).fetchone()
     if row is None:

@@ -104,6 +104,7 @@ def _portal_nav(request: HttpRequest) -> list[dict[str, Any]]:
 def _portal_more() -> list[dict[str, str]]:
     """What the foot of a public page leads to beside the main navigation."""
     wanted = (
+        ("惠企政策", "offers:public"),
         ("实体大厅", "counters:halls"),
         ("证照核验", "licences:verify"),
         ("谁看过我的数据", "audit:seen"),

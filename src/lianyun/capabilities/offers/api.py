@@ -20,7 +20,7 @@ from .actions import (
 )
 from .adapters import all_facts, declarations
 from .models import Claim, Rule
-from .queries import step_for
+from .queries import step_for, wants
 from .rules.declared import BadRule, read
 from .rules.facts import BadFact
 
@@ -52,6 +52,7 @@ __all__ = [
     "stop_rule",
     "switch_off",
     "switch_on",
+    "wants",
     "work_claim",
     "work_rule",
 ]

@@ -21,6 +21,7 @@ def weekly() -> None:
     Birthdays and terms come by themselves; a week's delay reads everybody's data a seventh as often
     as a nightly run would (个人信息保护法 art. 6).
     """
+    actions.note_answers(by=SYSTEM)
     actions.sweep(by=SYSTEM)
     for subject in SUBJECTS:
         actions.evaluate(subject=subject, by=SYSTEM)

@@ -4,7 +4,7 @@ from .approving import on_packs_installed, propose_declared, stop_rule, work_rul
 from .choosing import switch_off, switch_on
 from .claiming import claim, dispute, look_at_policies, work_claim
 from .evaluating import evaluate, on_batch_finished, on_library_built, sweep
-from .own import dismiss, look, on_application_filed, open_offer
+from .own import dismiss, look, note_answers, open_offer
 
 __all__ = [
     "claim",
@@ -13,7 +13,7 @@ __all__ = [
     "evaluate",
     "look",
     "look_at_policies",
-    "on_application_filed",
+    "note_answers",
     "on_batch_finished",
     "on_library_built",
     "on_packs_installed",

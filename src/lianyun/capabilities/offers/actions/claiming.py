@@ -60,7 +60,7 @@ def _fits(
     party: Party, found: list[tuple[Rule, declared.Declared]], by: Actor
 ) -> list[tuple[Rule, declared.Declared, adapters.Known, dict[str, queries.Told]]]:
     """Read a firm's facts under the policies' rights; the reading is on record."""
-    allowed = queries.may_read(r for r, _ in found)
+    allowed = queries.may_read(by, (r for r, _ in found))
     found = [(r, d) for r, d in found if (r.code, r.version) in allowed]
     key = queries.number_of(party)
     if not found or not key:

@@ -91,7 +91,7 @@ def evaluate(
         for r, d in queries.speaking(by, declared.OFFER, subject)
         if (not codes or d.code in codes) and (not source or source in sheet.tables(d.facts))
     ]
-    allowed = queries.may_read(r for r, _ in found)
+    allowed = queries.may_read(by, (r for r, _ in found))
     found = [(r, d) for r, d in found if (r.code, r.version) in allowed]
     told = {"read": 0, "offered": 0, "ended": 0}
     people = queries.audience(by, subject, parties) if found else []

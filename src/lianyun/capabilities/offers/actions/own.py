@@ -1,17 +1,17 @@
-"""Own: a party looks at its offers, opens one, says no to one; a filed application answers one."""
+"""Own: a party looks at its offers, opens one, says no to one; an application answers one."""
 
 from __future__ import annotations
 
 from django.utils import timezone
 
 from lianyun.capabilities.audit import api as audit
-from lianyun.kernel.access import SYSTEM, Actor, UserError
+from lianyun.kernel.access import Actor, UserError
 from lianyun.kernel.action import action
 from lianyun.kernel.event import record
-from lianyun.kernel.models import Event, Party
+from lianyun.kernel.models import Party
 
 from .. import adapters, queries
-from ..models import Offer, Rule
+from ..models import Offer
 from ..rules import declared
 from ..rules.facts import PERSON
 from .evaluating import count
@@ -24,6 +24,7 @@ def look(*, by: Actor) -> list[queries.Line]:
     the lake does not answer.
     """
     party = queries.own_party(by)
+    note_answers(by=by, party=party)
     held = queries.standing_offers(by, party)
     if not held or not queries.wants(by, party):
         return []
@@ -90,31 +91,25 @@ def dismiss(number: int, *, by: Actor) -> None:
     record("offer.dismissed", "system:offers", by=by)
 
 
-def on_application_filed(event: Event) -> None:
-    """An application was filed: where it is what an offer proposed, the offer is answered."""
-    item = str(event.data.get("item") or "")
-    codes = [
-        r.code
-        for r in Rule.objects.filter(
-            approved_at__isnull=False, stopped_at=None, kind=declared.OFFER
-        )
-        if r.content.get("item") == item
-    ]
-    if not codes or event.case_id_ref is None:
-        return
-    party = Party.objects.filter(applied__pk=event.case_id_ref).first()
-    if party is not None:
-        _answered(party=party, codes=codes, by=SYSTEM)
+def note_answers(*, by: Actor, party: Party | None = None) -> int:
+    """Offers whose item has been applied for since are answered, of one party or of all; how many.
+
+    Found by the cases themselves, when somebody looks and once a week: a filing wakes nobody for it.
+    """
+    found = queries.answered(by, party)
+    if found:
+        _answer(offers=[(o.pk, o.rule) for o in found], by=by)
+    return len(found)
 
 
 @action(None)
-def _answered(*, party: Party, codes: list[str], by: Actor) -> None:
-    rows = Offer.objects.select_for_update().filter(party=party, rule__in=codes, filed_at=None)
+def _answer(*, offers: list[tuple[int, str]], by: Actor) -> None:
+    rows = Offer.objects.select_for_update().filter(pk__in=[pk for pk, _ in offers], filed_at=None)
     for row in rows:
         row.filed_at = timezone.now()
         row.save(update_fields=["filed_at"])
         count(row.rule, "filed")
-    record("offers.answered", "system:offers", by=by, data={"rules": codes})
+    record("offers.answered", "system:offers", by=by, data={"count": len(offers)})
 
 
-__all__ = ["dismiss", "look", "on_application_filed", "open_offer"]
+__all__ = ["dismiss", "look", "note_answers", "open_offer"]

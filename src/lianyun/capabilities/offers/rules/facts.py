@@ -92,8 +92,11 @@ class Sheet:
 
     @property
     def titles(self) -> dict[str, str]:
-        """The facts' Chinese names."""
-        return {f.name: f.title for f in self.facts.values()}
+        """The facts' Chinese names; what is made of a date bears the date's."""
+        return {
+            f.name: f"{self.facts[f.of].title}：{f.title}" if f.of else f.title
+            for f in self.facts.values()
+        }
 
 
 def _one(told: Mapping[str, Any]) -> Fact:

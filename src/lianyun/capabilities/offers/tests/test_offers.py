@@ -10,7 +10,6 @@ from lianyun.capabilities.offers import actions, api, queries
 from lianyun.capabilities.offers.models import Budget, Choice, Claim, Offer, Rule, Tally
 from lianyun.kernel import case as cases
 from lianyun.kernel.access import SYSTEM, Denied, UserError
-from lianyun.kernel.event import record
 from lianyun.kernel.models import Case, Grant
 
 from .conftest import FIRM, MOTHER, OLD, OTHER, SECOND, agent, approve, birth, person
@@ -67,15 +66,12 @@ def test_a_life_of_offers(poured: None) -> None:
     assert api.look(by=other) == []
     assert api.evaluate(subject="person", by=SYSTEM)["offered"] == 0  # no means no
 
-    case = cases.open_case(
+    cases.open_case(
         "item_promised", title="报户口", subject="item:newborn_registration",
         applicant=mother.party, data={"promised_days": 1}, by=SYSTEM,
     )  # fmt: skip
-    event = record(
-        "application.filed", case, by=mother, case=case, data={"item": "newborn_registration"}
-    )
-    for _ in range(2):  # a listener bears a second call
-        actions.on_application_filed(event)
+    assert api.look(by=mother) == []  # applied for: answered, and counted once
+    assert actions.note_answers(by=SYSTEM) == 0
     tally = Tally.objects.get(rule="offer_newborn")
     assert (tally.offered, tally.opened, tally.dismissed, tally.filed) == (2, 1, 1, 1)
     assert queries.told_count(2, "person") == "少于 5"

@@ -96,12 +96,14 @@ def _about(request: ActorRequest, now: Any, found: Any) -> dict[str, Any]:
     return {
         "rule": now,
         "told": told,
+        "item": queries.item_title(told.item),
+        "reason": told.filled({n: f"〔{sheet.facts[n].title}〕" for n in told.slots}),
         "standing": _standing(now),
         "versions": [(r, _standing(r)) for r in found],
         "waiting": next((r for r in found if r.approved_at is None and r.case and r.case.state != "closed"), None),
         "conditions": [(c.title, expressions.in_words(c.when, sheet.titles), c.when) for c in told.conditions],
         "reads": [
-            (*queries.source_title(s), [f.title for f in sheet.wanted(told.facts).values() if not f.of and (f.source or f"library.{sheet.library}") == s])
+            (*queries.source_title(request.actor, s), [f.title for f in sheet.wanted(told.facts).values() if not f.of and (f.source or f"library.{sheet.library}") == s])
             for s in sheet.tables(told.facts)
         ],
         "grants": queries.granted(request.actor, now),
@@ -114,7 +116,7 @@ def _about(request: ActorRequest, now: Any, found: Any) -> dict[str, Any]:
             "bar", "每月提示和办理", [f"{t.month:%Y-%m}" for t in months],
             [charts.Series("提示", [shown(t.offered) for t in months]), charts.Series("打开", [shown(t.opened) for t in months]), charts.Series("办理", [shown(t.filed) for t in months])],
             "次",
-        ) if months else None,
+        ) if any(t.offered >= few for t in months) else None,
         "may_stop": now.speaks and request.actor.may("offers.review"),
     }  # fmt: skip
 
@@ -169,6 +171,7 @@ def case(request: ActorRequest, code: str) -> HttpResponse:
     if claimed is not None:
         given |= {
             "money": declared.yuan(claimed.amount),
+            "agent": queries.masked_name(claimed.by),
             "facts": list(claimed.facts.values()),
             "whole": actions.claiming.digest(claimed.facts) == claimed.digest,
         }
