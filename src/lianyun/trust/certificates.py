@@ -127,6 +127,20 @@ def load_all(pem: str) -> list[x509.Certificate]:
         raise BadChain("没有可用的证书") from wrong
 
 
+_USUAL = 8192
+"""Bytes of a certificate at most that is remembered: who sends huge ones fills no memory."""
+
+
+def loaded(data: bytes) -> x509.Certificate:
+    """A certificate from DER, read once (it is its bytes); raises ValueError."""
+    return _loaded(data) if len(data) <= _USUAL else x509.load_der_x509_certificate(data)
+
+
+@lru_cache(maxsize=1024)
+def _loaded(data: bytes) -> x509.Certificate:
+    return x509.load_der_x509_certificate(data)
+
+
 def thumbprint(certificate: x509.Certificate) -> str:
     """SHA-256 of a certificate's DER, hex."""
     return certificate.fingerprint(hashes.SHA256()).hex()
@@ -204,6 +218,7 @@ __all__ = [
     "key_of",
     "key_usage",
     "load_all",
+    "loaded",
     "new_root",
     "thumbprint",
 ]

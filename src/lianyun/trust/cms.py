@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from . import der
-from .certificates import key_of
+from .certificates import key_of, loaded
 from .digests import digest as digest_of
 from .issuing import SIGNATURE_OIDS, Key
 from .signatures import ECDSA, SM2
@@ -224,7 +224,7 @@ def _read(data: bytes) -> Signed:
     if len(inside.expect(der.SEQUENCE).parts()) != 1:
         raise BadSignature("签名中夹带内容")
     certificates = tuple(
-        x509.load_der_x509_certificate(v.whole)
+        loaded(v.whole)
         for part in more
         if part.tag == 0xA0
         for v in part.parts()

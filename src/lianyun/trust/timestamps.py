@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from . import der
-from .certificates import BadChain, check_chain, load_all
+from .certificates import BadChain, check_chain, load_all, loaded
 from .signatures import PrivateKey
 
 POLICY = "2.25.234717842165943927358246173045908365421"
@@ -228,7 +228,7 @@ def _opened(token: bytes) -> tuple[_Info, list[der.Value], list[x509.Certificate
         next((v.as_int() for v in more if v.tag == der.INTEGER), None),
     )
     certificates = [
-        x509.load_der_x509_certificate(v.whole)
+        loaded(v.whole)
         for part in rest
         if part.tag == 0xA0
         for v in part.parts()

@@ -21,7 +21,7 @@ from pyhanko.sign.general import SigningError
 from pyhanko.sign.validation.errors import SignatureValidationError
 
 from .. import cms, timestamps
-from ..certificates import BadChain, check_chain
+from ..certificates import BadChain, check_chain, loaded
 from ..issuing import Withdrawal
 from .status import BadStatus, withdrawn_by
 
@@ -166,7 +166,7 @@ def _store(reader: PdfFileReader) -> _Store:
     certificates = []
     for data in _streams(dss.get("/Certs")):
         try:
-            certificates.append(x509.load_der_x509_certificate(data))
+            certificates.append(loaded(data))
         except ValueError:
             # A certificate that cannot be read proves nothing; the others may.
             continue

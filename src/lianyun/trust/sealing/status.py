@@ -31,6 +31,20 @@ class BadStatus(ValueError):
     """No answer and no list that may speak of the certificate."""
 
 
+_USUAL = 16_384
+"""Bytes of evidence at most that is remembered once it is read."""
+
+
+@lru_cache(maxsize=256)
+def _answer(data: bytes) -> ocsp.OCSPResponse:
+    return ocsp.load_der_ocsp_response(data)
+
+
+@lru_cache(maxsize=64)
+def _list(data: bytes) -> x509.CertificateRevocationList:
+    return x509.load_der_x509_crl(data)
+
+
 @lru_cache(maxsize=512)
 def _signed(by: x509.Certificate, oid: str, data: bytes, value: bytes) -> bool:
     name = _DIGESTS.get(oid)
@@ -78,7 +92,7 @@ def withdrawn_by(
     found: Withdrawal | None = None
     for data in answers:
         try:
-            response = ocsp.load_der_ocsp_response(data)
+            response = _answer(data) if len(data) <= _USUAL else ocsp.load_der_ocsp_response(data)
             if response.response_status != ocsp.OCSPResponseStatus.SUCCESSFUL:
                 continue
             if response.serial_number != certificate.serial_number:
@@ -96,7 +110,7 @@ def withdrawn_by(
             continue
     for data in lists:
         try:
-            made = x509.load_der_x509_crl(data)
+            made = _list(data) if len(data) <= _USUAL else x509.load_der_x509_crl(data)
             oid = made.signature_algorithm_oid.dotted_string
             if made.issuer != certificate.issuer or not _signed(
                 above, oid, made.tbs_certlist_bytes, made.signature

@@ -7,7 +7,9 @@ import zlib
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from lianyun.capabilities.audit.models import CallRecord
@@ -105,7 +107,9 @@ def test_what_the_city_knows_is_not_asked_for(begun: Application, citizen: Actor
     assert {c.resource for c in calls} >= {"population", "ga_vehicles", "licence.driving_licence"}
     assert all(c.by_name.startswith("政务服务大厅") and c.key_hash for c in calls)
 
-    case = actions.file(row, by=citizen)
+    with CaptureQueriesContext(connection) as asked:
+        case = actions.file(row, by=citizen)
+    assert len(asked) <= 24, "a filing is what the whole city does at once (ADR 0038)"
     assert actions.file(row, by=citizen).pk == case.pk  # pressed twice
     assert Case.objects.filter(once=row.code).count() == 1
     assert case.data["facts"]["m_driving_licence"] == "licence"
@@ -150,6 +154,11 @@ def test_what_is_refused_or_wrong_is_asked_for(begun: Application, citizen: Acto
     actions.hand_in(row, "driving_licence", ("b.png", PNG), by=citizen)
     case = actions.file(fresh(begun), by=citizen)
 
+    assert actions.urge(fresh(begun), by=citizen) == 1
+    with pytest.raises(UserError, match="今天已经催办过"):
+        actions.urge(fresh(begun), by=citizen)
+    with pytest.raises(Denied):
+        actions.urge(fresh(begun), by=person(STRANGER, "李四"))
     again = actions.begin(ITEM, applicant=row.applicant, answers=ANSWERS, by=citizen)
     assert looking.earlier(citizen, again, "driving_licence") is not None
     actions.deliver(case, None, "已办结", by=SYSTEM)
