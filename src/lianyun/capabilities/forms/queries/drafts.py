@@ -210,7 +210,7 @@ def _line(seen: Opened, asked: rules.Field, value: Any, plain: bool) -> Line:
     signed = asked.kind == "signature" and isinstance(value, dict) and value.get("name")
     hide = not plain and (asked.mask != "none" or (asked.personal and asked.kind == "text"))
     if signed and not plain:
-        masked = str(mask_value("name", str(value["name"])))
+        masked = str(mask_value("name", "".join(str(value["name"]).split())))
         text, hide = rules.spoken(asked, {**value, "name": masked}, seen.means), True
     elif hide:
         text = str(mask_value(asked.mask if asked.mask != "none" else "all", text))
