@@ -90,9 +90,47 @@ def vetted(content: Any) -> dict[str, Any]:
         if not isinstance(value, Mapping):
             raise BadContent(f"“{PARTS[part]}”应为键和值")
         out[part] = _plain(value, PARTS[part], 0)
+        _shaped(out[part], _SHAPES[part], PARTS[part])
     if len(json.dumps(out, ensure_ascii=False)) > MOST_TEXT:
         raise BadContent(f"内容超过 {MOST_TEXT // 10_000} 万字，请精简")
     return out
+
+
+_SHAPES: dict[str, dict[str, Any]] = {
+    ITEM: {
+        "situations": [{"options": [{}]}],
+        "materials": [{"grounds": [{"match": {}}]}],
+        "result": {"elements": {}},
+        "themes": {},
+        "fee": {"items": [{}]},
+        "faq": [{}],
+    },
+    FORM: {"parts": [{"fields": [{}], "repeat": {}, "rules": [{}]}]},
+    PATH: {"steps": [{"choose": [{}], "outcomes": {"*": {}}, "inclusive": [{}]}]},
+    DECISION: {"inputs": [{}], "outputs": [{}], "rules": [{}], "tables": [{}]},
+    LICENCE: {"elements": [{}], "holder": {}, "dates": {}, "look": {}},
+}
+"""What must be a list of mappings ([{}]) or a mapping ({}): the rest is judged by whoever owns it."""
+
+
+def _shaped(value: Mapping[str, Any], shape: Mapping[str, Any], where: str) -> None:
+    """Raise BadContent where a part has another build than its readers rely on."""
+    for key, wanted in shape.items():
+        names = list(value) if key == "*" else [key]
+        for name in names:
+            found = value.get(name)
+            if found is None:
+                continue
+            here = f"{where}的 {name}"
+            if isinstance(wanted, list):
+                if not isinstance(found, list) or not all(isinstance(f, Mapping) for f in found):
+                    raise BadContent(f"“{here}”应为清单，每一条是“键: 值”")
+                for one in found:
+                    _shaped(one, wanted[0], here)
+            elif not isinstance(found, Mapping):
+                raise BadContent(f"“{here}”应为“键: 值”")
+            else:
+                _shaped(found, wanted, here)
 
 
 def _plain(value: Any, where: str, depth: int) -> Any:

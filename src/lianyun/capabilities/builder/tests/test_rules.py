@@ -100,6 +100,9 @@ def test_text_goes_both_ways_and_odd_text_is_refused() -> None:
             text.read(told)
     with pytest.raises(parts.BadContent):
         parts.vetted({"item": {"a": "x" * 400_000}})
+    for odd in ({"item": {"materials": ["x"]}}, {"item": {"result": [1]}}, {"form": {"parts": {}}}):
+        with pytest.raises(parts.BadContent, match="应为"):
+            parts.vetted(odd)
     deep: Any = "x"
     for _ in range(60):
         deep = [deep]

@@ -7,7 +7,6 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
-from lianyun.capabilities.items import api as items
 from lianyun.kernel.access import UserError
 from lianyun.ui.forms import once
 from lianyun.ui.pages import ActorRequest, page
@@ -76,8 +75,7 @@ def new(request: ActorRequest) -> HttpResponse:
             return redirect("builder:edit", code=code, page="item")
         except UserError as mistake:
             problem = str(mistake)
-    samples = items.search(request.GET.get("q", ""), viewer=request.actor).lines if "q" in request.GET else []  # fmt: skip
-    context = {"departments": departments, "problem": problem, "posted": request.POST or request.GET, "samples": samples}  # fmt: skip
+    context = {"departments": departments, "problem": problem, "posted": request.POST}
     return render(request, "builder/new.html", context, status=400 if problem else 200)
 
 

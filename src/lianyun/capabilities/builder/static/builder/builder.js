@@ -73,7 +73,7 @@
       const set = el("fieldset", { class: "bset" }, el("legend", {}, field.label, field.required && el("span", { class: "req", text: "*" })));
       const group = el("div", { class: "choices cols" });
       pairs.forEach(([v, t], n) => {
-        const tick = el("input", { type: "checkbox", disabled: readonly, "data-focus": `${path}.${n}`, onchange: (e) => { const next = e.target.checked ? [...now, v] : now.filter((x) => x !== v); if (next.length) put(at, field.name, next); else if (Array.isArray(value)) at[field.name] = []; else put(at, field.name, undefined); if (field.name.includes(".")) put(at, field.name, next); changed(true); } });
+        const tick = el("input", { type: "checkbox", disabled: readonly, "data-focus": `${path}.${n}`, onchange: (e) => { const next = e.target.checked ? [...now, v] : now.filter((x) => x !== v); put(at, field.name, next.length ? next : undefined); changed(true); } });
         tick.checked = now.includes(v);
         group.append(el("label", {}, tick, el("span", { text: ` ${t}` })));
       });
