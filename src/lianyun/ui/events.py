@@ -231,6 +231,7 @@ EVENTS = {
     "offers.answered": "主动服务提示已办理",
     "offers.ended": "不再符合的提示已撤下",
     "offers.evaluated": "主动服务比对完成",
+    "offers.forgotten": "注销账号的提示已删除",
     "offers.swept": "过期提示已清理",
     "offers.switched_off": "关闭主动服务",
     "offers.switched_on": "开启主动服务",

@@ -9,10 +9,10 @@ from django.utils import timezone
 from lianyun.capabilities.identity import api as identity
 from lianyun.kernel import case as cases
 from lianyun.kernel import grant as grants
-from lianyun.kernel.access import Actor, UserError
+from lianyun.kernel.access import SYSTEM, Actor, UserError
 from lianyun.kernel.action import action
 from lianyun.kernel.event import record
-from lianyun.kernel.models import Grant, Party
+from lianyun.kernel.models import Event, Grant, Party
 
 from .. import queries
 from ..models import Choice, Offer
@@ -81,4 +81,21 @@ def switch_off(*, by: Actor) -> int:
     return gone
 
 
-__all__ = ["switch_off", "switch_on"]
+def on_account_erased(event: Event) -> None:
+    """An account was erased: its choice and its offers go with it (个人信息保护法 art. 47)."""
+    number = event.subject.partition(":")[2]
+    if number.isdecimal():
+        _forget(party=int(number), by=SYSTEM)
+
+
+@action(None)
+def _forget(*, party: int, by: Actor) -> None:
+    row = Choice.objects.select_for_update().filter(party_id=party).first()
+    if row is not None:
+        _revoke(row, "账号已注销", by)
+        row.delete()
+    Offer.objects.filter(party_id=party).delete()
+    record("offers.forgotten", "system:offers", by=by)
+
+
+__all__ = ["on_account_erased", "switch_off", "switch_on"]

@@ -10,6 +10,7 @@ from lianyun.capabilities.offers import actions, api, queries
 from lianyun.capabilities.offers.models import Budget, Choice, Claim, Offer, Rule, Tally
 from lianyun.kernel import case as cases
 from lianyun.kernel.access import SYSTEM, Denied, UserError
+from lianyun.kernel.event import record
 from lianyun.kernel.models import Case, Grant
 
 from .conftest import FIRM, MOTHER, OLD, OTHER, SECOND, agent, approve, birth, person
@@ -85,6 +86,12 @@ def test_a_life_of_offers(poured: None) -> None:
     assert api.evaluate(subject="person", by=SYSTEM)["read"] == 2
     assert not Offer.objects.filter(party=old.party).exists()
     assert _calls(OLD) == before
+
+    # An erased account takes its choice and its offers along.
+    for _ in range(2):
+        actions.on_account_erased(record("offers.swept", f"identity:{other.party.pk}", by=SYSTEM))
+    assert not Offer.objects.filter(party=other.party).exists()
+    assert not queries.wants(other, other.party)
 
     # A rule that is stopped falls silent at once.
     with pytest.raises(Denied):
