@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from procrastinate.contrib.django.models import ProcrastinateJob
 
 from lianyun.capabilities.audit import api as audit
 from lianyun.capabilities.audit.models import CallRecord
-from lianyun.capabilities.offers import actions, api, queries
+from lianyun.capabilities.offers import actions, api, jobs, queries
 from lianyun.capabilities.offers.models import Budget, Choice, Claim, Offer, Rule, Tally
 from lianyun.kernel import case as cases
 from lianyun.kernel.access import SYSTEM, Denied, UserError
@@ -56,8 +57,14 @@ def test_a_life_of_offers(poured: None) -> None:
     # A new row: only whom it is about is read.
     api.switch_on(by=other)
     birth("Y2", OTHER, batch="b2")
-    told = api.evaluate(subject="person", source="trusted.wj_births", batch="b2", by=SYSTEM)
-    assert told == {"read": 1, "offered": 1, "ended": 0}
+    quiet = _calls(OLD)
+    event = record("offers.swept", "batch:b2", by=SYSTEM, data={"resource": "wj_births"})
+    actions.on_batch_finished(event)
+    job = ProcrastinateJob.objects.order_by("-id").first()
+    assert job is not None
+    assert job.args["path"] == "lianyun.capabilities.offers.jobs.evaluate"
+    jobs.evaluate(**job.args["arguments"])
+    assert (_calls(OLD), _calls(OTHER)) == (quiet, 2)
 
     offer = Offer.objects.get(party=other.party)
     with pytest.raises(UserError):
