@@ -86,7 +86,9 @@ def take_in(system: System, told: Any, *, pulled: bool = False) -> Answer:
 @action(None)
 def _take(*, row: Handover, said: Said, sealed: bytes, pulled: bool, by: Actor) -> Message:
     """Keep a message and do what it says; what cannot be done is kept for the desk."""
-    standing = rules.Standing(row.outcome, row.clock_at, row.supplemented)
+    # A case that was withdrawn a moment ago has ended, though its system was not yet told so.
+    gone = "withdrawn" if Case.objects.select_for_update().get(pk=row.case_id).closed_at else ""
+    standing = rules.Standing(row.outcome or gone, row.clock_at, row.supplemented)
     try:
         effect = rules.judge(said, standing)
     except rules.BadMessage as wrong:

@@ -117,7 +117,7 @@ def answer_instead(*, row: Handover, outcome: str, reason: str, by: Actor) -> No
         .select_related("system__party", "system__department", "case__applicant")
         .get(pk=row.pk)
     )
-    if held.ended_at is not None:
+    if held.ended_at is not None or held.case.closed_at is not None:
         raise UserError("该办件已不在部门系统办理")
     if outcome == rules.BACK:
         item = WorkItem.objects.filter(

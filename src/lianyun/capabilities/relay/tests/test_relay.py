@@ -141,6 +141,13 @@ def test_late_repeated_and_contrary_messages(stand: Stand, system: System, opens
     actions.settle_message(message=stuck, reason="已与对方核对，以准予为准", by=SYSTEM)
     assert queries.unsettled(SYSTEM) == []
     assert [m.said.kind for m in queries.messages(SYSTEM, row)].count("result") == 2
+    # Withdrawn a moment ago: a result changes nothing, though the system was not told yet.
+    gone, held = handed(system, opens)
+    cases.withdraw(gone, "不办了", by=SYSTEM)
+    assert message(held, "result", outcome="granted")["effect"] == "conflict"
+    gone.refresh_from_db()
+    assert gone.outcome == "withdrawn"
+    assert "resolution" not in gone.data
     # Before the first letter is known to have arrived its system may speak of the case.
     other = opens()
     actions.move_on(by=SYSTEM)
