@@ -69,7 +69,7 @@ def test_a_child_is_born(
     from lianyun.kernel.models import Event
 
     tab.goto(f"{site}/hall/packages/?q=生娃")
-    expect(tab.locator(".packs li")).to_have_count(1)
+    expect(tab.locator(".packs li").first).to_contain_text("新生儿出生一件事")
     tab.goto(f"{site}/hall/packages/")
     _look(tab, accessible, "list")
     tab.click("a:has-text('新生儿出生一件事') >> nth=0")
@@ -78,9 +78,9 @@ def test_a_child_is_born(
     expect(tab.locator(".parts > li").nth(1)).to_contain_text("办成后自动开办")
     _look(tab, accessible, "package")
 
-    sign_in(tab, "zhang", "/my/packages/apply/newborn/?insure=yes&follow=father")
-    tab.check("#married-yes")
-    tab.check("#settled-hospital")
+    sign_in(tab, "zhang", "/my/packages/apply/newborn/")
+    for choice in ("follow-father", "married-yes", "insure-yes", "settled-hospital"):
+        tab.check(f"#{choice}")
     tab.click("button:has-text('看看要办什么')")
     expect(tab.locator(".parts > li:has-text('生育医疗费用报销')")).to_contain_text("不用办")
     _look(tab, accessible, "apply")
@@ -100,6 +100,8 @@ def test_a_child_is_born(
     born.locator("input[type=file]").set_input_files(str(photo))
     born.locator("button:has-text('上传')").click()
     expect(tab.locator("#m-birth_certificate")).to_contain_text("已上传 1 个文件")
+    tab.locator("#m-marriage_proof button:has-text('我承诺')").click()
+    expect(tab.locator("#m-marriage_proof")).to_contain_text("撤回承诺")
     _look(tab, accessible, "materials")
     tab.click("a:has-text('下一步')")
     tab.wait_for_selector("h1:has-text('核对并提交')")
