@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.db import transaction
 from playwright.sync_api import expect
 
 from lianyun.capabilities.hall.tests.conftest import (
@@ -139,6 +140,11 @@ def test_what_the_city_knows_is_not_asked_for(
     tab.set_input_files("input[name=file_driving_licence]", picture)
     press("提交补正")
     assert tab.locator("main .badge", has_text="办理中").count()
+    cases.suspend(
+        row.case, article="行政许可法第四十五条（检验）", reason="检验约需五日", by=SYSTEM
+    )
+    tab.reload()
+    expect(tab.locator("main")).to_contain_text("计时已中止")
     look("case")
     tab.goto(f"{site}/seen/")
     assert "货车禁区通行证核发" in tab.content()
@@ -202,6 +208,7 @@ def test_a_village_clerk_files_for_an_old_man_and_both_are_named(
     assert len(shown.authorisation) == 1
 
 
+@pytest.mark.slow
 def test_a_firm_has_a_space_of_its_own(
     city: None, site: str, tab: Any, sign_in: Any, accessible: Callable[[Any], None]
 ) -> None:

@@ -88,6 +88,13 @@ def queue(viewer: Actor) -> models.QuerySet[WorkItem]:
     )
 
 
+def with_urges(viewer: Actor, rows: models.QuerySet[WorkItem]) -> models.QuerySet[WorkItem]:
+    """Work items of the viewer's that know whether their application was urged (`urged`)."""
+    viewer.require("desk.read")
+    urges = Event.objects.filter(case_id_ref=models.OuterRef("case_id"), kind="case.urged")
+    return rows.annotate(urged=models.Exists(urges))
+
+
 def stood_in_for(viewer: Actor) -> list[int]:
     """Ids of the persons on leave whose posts the viewer fills today."""
     if viewer.party is None:
@@ -410,9 +417,11 @@ def _midnight(day: dt.date) -> dt.datetime:
 
 
 def archived_items(viewer: Actor) -> list[tuple[str, str]]:
-    """The items of which the archive holds applications, for its filter."""
-    told = cases(viewer).order_by().values_list("subject", "data__item_name").distinct()[:400]
-    return sorted({c: name or c.removeprefix(SUBJECT) for c, name in told}.items(), key=_by_title)
+    """The items of which the archive holds applications, for its filter: named as the newest is."""
+    newest = cases(viewer).order_by().values("subject").annotate(newest=models.Max("pk"))[:400]
+    told = Case.objects.filter(pk__in=[r["newest"] for r in newest])
+    names = told.values_list("subject", KT("data__item_name"))
+    return sorted(((c, name or c.removeprefix(SUBJECT)) for c, name in names), key=_by_title)
 
 
 def archived_departments(viewer: Actor) -> list[tuple[str, str]]:

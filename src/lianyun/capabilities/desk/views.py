@@ -45,12 +45,12 @@ def home(request: ActorRequest) -> HttpResponse:
     own = request.GET.get("whose", "")
     table = Table(
         request,
-        rows,
+        queries.with_urges(viewer, rows),
         columns=[
             Column(
                 "case.title", "办件", primary=True,
                 link=lambda i: reverse("desk:case", args=[i.case.code]),
-                sub=lambda i: i.case.code,
+                sub=lambda i: f"{i.case.code}　已催办" if i.urged else i.case.code,
             ),
             Column("title", "环节"),
             Column("department.short", "部门", cell=lambda i: str(i.department or "")),

@@ -29,6 +29,7 @@ urlpatterns = [
     path(f"{_MY}<str:code>/receipt/", own.receipt, name="receipt"),
     path(f"{_MY}<str:code>/supplement/", own.supplement, name="supplement"),
     path(f"{_MY}<str:code>/correct/", own.correct, name="correct"),
+    path(f"{_MY}<str:code>/urge/", own.urge, name="urge"),
     path(f"{_MY}<str:code>/withdraw/", own.withdraw, name="withdraw"),
     path(f"{_DESK}help/", officers.help_desk, name="help"),
     path(f"{_DESK}help/<slug:item>/", officers.help_apply, name="help_apply"),

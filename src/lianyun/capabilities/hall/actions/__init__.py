@@ -14,6 +14,7 @@ from .filing import (
 )
 from .looking import filled, look_up, verify
 from .materials import confirm_on_paper, hand_in, promise, take_back
+from .urging import urge
 
 __all__ = [
     "answer",
@@ -35,6 +36,7 @@ __all__ = [
     "see",
     "supplement",
     "take_back",
+    "urge",
     "verify",
     "withdraw",
     "withdraw_consent",

@@ -183,6 +183,19 @@ def correct(request: ActorRequest, code: str) -> HttpResponse:
 
 
 @signed_in
+def urge(request: ActorRequest, code: str) -> HttpResponse:
+    """Ask the desks to go on."""
+    application = own(request, code, applications.FOLLOW)
+    if request.method == "POST" and once(request):
+        try:
+            actions.urge(application, note=request.POST.get("note", ""), by=request.actor)
+            messages.success(request, "已催办，办理人员会看到。")
+        except UserError as error:
+            messages.error(request, str(error))
+    return redirect("hall:case", code=code)
+
+
+@signed_in
 def withdraw(request: ActorRequest, code: str) -> HttpResponse:
     """Take an application back, with a reason."""
     application = own(request, code)
