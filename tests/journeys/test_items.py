@@ -100,6 +100,10 @@ def test_revised_at_the_desk_and_published_after_two_have_agreed(
     accessible: Callable[[Any], None],
     sign_in: Callable[..., None],
 ) -> None:
+    from lianyun.capabilities.items.actions import edit_item
+    from lianyun.capabilities.items.models import Listing
+    from lianyun.kernel.access import SYSTEM
+
     sign_in(tab, people["data"], "/workbench/items/?q=货车")
     accessible(tab)
     shot(tab, "list")
@@ -111,6 +115,14 @@ def test_revised_at_the_desk_and_published_after_two_have_agreed(
     tab.fill("#promised_days", "21")
     accessible(tab)
     shot(tab, "edit")
+    row = Listing.objects.get(code="freight_permit")  # somebody else is quicker
+    content = {**(row.draft or row.content), "hours": "九点到五点"}
+    edit_item(listing=row, content=content, by=SYSTEM)
+    tab.get_by_role("button", name="保存并提交审核").click()
+    expect(tab.get_by_text("您的修改还没有保存")).to_be_visible()
+    expect(tab.locator("#promised_days")).to_have_value("21")
+    accessible(tab)
+    shot(tab, "changed")
     tab.get_by_role("button", name="保存并提交审核").click()
     expect(tab.locator("main .list").first).to_contain_text("超过了法定 20 个工作日")
     tab.fill("#promised_days", "5")

@@ -342,7 +342,8 @@ def _form(
             for key, (title, example) in PARTS.items()
         ],
     }
-    return render(request, "items/edit.html", context, status=400 if problem else 200)
+    status = 400 if problem and theirs is None else 200
+    return render(request, "items/edit.html", context, status=status)
 
 
 @page(permission="items.edit")
