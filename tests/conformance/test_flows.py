@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from lianyun.capabilities.flows.rules import Known, read_path
+from lianyun.capabilities.flows.tests.test_publishing import BPMN, END, START, flow, work
 from lianyun.decision import compile_decision, decide, feel, load, values
 from lianyun.decision.compiled import compile_path
 from lianyun.kernel import packs
@@ -57,6 +59,36 @@ EVERYTHING: list[dict[str, Any]] = [
 OTHER = {"title": "另一流程", "steps": [{"id": "o1", "title": "核", "permission": "x.y"}]}
 
 
+def _both(*parts: str) -> str:
+    return BPMN % "".join(parts)
+
+
+BROKEN = {
+    "start-event-required": _both(work("t"), END, flow(1, "t", "e")),
+    "end-event-required": _both(START, work("t"), flow(1, "s", "t")),
+    "no-disconnected": _both(START, work("t"), work("u"), END, flow(1, "s", "t"), flow(2, "t", "e")),
+    "no-implicit-split": _both(
+        START, work("t"), work("u"), END,
+        flow(1, "s", "t"), flow(2, "t", "u"), flow(3, "t", "e"), flow(4, "u", "e"),
+    ),
+    "label-required": _both(START, work("t", ""), END, flow(1, "s", "t"), flow(2, "t", "e")),
+    "fake-join": _both(
+        START, work("t"), '<exclusiveGateway id="g" name="否" default="f3"/>', END,
+        flow(1, "s", "t"), flow(2, "t", "g"), flow(3, "g", "e"),
+        flow(4, "g", "t", "<conditionExpression>a == 1</conditionExpression>"),
+    ),
+    "conditional-flows": _both(
+        START, work("t"), '<exclusiveGateway id="g" name="否"/>', END, work("u"),
+        flow(1, "s", "t"), flow(2, "t", "g"), flow(3, "g", "e"), flow(5, "u", "e"),
+        flow(4, "g", "u", "<conditionExpression>a == 1</conditionExpression>"),
+    ),
+    "superfluous-gateway": _both(
+        START, work("t"), '<exclusiveGateway id="g" name="否"/>', END,
+        flow(1, "s", "t"), flow(2, "t", "g"), flow(3, "g", "e"),
+    ),
+}  # fmt: skip
+
+
 @pytest.fixture(scope="module")
 def judged() -> dict[str, Any]:
     """Everything in one run of node."""
@@ -69,6 +101,7 @@ def judged() -> dict[str, Any]:
     paths |= {f.stem: f.read_text("utf-8") for f in packs.files("paths", "bpmn")}
     tables = {d.name: compile_decision(d.name, d.data) for d in packs.declarations("decisions")}
     tables |= {f.stem: f.read_text("utf-8") for f in packs.files("decisions", "dmn")}
+    paths |= {f"broken {name}": text for name, text in BROKEN.items()}
     asked = {"bpmn": paths, "dmn": tables, "expressions": _expressions(), "tests": CELLS}
     done = subprocess.run(
         [frontend.node(), str(HERE / "flows_lint.mjs")],
@@ -92,8 +125,20 @@ def _expressions() -> list[str]:
 def test_every_path_and_table_passes_the_linters(judged: dict[str, Any]) -> None:
     assert len(judged["bpmn"]) > 20
     assert len(judged["dmn"]) >= 3
-    assert {n: found for n, found in judged["bpmn"].items() if found} == {}
+    good = {n: found for n, found in judged["bpmn"].items() if not n.startswith("broken ")}
+    assert {n: found for n, found in good.items() if found} == {}
     assert {n: found for n, found in judged["dmn"].items() if found} == {}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_bpmnlint_finds_in_a_broken_path_we_name_as_well(
+    judged: dict[str, Any], name: str
+) -> None:
+    theirs = {found.partition(":")[0] for found in judged["bpmn"][f"broken {name}"]}
+    ours = {f.rule for f in read_path("trial", BROKEN[name], Known({"desk.accept": "受理"})).faults}
+    assert name in ours
+    # One that was written without a drawing gets ours.
+    assert theirs - {"no-bpmndi", "no-implicit-start", "no-implicit-end"} <= ours
 
 
 def test_s_feel_says_what_feelin_says(judged: dict[str, Any]) -> None:

@@ -244,6 +244,7 @@ def test_from_the_window_to_the_supervisor(
     _look(tab, accessible)
 
 
+@pytest.mark.slow
 def test_a_day_at_the_desk(site: str, filed: Any, tab: Any, sign_in: Any, accessible: Any) -> None:
     """Signed together, handed over, covered on leave, paused by an article, given more days."""
     from django.utils import timezone
@@ -315,6 +316,9 @@ def test_a_day_at_the_desk(site: str, filed: Any, tab: Any, sign_in: Any, access
     tab.locator("details:has(input[name=days]) input[name=reason]").fill("须实地核查")
     _press(tab, "延长")
     tab.wait_for_selector("text=已延长期限")
+    tab.goto(f"{site}/workbench/hall/report/?days=30")
+    tab.wait_for_selector("h2:has-text('按依据')")
+    _look(tab, accessible)
     Case.objects.filter(pk=made[3].pk).update(
         state=Case.CLOSED, outcome="granted", closed_at=timezone.now(),
         data={**made[3].data, "resolution": {"result": "granted"}},
