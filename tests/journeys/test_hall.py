@@ -140,9 +140,10 @@ def test_what_the_city_knows_is_not_asked_for(
     tab.set_input_files("input[name=file_driving_licence]", picture)
     press("提交补正")
     assert tab.locator("main .badge", has_text="办理中").count()
-    cases.suspend(
-        row.case, article="行政许可法第四十五条（检验）", reason="检验约需五日", by=SYSTEM
-    )
+    with transaction.atomic():
+        cases.suspend(
+            row.case, article="行政许可法第四十五条（检验）", reason="检验约需五日", by=SYSTEM
+        )
     tab.reload()
     expect(tab.locator("main")).to_contain_text("计时已中止")
     look("case")
