@@ -15,7 +15,8 @@ from lianyun.capabilities.hall import api as hall
 from lianyun.capabilities.identity import api as identity
 from lianyun.capabilities.items import api as items
 from lianyun.kernel.access import Actor
-from lianyun.kernel.models import Case, Party, WorkItem
+from lianyun.kernel.models import Case, Event, Party
+from lianyun.ui.events import EVENTS
 
 from ..models import Filing, FilingStep
 from ..rules import plan as planning
@@ -197,6 +198,20 @@ def progress(viewer: Actor, filing: Filing) -> Progress:
     else:
         words, tone = "办理中", "blue"
     return Progress(filing, tuple(out), words, tone, tuple(s for s in out if s.done))
+
+
+def happened(viewer: Actor, filing: Filing) -> list[dict[str, Any]]:
+    """What happened to a filed package, as a timeline shows it; the viewer was checked for it."""
+    rows = Event.objects.filter(case_id_ref=filing.case_id, kind__startswith="package.")
+    return [
+        {
+            "when": e.at,
+            "what": EVENTS.get(e.kind, e.kind),
+            "who": e.by_name,
+            "more": str(e.data.get("title") or ""),
+        }
+        for e in rows.order_by("id")[:60]
+    ]
 
 
 # ---- one consent, one list of materials ----------------------------------------------------
@@ -462,11 +477,6 @@ def drafts_due(viewer: Actor, days: int) -> QuerySet[Filing]:
     return Filing.objects.filter(case=None, begun_at__lt=timezone.now() - dt.timedelta(days=days))
 
 
-def waiting_part(viewer: Actor, case: Case) -> WorkItem | None:
-    """The package case's open step, which waits for its items."""
-    return WorkItem.objects.filter(case=case, done_at=None).first()
-
-
 def department(viewer: Actor, slug: str) -> Party:
     """The department of this slug."""
     return Party.objects.get(kind=Party.DEPARTMENT, slug=slug)
@@ -486,6 +496,7 @@ __all__ = [
     "department",
     "drafts_due",
     "form_codes",
+    "happened",
     "lines",
     "materials",
     "mine",
@@ -498,6 +509,5 @@ __all__ = [
     "step_rows",
     "steps",
     "unfinished",
-    "waiting_part",
     "whole",
 ]

@@ -104,7 +104,7 @@ def plan(
         follows = _follows(member, answers, unsure, package, holds)
         own: dict[str, str] = {}
         if follows == MUST:
-            own, asked = _situations(member, item, answers, given, asks)
+            own, asked = _situations(member, item, answers, unsure, given, asks)
             questions += asked
         parts.append(Part(member, item, follows, own, (), {}))
     chosen = {p.member.item for p in parts if p.follows == MUST}
@@ -145,10 +145,14 @@ def _situations(
     member: Member,
     item: Any,
     answers: Mapping[str, str],
+    unsure: set[str],
     given: Mapping[str, Any],
     asks: Asks,
 ) -> tuple[dict[str, str], list[Asked]]:
-    """The item's situations answered from the package, and those that are left to be asked."""
+    """The item's situations answered from the package, and those that are left to be asked.
+
+    While the package's own question is open (`unsure`) it is not asked a second time.
+    """
     told = dict(member.answers)
     out: dict[str, str] = {}
     asked: list[Asked] = []
@@ -157,7 +161,10 @@ def _situations(
         for situation in new:
             done.add(situation.id)
             said = told.get(situation.id, f"= {situation.id}")
-            answer = answers.get(said[1:].strip(), "") if said.startswith("=") else said
+            source = said[1:].strip() if said.startswith("=") else ""
+            if source in unsure:
+                continue
+            answer = answers.get(source, "") if source else said
             if not situation.title_of(answer):
                 name = key(member.item, situation.id)
                 answer = str(given.get(name) or "")

@@ -186,6 +186,9 @@ def test_a_plan_tells_what_may_still_follow(city: None) -> None:
 
     if items.find(BORN) is None:
         items.sync_declared(by=SYSTEM)
+    told = offered.plan(SYSTEM, "newborn", {})
+    assert told is not None
+    assert [q.id for q in told.open] == ["follow", "married", "insure", "settled"]  # each once
     told = offered.plan(SYSTEM, "school_entry", {"home": "migrant"})
     assert told is not None
     follows = {p.member.item: p.follows for p in told.parts}

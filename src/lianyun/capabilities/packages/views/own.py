@@ -12,7 +12,6 @@ from django.urls import reverse
 from lianyun.capabilities.hall import api as hall
 from lianyun.capabilities.identity import api as identity
 from lianyun.kernel.access import UserError
-from lianyun.kernel.event import timeline
 from lianyun.ui.forms import once
 from lianyun.ui.pages import ActorRequest, signed_in
 
@@ -265,7 +264,7 @@ def filing(request: ActorRequest, code: str) -> HttpResponse:
         {
             "filing": row,
             "progress": filings.progress(request.actor, row),
-            "events": list(timeline(row.case))[:40],
+            "events": filings.happened(request.actor, row),
         },
     )
 
