@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from lianyun.project.testing import fits
 PASSWORD = "Haizhou-2026"
 NUMBER = "320703199003070016"
 PHONE = {"width": 375, "height": 800}
+MOTHER, CHILD = "320703198811110034", "320703201801010018"
 OFFICERS = (
     ("ga", "赵拟制", "ga.draw", "data_officer"),
     ("ga", "钱审核", "ga.head", "share_head"),
@@ -73,6 +75,212 @@ def people(city_database: None) -> None:
         once="driver",
         by=SYSTEM,
     )
+
+
+@pytest.fixture(scope="module")
+def family(people: None) -> None:
+    """A mother with a child of hers, each with a residence permit; hers ends soon."""
+    from django.contrib.auth import get_user_model
+    from django.utils import timezone
+
+    from lianyun.capabilities.identity import api as identity
+    from lianyun.capabilities.identity.actions.officers import set_password
+    from lianyun.capabilities.identity.models import Agency
+    from lianyun.capabilities.licences import api as licences
+    from lianyun.kernel.access import SYSTEM
+
+    today = timezone.localdate()
+    party = identity.party_of_number(MOTHER, name="李四")
+    child = identity.party_of_number(CHILD, name="李小宝")
+    account = identity.account_of(party)
+    assert account is not None
+    account.level = identity.PERSON
+    account.save(update_fields=["level"])
+    citizen = get_user_model()(username="lisi", party=party)
+    set_password(citizen, PASSWORD)
+    citizen.save()
+    Agency.objects.create(
+        kind="guardian", principal=child, agent=party, since=today, accepted_at=timezone.now(),
+        scope=["licences"],
+    )  # fmt: skip
+    for number, name, serial, ends in (
+        (MOTHER, "李四", "3207032026000021", today + dt.timedelta(days=20)),
+        (CHILD, "李小宝", "3207032026000022", today + dt.timedelta(days=300)),
+    ):
+        licences.issue(
+            "residence_permit",
+            None,
+            {
+                "name": name,
+                "citizen_number": number,
+                "licence_number": serial,
+                "residence_address": "海州区苍梧路6号2幢301室",
+                "issuing_authority": "新东派出所",
+                "issued_on": "2026-05-20",
+                "valid_from": "2026-05-20",
+                "valid_to": ends.isoformat(),
+            },
+            once=serial,
+            by=SYSTEM,
+        )
+
+
+def picture(page: Any, name: str) -> None:
+    """Keep what the page looks like, where LIANYUN_PICTURES says."""
+    folder = os.environ.get("LIANYUN_PICTURES")
+    if folder:
+        page.screenshot(path=f"{folder}/{name}.png", full_page=True)
+
+
+def test_what_a_holder_does_with_it(
+    site: str,
+    family: None,
+    chromium: Any,
+    tab: Any,
+    sign_in: Any,
+    accessible: Callable[[Any], None],
+    tmp_path: Path,
+) -> None:
+    """Given once, taken back, copied for a purpose, downloaded, checked by outsiders without the site."""
+
+    def look(page: Any, name: str) -> None:
+        accessible(page)
+        before = page.viewport_size
+        for size in (PHONE, {"width": 1280, "height": 900}):
+            page.set_viewport_size(size)
+            assert fits(page), f"{page.url} scrolls sideways at {size['width']}"
+            picture(page, f"{name}-{size['width']}")
+        page.set_viewport_size(before)
+
+    def saved(page: Any, words: str, name: str) -> Path:
+        with page.expect_download() as caught:
+            page.click(f"a:has-text('{words}')")
+        caught.value.save_as(tmp_path / name)
+        return tmp_path / name
+
+    context = chromium.new_context(
+        locale="zh-CN", timezone_id="Asia/Shanghai", viewport=PHONE, reduced_motion="reduce"
+    )
+    phone = context.new_page()
+    phone.set_default_timeout(20_000)
+    sign_in(phone, "lisi", "/my/licences/")
+    wallet = phone.inner_text("main")
+    assert "我是监护人" in wallet
+    assert "办理延续" in wallet
+    look(phone, "wallet")
+
+    # Given once: to one recipient, for one purpose, chosen contents only.
+    phone.click(".wallet a:has-text('李四')")
+    held = phone.url
+
+    def give(recipient: str) -> str:
+        phone.goto(f"{held}give/")
+        phone.check("label:has-text('已满 18 周岁')")
+        phone.check("label:has-text('姓名')")
+        phone.fill("#id_recipient", recipient)
+        phone.fill("#id_purpose", "租房登记")
+        phone.check("#id_consent")
+        phone.click("text=生成一次性链接")
+        phone.wait_for_selector(".show-code svg")
+        return str(phone.inner_text(".show-code .mono"))
+
+    phone.goto(f"{held}give/")
+    look(phone, "give")
+    link = give("某房产中介")
+    look(phone, "given-link")
+    at = link[link.index("/verify/given/") :]
+    tab.goto(f"{site}{at}")
+    assert "李四" not in tab.inner_text("main")
+    tab.click("text=查看（只能一次）")
+    tab.wait_for_selector("text=只能查看这一次")
+    shown = tab.inner_text("main")
+    assert "李四" in shown
+    assert MOTHER not in shown
+    assert "苍梧路" not in shown
+    look(tab, "given-shown")
+    tab.goto(f"{site}{at}")
+    tab.wait_for_selector("text=已被查看过")
+    # A second link is taken back before anybody opens it.
+    other = give("另一家中介")
+    phone.goto(f"{site}/my/licences/looks/")
+    assert "已查看" in phone.inner_text("main")
+    look(phone, "looks")
+    phone.click("button:has-text('收回')")
+    phone.click("dialog[open] button[value=yes]")
+    phone.wait_for_selector("text=已收回，没有被查看")
+    tab.goto(f"{site}{other[other.index('/verify/given/') :]}")
+    tab.wait_for_selector("text=链接无效")
+
+    # A copy bound to its purpose, and the same licence as OFD: both verify, until taken back.
+    def told(file: Path) -> str:
+        tab.goto(f"{site}/verify/")
+        tab.set_input_files("#file", str(file))
+        tab.click("button:has-text('核验文件')")
+        tab.wait_for_selector("main section[aria-live] h2")
+        return str(tab.inner_text("main"))
+
+    phone.goto(f"{held}copy/")
+    phone.fill("#id_purpose", "办理子女入学")
+    phone.fill("#id_recipient", "市教育局")
+    look(phone, "copy")
+    phone.click("main button:has-text('制作加注件')")
+    phone.wait_for_selector("text=加注件已制作")
+    copy = saved(phone, "办理子女入学", "copy.pdf")
+    words = told(copy)
+    assert "证照真实、有效" in words
+    assert "仅限用于“办理子女入学”，提供给“市教育局”" in words
+    assert "证照真实、有效" in told(saved(phone, "下载 OFD", "licence.ofd"))
+    phone.click("button:has-text('收回')")
+    phone.click("dialog[open] button[value=yes]")
+    phone.wait_for_selector("text=已收回")
+    assert "加注件已被持证人收回" in told(copy)
+
+    # An outsider saves the page once, and later needs no network: the public key alone.
+    proof = saved(phone, "只证明已满 18 周岁", "age.sd-jwt")
+    tab.goto(f"{site}/verify/offline/")
+    look(tab, "offline")
+    page = saved(tab, "下载离线核验页", "offline.html")
+    lists = [saved(tab, "状态列表 1", "before.jwt")]
+    _annul(held.rstrip("/").rpartition("/")[2])
+    lists.append(saved(tab, "状态列表 1", "after.jwt"))
+    context.set_offline(True)
+    outside = context.new_page()
+    outside.goto(page.as_uri())
+
+    def judged(text: str, status: Path | None = None) -> str:
+        outside.fill("#offline-text", text)
+        outside.set_input_files("#offline-list", str(status) if status else [])
+        outside.click("button:has-text('核验')")
+        outside.wait_for_selector("#offline-result h2")
+        words = str(outside.inner_text("#offline-result"))
+        outside.evaluate("document.getElementById('offline-result').replaceChildren()")
+        return words
+
+    text = proof.read_text()
+    good = judged(text)
+    assert "通过：签名有效" in good
+    assert "已满 18 周岁\n是" in good
+    assert "市公安局" in good
+    assert "不能排除" in good
+    assert "的状态列表：有效" in judged(text, lists[0])
+    assert "已失效" in judged(text, lists[1])
+    head, body, rest = text.split(".", 2)
+    swapped = "A" if body[40] != "A" else "B"
+    assert "被改动过" in judged(f"{head}.{body[:40]}{swapped}{body[41:]}.{rest}")
+    assert "披露的内容不是签发时的内容" in judged(f"{text}WyJhIiwibmFtZSIsIuW8oCJd~")
+    assert "不是完整的凭证" in judged("hello")
+    look(outside, "offline-file")
+    context.close()
+
+
+def _annul(identifier: str) -> None:
+    """What an officer's press does; the officer's page is walked in the other journey."""
+    from lianyun.capabilities.licences import actions
+    from lianyun.capabilities.licences.models import Licence
+    from lianyun.kernel.access import SYSTEM
+
+    row = Licence.objects.get(identifier=identifier)
+    actions.end_licence(row, ending="annulled", reason="本人申请", by=SYSTEM)
 
 
 def test_a_licences_life(

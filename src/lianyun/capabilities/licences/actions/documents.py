@@ -204,6 +204,8 @@ def make_copy(
         raise UserError("请写明用途（2 至 40 字）和提供给谁（2 至 30 字）")
     if not today <= until <= today + dt.timedelta(days=LONGEST):
         raise UserError("用途期限应在今天之后一年以内")
+    if row.ends_on is not None and until > row.ends_on:
+        raise UserError(f"用途期限不能晚于证照的有效期（{types.sentence(row.ends_on)}）")
     if not row.grant.in_force():
         raise UserError("证照当前不在有效状态，不能制作加注件")
     code = secrets.token_hex(16)

@@ -78,10 +78,9 @@ def _sum(name: str, title: str, lines: list[Line]) -> Line:
 
 
 def figures(viewer: Actor) -> Figures:
-    """The figures of the departments whose licences the viewer may read (or of all)."""
-    scope = viewer.departments("licences.read")
-    if viewer.may("licences.figures"):
-        scope = None
+    """The figures of the departments for which the viewer may see them: of the city, or his own."""
+    viewer.require("licences.figures")
+    scope = viewer.departments("licences.figures")
     slugs = (
         None
         if scope is None

@@ -59,3 +59,22 @@ def test_the_desk(fresh_lake: object, permit: Licence, police: Actor) -> None:
     assert "签发依据" in opened(client, "/workbench/licences/new/residence_permit/")
     clear = client.post(f"/workbench/licences/{permit.identifier}/", {"purpose": "核对"})
     assert "320703199003070016" in clear.content.decode()
+
+
+def test_figures_come_as_files(fresh_lake: object, permit: Licence, officer: Any) -> None:
+    """The city's leader sees all departments; a department its own; nobody else any."""
+    whole = browser(officer("sjj", "leader"), "lingdao")
+    page = opened(whole, "/workbench/licences/figures/")
+    assert "各部门三项指标" in page
+    assert "营业执照" in page
+    own = browser(officer("ga", "data_officer"), "ga")
+    assert "营业执照" not in opened(own, "/workbench/licences/figures/")
+    for what in ("departments", "kinds"):
+        answer: Any = whole.get("/workbench/licences/figures/", {"export": f"csv-{what}"})
+        lines = b"".join(answer.streaming_content).decode().splitlines()
+        assert lines[0].lstrip("\ufeff").endswith("登记,已有证照的登记,在册,覆盖率,完整率,合格率")
+        assert len(lines) > 2
+    told = {line.split(",")[0]: line for line in lines}
+    assert told["居住证"].endswith(",0,0,1,—,0.0%,100.0%")
+    nobody = browser(officer("zwb", "counter_clerk"), "zwb")
+    assert nobody.get("/workbench/licences/figures/").status_code == 403

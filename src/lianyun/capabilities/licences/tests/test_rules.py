@@ -62,7 +62,7 @@ def test_no_text_breaks_the_parser_of_identifiers(text: str) -> None:
 
 
 def test_declared_types_are_whole() -> None:
-    found = kinds.kinds()
+    found = kinds.declared()
     assert len(found) >= 6
     assert {k.layout for k in found.values()} == set(types.LAYOUTS)
     with pytest.raises(types.BadType, match="数据元 nothing 不存在"):

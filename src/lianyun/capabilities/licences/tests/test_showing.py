@@ -140,3 +140,25 @@ def test_scans_and_guesses_are_limited(permit: Licence, clerk: Actor) -> None:
                 actions.take("guess", address="10.0.0.1", by=ANONYMOUS)
         with pytest.raises(actions.TooMany):
             actions.take("guess", address="10.0.0.1", by=ANONYMOUS)
+
+
+def test_a_link_is_taken_back_before_it_is_opened(
+    permit: Licence, citizen: Actor, stranger: Actor, client: Client
+) -> None:
+    def give() -> tuple[str, Showing]:
+        code = actions.give(
+            permit, purpose="租房登记", recipient="某中介", wanted=["name"], hours=1, by=citizen
+        )
+        return code, Showing.objects.latest("id")
+
+    code, row = give()
+    with pytest.raises(Denied):
+        actions.take_back(row, by=stranger)
+    actions.take_back(row, by=citizen)
+    actions.take_back(row, by=citizen)  # pressed twice
+    assert "链接无效" in client.get(f"/verify/given/{code}/").content.decode()
+    assert "张三丰" not in client.post(f"/verify/given/{code}/").content.decode()
+    code, row = give()
+    client.post(f"/verify/given/{code}/")
+    with pytest.raises(UserError, match="已经查看过"):
+        actions.take_back(row, by=citizen)

@@ -89,6 +89,19 @@ def test_a_forged_file_is_foreign_unsealed_or_unknown(
     assert verdict(data).code == "unknown"
 
 
+def test_another_departments_seal_is_foreign(
+    sealed: Party, permit: Licence, citizen: Actor
+) -> None:
+    """A genuine seal of this city under a licence that its department did not issue."""
+    _, data = actions.original(permit, by=citizen)
+    other = Party.objects.get(kind="department", slug="mz")
+    permit.grant.__class__.objects.filter(pk=permit.grant_id).update(grantor=other)
+    told = verdict(data)
+    assert told.code == "foreign"
+    assert any("不是颁发机关" in text for _, text in told.points)
+    assert not told.facts
+
+
 def test_without_a_seal_the_register_still_answers(permit: Licence, citizen: Actor) -> None:
     document, data = actions.original(permit, by=citizen)
     assert not document.sealed
@@ -115,6 +128,9 @@ def test_a_copy_is_bound_to_its_purpose_and_can_be_taken_back(
     assert verdicts.by_code(ANONYMOUS, copy.check_code).code == "copy_withdrawn"
     with pytest.raises(UserError, match="一年以内"):
         actions.make_copy(permit, by=citizen, **{**wanted, "until": dt.date(2099, 1, 1)})
+    Licence.objects.filter(pk=permit.pk).update(ends_on=until - dt.timedelta(days=1))
+    with pytest.raises(UserError, match="不能晚于证照的有效期"):
+        actions.make_copy(permit, by=citizen, **wanted)
 
 
 def test_an_expired_licence_is_named(police: Actor) -> None:

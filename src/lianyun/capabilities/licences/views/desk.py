@@ -361,7 +361,7 @@ def _figure_columns(first: str, title: str) -> list[Column]:
     ]
 
 
-@page(permission="licences.read")
+@page(permission="licences.figures")
 def figures(request: ActorRequest) -> HttpResponse:
     """Coverage, completeness and pass rate by department and type, with a picture and files."""
     found = all_figures(request.actor)

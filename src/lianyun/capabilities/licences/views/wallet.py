@@ -209,7 +209,8 @@ def copy(request: ActorRequest, identifier: str) -> HttpResponse:
     """Make a copy for one purpose."""
     identity.require_level(request, LEVEL)
     row = licences.held_one(request.actor, identifier)
-    start = {"until": timezone.localdate() + dt.timedelta(days=30)}
+    month = timezone.localdate() + dt.timedelta(days=30)
+    start = {"until": min(month, row.ends_on or month)}
     form = CopyForm(request.POST or None, initial=start)
     if request.method == "POST" and form.is_valid():
         if not once(request):
