@@ -77,14 +77,14 @@ def test_a_service_lives_from_draft_to_withdrawal(people: dict[str, Any]) -> Non
     with pytest.raises(UserError, match="还不能提交"):
         builder.submit(row, by=one)
     for part, text in sample.PARTS.items():
-        row = builder.save(row, part, yaml.safe_load(text), base=row.number, by=one).row
+        row = builder.save_part(row, part, yaml.safe_load(text), base=row.number, by=one).row
     checked = builder.check(row, one)
     assert not checked.findings, [f.words for f in checked.findings]
     # Two at once: other keys are merged, the same key is laid aside and told.
     base = row.number
     form = dict(row.content["form"])
-    row = builder.save(row, "form", {**form, "note": "甲写的"}, base=base, by=one).row
-    met = builder.save(
+    row = builder.save_part(row, "form", {**form, "note": "甲写的"}, base=base, by=one).row
+    met = builder.save_part(
         row, "form", {**form, "note": "乙写的", "title": "绿地认养表"}, base=base, by=two
     )
     assert met.clashes == ("note",)
@@ -95,7 +95,7 @@ def test_a_service_lives_from_draft_to_withdrawal(people: dict[str, Any]) -> Non
     # Whoever had a hand in it agrees to nothing; nobody agrees twice.
     case = builder.submit(row, by=one)
     with pytest.raises(UserError, match="正在审核"):
-        builder.save(row, "form", form, base=row.number, by=one)
+        builder.save_part(row, "form", form, base=row.number, by=one)
     with pytest.raises(UserError, match="已经提交"):
         builder.submit(row, by=two)
     assert items.find(sample.CODE) is None
@@ -124,7 +124,7 @@ def test_a_service_lives_from_draft_to_withdrawal(people: dict[str, Any]) -> Non
         posted = {f.id: [answers[f.id]] for f in part.fields}
         assert forms.save_part(draft, part.id, posted, 0, by=citizen).good, part.id
     hall.hand_in(application, "id_card", ("证件.png", _picture()), by=citizen)
-    hall.promise(application, "care_promise", by=citizen)
+    hall.promise(application, "care_promise", accepted=True, by=citizen)
     filed = hall.file(type(application).objects.get(pk=application.pk), by=citizen)
     assert filed.data["verdict"]["result"] == "granted"
     kind = licences.find_kind(sample.CODE)
@@ -133,7 +133,7 @@ def test_a_service_lives_from_draft_to_withdrawal(people: dict[str, Any]) -> Non
     # A second version leaves what runs on its own; then it is taken down.
     row = builder.find(one, sample.CODE)
     told = dict(row.content["item"])
-    row = builder.save(row, "item", {**told, "content": "第二版"}, base=row.number, by=one).row
+    row = builder.save_part(row, "item", {**told, "content": "第二版"}, base=row.number, by=one).row
     case = builder.submit(row, by=one)
     _agree(case, head, reviewer)
     newer = items.find(sample.CODE)
@@ -208,7 +208,7 @@ def test_from_an_empty_page_to_a_citizens_case(
     # The form: a part, a data element, a question of its own; the preview is the real renderer.
     tab.click("text=＋ 一个部分")
     _field(tab, "parts.0.title").fill("捐赠人")
-    tab.fill("[list=b-elements]", "姓名")
+    tab.fill("[list=b-elements]", "person_name")
     with tab.expect_response("**/preview/form/"):
         tab.click("text=＋ 按数据元加")
     tab.click(".badd >> text=文字")
@@ -234,7 +234,7 @@ def test_from_an_empty_page_to_a_citizens_case(
     _look(tab, accessible)
     tab.goto(f"{site}/workbench/builder/s/bench_gift/")
     with tab.expect_navigation():
-        tab.click("text=提交审核 >> nth=-1")
+        tab.click("main button:has-text('提交审核')")
     # Two others agree; it is live.
     for officer, press in (("cg.head", "同意提交"), ("zwb.review", "准予发布")):
         sign_in(tab, officer, "/workbench/builder/reviews/")

@@ -137,7 +137,7 @@ def build(officer: Callable[[str], Any], tell: Tell) -> dict[str, int]:
     tell(0.1, "编制")
     row = builder.begin_workbook(department(SLUG), CODE, NAME, by=analyst)
     for part, text in PARTS.items():
-        row = builder.save(row, part, yaml.safe_load(text), base=row.number, by=analyst).row
+        row = builder.save_part(row, part, yaml.safe_load(text), base=row.number, by=analyst).row
     tell(0.5, "检查")
     checked = builder.check(row, analyst)
     case = builder.submit(row, note="绿地认养，当场办结", by=analyst)

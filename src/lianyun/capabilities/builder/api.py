@@ -10,7 +10,7 @@ from .actions import (
     copy_item,
     import_pack,
     review_service,
-    save,
+    save_part,
     submit,
     withdraw,
 )
@@ -48,7 +48,7 @@ __all__ = [
     "import_pack",
     "pack_of",
     "review_service",
-    "save",
+    "save_part",
     "submit",
     "withdraw",
 ]

@@ -1,6 +1,6 @@
 """Actions: every write of the builder, each allowed, atomic and recorded."""
 
-from .making import Saved, begin_workbook, copy_item, import_pack, restore, save, settle
+from .making import Saved, begin_workbook, copy_item, import_pack, restore, save_part, settle
 from .publishing import (
     PUBLISHED,
     on_case_closed,
@@ -24,7 +24,7 @@ __all__ = [
     "restore",
     "resume",
     "review_service",
-    "save",
+    "save_part",
     "settle",
     "submit",
     "take_back",

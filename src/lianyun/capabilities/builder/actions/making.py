@@ -123,7 +123,7 @@ def _declared(kind: str, code: str) -> dict[str, Any] | None:
 
 
 @action("builder.edit", department=_owner)
-def save(
+def save_part(
     row: Workbook,
     part: str,
     told: Mapping[str, Any],

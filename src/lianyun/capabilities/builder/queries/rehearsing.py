@@ -81,8 +81,9 @@ def began(content: Mapping[str, Any], code: str, department: str, inside: dict[s
     return World(dict(content), code, item, form, inside, key, bpmn)
 
 
-def facts_of(world: World, judged: list[hall.Judged]) -> dict[str, Any]:
+def facts_of(viewer: Actor, world: World, judged: list[hall.Judged]) -> dict[str, Any]:
     """What a case of this applicant would hold for tables and paths; nothing of it is personal."""
+    viewer.require("builder.read")
     answers = world.form.answers() if world.form else {}
     fields = list(world.form.form.plain_fields()) if world.form else []
     free = {
@@ -159,7 +160,7 @@ def stage_of(world: World, part: str, viewer: Actor, page: Any = None) -> Stage:
         page,
         sources,
         [(j.material, j.chosen, any(f.by == "promise" for f in j.findings)) for j in judged],
-        facts_of(world, judged),
+        facts_of(viewer, world, judged),
         missing,
         waiting,
         (walk.data.get("verdict") or {}) if walk else {},
@@ -190,11 +191,11 @@ def invented_answers(world: World) -> None:
             world.form.judge(part.id, posted)
 
 
-def specimen_values(world: World) -> dict[str, Any]:
+def specimen_values(viewer: Actor, world: World) -> dict[str, Any]:
     """What the licence would say for this applicant, by element; invented where nobody answered."""
     answers = world.form.answers() if world.form else {}
     return {
-        **facts_of(world, [])["facts"],
+        **facts_of(viewer, world, [])["facts"],
         **{k: v for k, v in answers.items() if isinstance(v, str | int | float)},
         "applicant_name": invented.NAME if "person" in world.item.objects else invented.ENTITY,
         "applicant_number": invented.NUMBER if "person" in world.item.objects else invented.CREDIT,

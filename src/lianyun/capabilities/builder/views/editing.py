@@ -113,7 +113,7 @@ def _save(
     try:
         if not once(request):
             return redirect(back)
-        done = actions.save(
+        done = actions.save_part(
             row, part, _told(request), base=_base(request), keys=keys,
             note=request.POST.get("note", ""), by=request.actor,
         )  # fmt: skip
@@ -168,7 +168,7 @@ def text(request: ActorRequest, code: str, part: str) -> HttpResponse:
             raw = _drawn(part, written)
             content = raw if raw is not None else words.read(written)
             if once(request):
-                done = actions.save(row, part, content, base=_base(request), by=request.actor)
+                done = actions.save_part(row, part, content, base=_base(request), by=request.actor)
                 if done.aside is not None:
                     return redirect("builder:clash", code=code, number=done.aside.pk)
                 messages.success(request, "已保存")

@@ -81,7 +81,7 @@ def _do(request: ActorRequest, row: Any, world: queries.World) -> Any:
             inside["answers"] = world.form.content.answers
     elif do == "file":
         judged = queries.judged_in(world)
-        told = queries.facts_of(world, judged)
+        told = queries.facts_of(request.actor, world, judged)
         if not world.bpmn:
             raise UserError("办理流程还不能用，先到“检查”看看")
         model = queries.decision_of(world.content, world.code)
@@ -114,7 +114,7 @@ def specimen(request: ActorRequest, code: str, kind: str) -> HttpResponse:
     if not parts.own(row.content, parts.LICENCE):
         raise Http404("no licence of its own")
     world = queries.began(row.content, code, slug, _inside(request, row), request.actor)
-    known = queries.specimen_values(world)
+    known = queries.specimen_values(request.actor, world)
     declared = parts.assembled(row.content, code, slug)[parts.LICENCE]
     mapping = world.item.result.elements
     holder = declared.get("holder") or {}

@@ -96,13 +96,18 @@
       wrap.append(label(), text);
     } else {
       const type = field.kind === "colour" ? "color" : "text";
-      const text = el("input", { ...own, type, inputmode: field.kind === "number" ? "numeric" : undefined, autocomplete: "off", oninput: (e) => { const v = e.target.value.trim(); const number = (field.kind === "number" || field.scalar) && /^-?\d+(\.\d+)?$/.test(v); put(at, field.name, number ? Number(v) : field.kind === "text" || field.kind === "colour" ? e.target.value : v); changed(); }, onchange: () => { if (field.name === "title" || field.name === "name" || field.name === "question" || field.name === "repeat.item") draw(); } });
+      const text = el("input", { ...own, type, inputmode: field.kind === "number" ? "numeric" : undefined, autocomplete: "off", oninput: (e) => { const v = e.target.value.trim(); const number = (field.kind === "number" || field.scalar) && /^-?\d+(\.\d+)?$/.test(v); const before = filled(get(at, field.name)); put(at, field.name, number ? Number(v) : field.kind === "text" || field.kind === "colour" ? e.target.value : v); changed(field.name === "repeat.item" && before !== filled(v)); }, onchange: (e) => { if (["title", "name", "question", "q"].includes(field.name)) rename(e.target); } });
       text.value = value ?? (field.kind === "colour" ? "#8a1c1c" : "");
       wrap.append(label(), text);
     }
     const more = help(field, id);
     if (more) wrap.append(more);
     return wrap;
+  }
+  // Only the card's heading: drawing all anew would take the button away that is being pressed.
+  function rename(node) {
+    const head = node.closest(".bcard")?.querySelector("summary b");
+    if (head && node.value) head.textContent = node.value;
   }
   function pick(field, at, value) {
     if (field.whole) {
@@ -263,7 +268,8 @@
     }
     if (lists.elements && (page === "form" || page === "licence")) { const data = el("datalist", { id: "b-elements" }); for (const [v, t] of lists.elements) data.append(el("option", { value: `${t}（${v}）` })); box.append(data); }
     if (page === "decision") grid();
-    if (focus) root.querySelector(`[data-focus="${CSS.escape(focus)}"]`)?.focus();
+    const back = focus && root.querySelector(`[data-focus="${CSS.escape(focus)}"]`);
+    if (back) { back.focus(); if (back.type === "text") back.setSelectionRange(back.value.length, back.value.length); }
     mark();
   }
 
