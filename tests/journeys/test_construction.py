@@ -91,7 +91,8 @@ def test_a_project_is_seen_by_all_on_one_picture(
     by = _firm()
 
     sign_in(tab, "zhangsanfeng", "/my/acting/")
-    tab.locator("main form", has_text="甲公司").locator("button").first.click()
+    with tab.expect_navigation():
+        tab.click("li:has-text('甲公司') button")
     tab.goto(f"{site}/my/projects/")
     tab.click("a:has-text('登记项目')")
     tab.fill("#id_name", "滨海二期厂房")

@@ -134,7 +134,8 @@ OUTCOMES = {"granted": ("已批准", "green"), "refused": ("不予批准", "red"
 def view(viewer: Actor, project_: Project) -> View:
     """A project as its owner, its agent or an officer sees it; the viewer was checked."""
     kind = kinds()[project_.kind]
-    newest = {s.stage: s for s in project_.stages.select_related("case").order_by("id")}
+    rows = sorted(project_.stages.select_related("case"), key=_weight)
+    newest = {s.stage: s for s in rows}
     names = dict(Party.objects.filter(kind=Party.DEPARTMENT).values_list("slug", "short"))
     stages, spans, today = [], [], timezone.localdate()
     for stage in kind.stages:
@@ -164,6 +165,11 @@ def view(viewer: Actor, project_: Project) -> View:
         else timeline(project_).order_by("-id")[:40]
     )
     return View(project_, kind, stages, made, marks, now, events)
+
+
+def _weight(row: StageCase) -> tuple[int, int]:
+    """Of several applications for a stage the granted one counts, then the open one, then the newest."""
+    return ((row.case.outcome == "granted") * 2 + (row.case.state != Case.CLOSED), row.pk)
 
 
 def _standing(row: StageCase | None, steps: list[WorkItem], today: dt.date) -> tuple[str, str]:
