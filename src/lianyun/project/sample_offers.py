@@ -33,7 +33,7 @@ def speak(home: Path, officer: Callable[[str], Any], tell: Tell) -> dict[str, An
     """Approve what the packs declare, let people choose, evaluate, claim; returns what came of it."""
     from lianyun.capabilities.identity import api as identity
     from lianyun.capabilities.offers import api as offers
-    from lianyun.kernel.access import SYSTEM, UserError, actor_of
+    from lianyun.kernel.access import SYSTEM, Denied, UserError, actor_of
 
     offers.propose_declared(by=SYSTEM)
     rules = list(offers.Rule.objects.select_related("department", "case"))
@@ -48,8 +48,9 @@ def speak(home: Path, officer: Callable[[str], Any], tell: Tell) -> dict[str, An
         if party is None:
             continue
         tell(0.6, "开启主动服务")
-        if not offers.wants(actor_of(party), party):
-            offers.switch_on(by=actor_of(party))
+        with suppress(Denied, UserError):  # who is not proven stays off
+            if not offers.wants(actor_of(party), party):
+                offers.switch_on(by=actor_of(party))
         if phone in NEIGHBOURS:
             accounts[phone] = f"市民 {party.name}（已开启主动服务）"
     told: dict[str, Any] = {"rules": len(rules), "offered": 0, "claims": 0, "accounts": accounts}
@@ -62,8 +63,8 @@ def speak(home: Path, officer: Callable[[str], Any], tell: Tell) -> dict[str, An
         return told
     agent = type(actor_of(citizen))(citizen, behalf=firm)
     # One policy is claimed and paid, one waits at its desk; the rest is for whoever looks.
-    for fit in [f for f in offers.look_at_policies(by=agent) if f.may_claim][:2]:
-        with suppress(UserError):
+    with suppress(Denied, UserError):  # a firm that the library does not know claims nothing
+        for fit in [f for f in offers.look_at_policies(by=agent) if f.may_claim][:2]:
             claim = offers.claim(fit.policy.code, by=agent)
             told["claims"] += 1
             if told["claims"] == 1:
