@@ -261,7 +261,11 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="lianyun-bench-") as home:
         Path(home).chmod(0o755)
-        os.environ.update(LIANYUN_HOME=home, DJANGO_SETTINGS_MODULE="lianyun.project.settings")
+        os.environ.update(
+            LIANYUN_HOME=home,
+            LIANYUN_ACCESS_POLICY="demonstration",  # an officer without a second factor
+            DJANGO_SETTINGS_MODULE="lianyun.project.settings",
+        )
         from lianyun.project import postgres, schema
 
         server = postgres.Server(Path(home), durable=True)
