@@ -250,9 +250,9 @@ def test_from_an_empty_page_to_a_citizens_case(
             tab.click("main button:has-text('下一步')")
     tab.fill("#person_name", "张三丰")
     tab.fill("#q1", "花园小区东门")
-    for press in ("保存并继续", "内容无误，继续", "我承诺"):
+    for press in (".form-end .primary", ".form-end .primary", "button:has-text('我承诺')"):
         with tab.expect_navigation():
-            tab.click(f"main button:visible:has-text('{press}')")
+            tab.click(f"main {press}")
     tab.get_by_role("link", name="下一步：核对并提交").click()
     tab.check("#true")
     with tab.expect_navigation():

@@ -18,7 +18,7 @@ from lianyun.kernel.models import Party
 
 from .. import queries
 from ..models import Revision, Workbook
-from ..rules import archive
+from ..rules import archive, layout
 from ..rules import content as parts
 
 if TYPE_CHECKING:
@@ -153,9 +153,10 @@ def save_part(
     if made.clashes:
         scope = set(keys) if keys is not None else set(mine) | set(now.get(part) or {})
         own = {k: v for k, v in (now.get(part) or {}).items() if k not in scope} | mine
+        since = f"与第 {fresh.number} 次修订" if base + 1 == fresh.number else f"与第 {base + 1} 至 {fresh.number} 次修订"  # fmt: skip
         aside = Revision.objects.create(
             workbook=fresh, number=fresh.number, part=part, content={**now, part: own}, aside=True,
-            note=f"与第 {base + 1} 至 {fresh.number} 次修订同时改了：{'、'.join(made.clashes)}"[:300],
+            note=f"{since}同时改了：{'、'.join(map(layout.label, made.clashes))}"[:300],
             by=by.party,
         )  # fmt: skip
         record("workbook.met", fresh, by=by, data={"part": part, "keys": list(made.clashes)})

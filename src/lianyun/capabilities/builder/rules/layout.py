@@ -221,4 +221,17 @@ LISTS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """The lists of choices that each page needs."""
 
-__all__ = ["LISTS", "PAGES"]
+
+def label(key: str) -> str:
+    """What a key of a part is called on the editor's pages; the key itself where none shows it."""
+    for groups in PAGES.values():
+        for group in groups:
+            for one in group["fields"]:
+                if one["name"].partition(".")[0] == key:
+                    return str(one["label"] or group["title"])
+    return _OTHER.get(key, key)
+
+
+_OTHER = {"inputs": "决策表的输入", "outputs": "决策表的输出", "rules": "决策表的规则"}
+
+__all__ = ["LISTS", "PAGES", "label"]
