@@ -470,7 +470,7 @@ def by_item(viewer: Actor, rows: models.QuerySet[Case], most: int = 12) -> list[
     """The same by item, those with most applications first; one statement."""
     viewer.require("desk.read")
     ends = {name: Q(state=Case.CLOSED, outcome=name) for name in rules.RESULTS}
-    told = (
+    told: Any = (
         _counted(rows)
         .order_by()
         .values("subject")

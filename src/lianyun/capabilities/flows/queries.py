@@ -128,7 +128,9 @@ def known(viewer: Actor) -> rules.Known:
     return rules.Known(
         permissions=permissions(),
         departments=frozenset(
-            Party.objects.filter(kind=Party.DEPARTMENT).values_list("slug", flat=True)
+            slug
+            for slug in Party.objects.filter(kind=Party.DEPARTMENT).values_list("slug", flat=True)
+            if slug
         ),
         decisions=frozenset(Decision.objects.values_list("key", flat=True)),
         paths={d.name: d.data for d in packs.declarations("paths")},
