@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 
 Tell = Callable[[float, str], None]
-CODE, NAME, SLUG = "garden_adoption", "社区绿地认养登记", "cg"
-ANALYST, HEAD, REVIEWER = "cg.sheji", "cg.pizhun", "zwb.shenhe"
+CODE, NAME, SLUG = "garden_adoption", "社区绿地认养登记", "zr"
+ANALYST, HEAD, REVIEWER = "zr.sheji", "zr.pizhun", "zwb.shenhe"
 
 PARTS: dict[str, str] = {
     "item": """
@@ -94,7 +94,7 @@ elements:
 look: {layout: landscape, colour: "#1e6b3a", heading: 社区绿地认养证}
 """,
 }
-"""What an analyst of the urban management fills in, part by part."""
+"""What an analyst of natural resources fills in, part by part."""
 
 
 def open_doors(home: Path, tell: Tell) -> dict[str, str]:
