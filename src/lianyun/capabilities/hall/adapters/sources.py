@@ -28,6 +28,8 @@ from lianyun.lake.shelves import LakeError, quote
 from ..rules import grounds
 
 USE = "hall.material"
+KEY_TITLES = {"citizen_number": "公民身份号码", "credit_code": "统一社会信用代码"}
+"""The columns by which libraries know people and firms; they are no fields of a library's own."""
 MOST = 20
 """So many rows of a register are compared at most."""
 
@@ -112,7 +114,7 @@ def library(name: str, key: str) -> tuple[grounds.Row | None, dict[str, str], di
         raise Down(f"{library_title(name)}暂时没有响应") from error
     except UserError as error:
         raise Down(str(error)) from error
-    titles = {f.name: f.title for f in one.fields}
+    titles = KEY_TITLES | {f.name: f.title for f in one.fields}
     if found is None:
         return None, {}, titles
     dates = [day for _, _, day in found.origins.values() if day]

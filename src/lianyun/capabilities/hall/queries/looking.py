@@ -122,7 +122,7 @@ def _described(one: Mapping[str, Any]) -> dict[str, Any]:
         title, provider = declared.title, sources.department_name(declared.issuer)
         columns = columns or [declared.number]
     elif kind == asking.LIBRARY:
-        titles = {f.name: f.title for f in libraries.rule(name).fields}
+        titles = sources.KEY_TITLES | {f.name: f.title for f in libraries.rule(name).fields}
         title, provider = sources.library_title(name), "市级基础库"
     elif kind == asking.DATASET:
         told = sources.dataset(name)

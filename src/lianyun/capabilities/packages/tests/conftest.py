@@ -33,6 +33,8 @@ TOLD = {
     "mother_name": "李四",
     "mother_number": STRANGER,
     "registered_address": "海州区某路 1 号",
+    "legal_representative": "张三丰",
+    "business_address": "海州区某路 2 号",
     "truth": "1",
     "signed": "张三丰",
 }

@@ -5,18 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from lianyun.capabilities.forms import api as forms
 from lianyun.capabilities.hall import api as hall
+from lianyun.capabilities.identity import api as identity
+from lianyun.capabilities.identity.models import Agency
 from lianyun.capabilities.packages import actions, api
 from lianyun.capabilities.packages.models import Filing
 from lianyun.capabilities.packages.queries import filings, offered, report
 from lianyun.kernel import case as cases
-from lianyun.kernel.access import SYSTEM, Actor, UserError
+from lianyun.kernel.access import SYSTEM, Actor, Denied, UserError
 from lianyun.kernel.models import Case, Event, WorkItem
 
-from .conftest import ANSWERS, STRANGER, case_of, hand_in, person
+from .conftest import ANSWERS, STRANGER, case_of, fill_in, hand_in, person
 
+FIRM = "91110000600037341L"
+CLOSING = {"way": "normal", "staff": "no"}
 BORN, INSURED, CARD = "newborn_registration", "newborn_medical_insurance", "child_social_card"
 
 
@@ -179,6 +184,30 @@ def test_answers_change_what_follows_and_strangers_see_nothing(
     assert api.withdraw(row, reason="不办了", by=father) == []
     assert not Filing.objects.exists()
     assert hall.of_bundle(row.ref, SYSTEM) == []
+
+
+def test_an_agent_files_for_a_firm_and_what_waits_needs_him_no_more(father: Actor) -> None:
+    firm = identity.party_of_credit_code(FIRM, name="甲物流有限公司")
+    with pytest.raises(Denied):
+        api.begin("enterprise_closing", applicant=firm, answers=CLOSING, by=father)
+    Agency.objects.create(
+        kind="agent", principal=firm, agent=father.party, scope=["apply", "follow"],
+        since=timezone.localdate(), accepted_at=timezone.now(),
+    )  # fmt: skip
+    made = api.begin("enterprise_closing", applicant=firm, answers=CLOSING, by=father)
+    api.consent(made, keys=[], by=father)
+    made = fresh(made)
+    fill_in(made, father)
+    api.carry(made, by=father)
+    hand_in(made, father)
+    api.file(made, by=father)
+    Agency.objects.all().delete()  # the mandate ends while an item waits
+    assert stands(made, SYSTEM) == {"tax_clearance": "open", "company_cancellation": "waits"}
+    decide(case_of(made, "tax_clearance"), "grant")
+    closing = case_of(made, "company_cancellation")
+    page = hall.application_of(closing, SYSTEM)
+    assert {m.id: m.ground for m in page.materials}["tax_clear"] == "forerun"
+    assert page.applicant == "甲物流有限公司"
 
 
 def test_a_plan_tells_what_may_still_follow(city: None) -> None:
