@@ -163,7 +163,7 @@ def check_in(
 def call_next(counter: Counter, *, at: Moment = None, by: Actor) -> Ticket:
     """Call whoever is next for this counter. Raises UserError while somebody stands before it,
     while it rests, or when nobody waits."""
-    row_hall = _locked(counter.hall)
+    _locked(counter.hall)
     now = at or timezone.now()
     row = own(counter, by)
     if row.resting:
@@ -171,10 +171,9 @@ def call_next(counter: Counter, *, at: Moment = None, by: Actor) -> Ticket:
     held = queries.held(by, row)
     if held is not None:
         raise UserError(f"请先办结或过号 {held.label}")
-    line = queries.waiting(row_hall, queries.serving_letters(row), now, row)
-    if not line:
+    ticket = queries.next_for(row, now)
+    if ticket is None:
         raise UserError("现在没有人等候")
-    ticket = line[0]
     ticket.stage, ticket.counter, ticket.clerk = Ticket.CALLED, row, by.party
     ticket.called_at, ticket.calls, ticket.wanted = now, 1, None
     ticket.first_called_at = ticket.first_called_at or now

@@ -37,16 +37,42 @@ def waiting(
 
     With `counter`, those that were sent on to it come first and those sent elsewhere are left out.
     """
+    rows, called = _rows(hall, letters, now, counter)
+    return _in_line(list(rows), called, now, counter)
+
+
+def next_for(counter: Counter, now: dt.datetime) -> Ticket | None:
+    """Who is called next at a counter: only the head of each lane is read, however many wait."""
+    rows, called = _rows(counter.hall, serving_letters(counter), now, counter)
+    order_by = ("lane", "place_at", "id")
+    heads = list(rows.filter(wanted=None).order_by(*order_by).distinct("lane"))
+    heads += list(rows.filter(wanted=counter).order_by("place_at", "id")[:1])
+    line = _in_line(heads, called, now, counter)
+    return line[0] if line else None
+
+
+def _rows(
+    hall: Hall, letters: Iterable[str] | None, now: dt.datetime, counter: Counter | None
+) -> tuple[models.QuerySet[Ticket], models.QuerySet[Ticket]]:
+    """Today's tickets of some queues that wait, and those that were called."""
     rows = Ticket.objects.filter(hall=hall, day=today(now), stage=Ticket.WAITING)
     called = Ticket.objects.filter(hall=hall, day=today(now)).exclude(first_called_at=None)
+    sent = models.Q(wanted=counter) if counter is not None else models.Q(pk=None)
     if letters is not None:
         chosen = list(letters)
-        sent = models.Q(wanted=counter) if counter is not None else models.Q(pk=None)
         rows = rows.filter(models.Q(letter__in=chosen) | sent)
         called = called.filter(letter__in=chosen)
-    found = list(rows)
     if counter is not None:
-        found = [t for t in found if t.wanted_id in (None, counter.pk)]
+        rows = rows.filter(models.Q(wanted=None) | sent)
+    return rows, called
+
+
+def _in_line(
+    found: list[Ticket],
+    called: models.QuerySet[Ticket],
+    now: dt.datetime,
+    counter: Counter | None,
+) -> list[Ticket]:
     rule = declared()["order"]
     lanes = list(
         called.order_by("-first_called_at").values_list("lane", flat=True)[: int(rule["run"])]
@@ -270,6 +296,7 @@ __all__ = [
     "for_counter",
     "held",
     "missed",
+    "next_for",
     "place",
     "queues",
     "rating_code",

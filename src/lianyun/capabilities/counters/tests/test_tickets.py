@@ -197,3 +197,26 @@ def test_a_terminal_enrols_once_and_is_wiped(
     assert "次数过多" in told
     devices.close_device(hall.devices.get(), by=chief)
     assert client.get("/kiosk/")["Location"] == "/kiosk/register/"
+
+
+def test_the_next_is_the_first_of_the_whole_line(
+    hall: Hall, clerk: Actor, officer: Callable[..., Actor]
+) -> None:
+    counter, other = seat(hall, 2, clerk), seat(hall, 3, officer("zwb", "window_clerk", name="乙"))
+    for n in range(14):
+        tickets.take(hall, "ABBAC"[n % 5], group="elder" if n % 3 == 1 else "", by=clerk)
+    for n in range(14):
+        now = timezone.now()
+        line = queries.waiting(hall, queries.serving_letters(counter), now, counter)
+        found = queries.next_for(counter, now)
+        assert found is not None
+        assert found == line[0]
+        assert tickets.call_next(counter, by=clerk) == found
+        if n == 3:
+            tickets.send_on(found, other, by=clerk)
+            assert queries.next_for(other, timezone.now()) == found
+        else:
+            tickets.finish(found, by=clerk)
+        if len(line) == 1:
+            break
+    assert queries.next_for(counter, timezone.now()) is None
