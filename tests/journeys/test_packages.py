@@ -89,7 +89,6 @@ def test_a_child_is_born(
     _look(tab, accessible, "consent")
     tab.click("button:has-text('全部同意')")
     tab.wait_for_url("**/forms/**")
-    _look(tab, accessible, "form")
     filing = Filing.objects.get()
     fill_in(filing, actor_of(filing.applicant))
     tab.goto(f"{site}/my/packages/{filing.code}/materials/")

@@ -133,6 +133,7 @@ def test_a_refusal_ends_what_waits_and_nothing_else(ready: Filing, father: Actor
         api.withdraw(fresh(filed), reason="再撤", by=father)
 
 
+@pytest.mark.slow
 def test_all_are_opened_or_none(
     ready: Filing, father: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +167,7 @@ def test_all_are_opened_or_none(
     assert Event.objects.filter(kind="package.opened", subject=filed.ref).count() == 2
 
 
+@pytest.mark.slow
 def test_answers_change_what_follows_and_strangers_see_nothing(
     ready: Filing, father: Actor
 ) -> None:
@@ -186,6 +188,7 @@ def test_answers_change_what_follows_and_strangers_see_nothing(
     assert hall.of_bundle(row.ref, SYSTEM) == []
 
 
+@pytest.mark.slow
 def test_an_agent_files_for_a_firm_and_what_waits_needs_him_no_more(father: Actor) -> None:
     firm = identity.party_of_credit_code(FIRM, name="甲物流有限公司")
     with pytest.raises(Denied):
