@@ -49,6 +49,7 @@ class Item:
     required: bool = False
     wide: bool = False
     hidden: bool = False
+    may_lack: bool = False
 
     @property
     def personal(self) -> bool:
@@ -195,6 +196,7 @@ def _item(name: str, entry: Mapping[str, Any], elements: Mapping[str, Mapping[st
         mask=str(entry.get("mask") or known.get("mask") or "none"),
         check=str(known.get("check") or ""),
         required=bool(entry.get("required")),
+        may_lack=bool(entry.get("may_lack")),
         wide=bool(entry.get("wide")),
         hidden=bool(entry.get("hidden")),
     )
@@ -265,8 +267,9 @@ def span(kind: LicenceType, elements: Mapping[str, str], today: dt.date) -> Span
 
 
 def complete(kind: LicenceType, elements: Mapping[str, str]) -> bool:
-    """Whether every declared element has a value (完整率 counts this)."""
-    return all(elements.get(i.name) for i in kind.items)
+    """Whether every declared element has a value, but those that a rightful licence may lack
+    (an adult's guardian): 完整率 counts this."""
+    return all(elements.get(i.name) for i in kind.items if not i.may_lack)
 
 
 def sentence(day: dt.date | None) -> str:

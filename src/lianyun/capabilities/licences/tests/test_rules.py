@@ -83,6 +83,13 @@ def test_declared_types_are_whole() -> None:
         )
 
 
+def test_what_a_rightful_licence_may_lack_is_not_missed() -> None:
+    kind = kinds.declared()["disability_card"]
+    told = {i.name: "x" for i in kind.items if i.name != "guardian_name"}
+    assert types.complete(kind, told)
+    assert not types.complete(kind, {**told, "residence_address": ""})
+
+
 def test_validity_ends_the_day_before_the_anniversary() -> None:
     assert types.after_years(dt.date(2024, 2, 29), 1) == dt.date(2025, 2, 27)
     assert types.after_years(dt.date(2026, 5, 20), 5) == dt.date(2031, 5, 19)
