@@ -76,7 +76,9 @@ def test_where_a_condition_comes_first_each_matter_finds_its_own_way() -> None:
 
 def test_tables_and_systems_are_asked_anew_for_each_matter() -> None:
     table = text("table", [{"id": "rule", "title": "规则", "decide": "x"}, work("take")])
-    waits = text("waits", [{"id": "ask", "title": "等候", "wait": {"message": "answer"}}, work("take")])
+    waits = text(
+        "waits", [{"id": "ask", "title": "等候", "wait": {"message": "answer"}}, work("take")]
+    )
     for bpmn, key in ((table, "table"), (waits, "waits")):
         assert _opening(bpmn, key) is None
         assert len(names(begun(bpmn, key))) == 1
