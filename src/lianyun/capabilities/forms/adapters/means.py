@@ -84,13 +84,25 @@ def codes() -> list[str]:
 
 def declared(codes: Sequence[str]) -> list[dict[str, Any]]:
     """The declarations of these forms as they stand today, to be frozen with a draft."""
-    found = {d.file.stem: d.data for d in packs.declarations("forms")}
     out = []
     for code in codes:
-        edition = None if code in found else editions.find(KIND, code)
-        told = edition.content if edition else found[code]
-        out.append({**told, "code": code, "parts": [_frozen(p) for p in told["parts"]]})
+        if (told := _of_packs().get(code)) is None:
+            edition = editions.find(KIND, code)
+            if edition is None:
+                raise KeyError(code)
+            told = _whole(code, edition.content)
+        out.append(told)
     return out
+
+
+@cache
+def _of_packs() -> dict[str, dict[str, Any]]:
+    found = packs.declarations("forms")
+    return {d.file.stem: _whole(d.file.stem, d.data) for d in found}
+
+
+def _whole(code: str, told: Mapping[str, Any]) -> dict[str, Any]:
+    return {**told, "code": code, "parts": [_frozen(p) for p in told["parts"]]}
 
 
 def _frozen(part: Mapping[str, Any]) -> dict[str, Any]:
