@@ -130,6 +130,8 @@ def admit(*, case: Case, by: Actor) -> bool:
     )
     promised = (case.data.get("situations") or {}).get("former") == "promise"
     outcome, words = rules.admit(queries.former(project, stage), promised=promised, running=running)
+    if kind.before(stage) is None and outcome == rules.READY:
+        words = "这是本项目的第一个阶段，可以受理"
     row.admitted, row.words = outcome, words
     row.save(update_fields=["admitted", "words"])
     told = {

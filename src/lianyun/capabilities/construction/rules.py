@@ -21,7 +21,7 @@ STAGES = {
 """The four stages of 国办发〔2019〕11号."""
 
 READY, TOLERATED, BLOCKED = "ready", "tolerated", "blocked"
-ADMITTED = {READY: "前一阶段已完成", TOLERATED: "容缺受理", BLOCKED: "不能受理"}
+ADMITTED = {READY: "可以受理", TOLERATED: "容缺受理", BLOCKED: "不能受理"}
 OWED_DAYS = 20
 """Working days for what was promised, where a kind says nothing else."""
 
