@@ -235,17 +235,24 @@ def preview(request: ActorRequest, code: str, page: str) -> HttpResponse:
     try:
         content = _tried(request, row, page)
     except (UserError, parts.BadContent) as mistake:
-        return HttpResponse(str(mistake), status=422, content_type="text/plain; charset=utf-8")
+        return _nothing(str(mistake))
     if page == "form":
         return _form(request, content, code)
     if page == "path":
         _, drawn = queries.bpmn_of(content, code, request.actor)
-        return HttpResponse(drawn, content_type="application/xml", status=200 if drawn else 422)
+        return HttpResponse(drawn, content_type="application/xml") if drawn else _nothing("")
     if page == "decision":
         return JsonResponse(_table(request, content, code))
     if page == "licence":
         return _specimen(content, code, slug)
     raise Http404("nothing to preview")
+
+
+def _nothing(why: str) -> HttpResponse:
+    """An answer without a picture: half-written parts are no error, they are on their way."""
+    answer = HttpResponse(why, content_type="text/plain; charset=utf-8")
+    answer["X-Preview"] = "none"
+    return answer
 
 
 def _form(request: ActorRequest, content: dict[str, Any], code: str) -> HttpResponse:
@@ -313,10 +320,9 @@ def _table(request: ActorRequest, content: dict[str, Any], code: str) -> dict[st
 def _specimen(content: dict[str, Any], code: str, slug: str) -> HttpResponse:
     told = content.get(parts.LICENCE) or {}
     if not told or parts.USE in told:
-        return HttpResponse("没有自己的证照", status=422, content_type="text/plain; charset=utf-8")
+        return _nothing("没有自己的证照")
     try:
         drawn = licences.specimen({"name": code, "issuer": slug, **told}, {})
     except (licences.BadType, KeyError, TypeError, ValueError, AttributeError) as wrong:
-        said = str(wrong).partition("：")[2] or str(wrong)
-        return HttpResponse(said, status=422, content_type="text/plain; charset=utf-8")
+        return _nothing(str(wrong).partition("：")[2] or str(wrong))
     return HttpResponse(drawn, content_type="image/png")

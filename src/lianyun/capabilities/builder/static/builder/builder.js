@@ -202,7 +202,7 @@
       set.append(card);
     });
     if (!entries.length) set.append(el("p", { class: "muted small", text: "还没有" }));
-    const add = (one, key) => { const made = structuredClone(one); for (const k of ["id"]) if (k in made && !made[k]) made[k] = fresh({ materials: "m", situations: "s", parts: "part", fields: "q", options: "o" }[field.name] || "x", every_id(field)); write([...entries, made], [...names, key]); open.add(`${path}.${entries.length}`); changed(true); const card = root.querySelector(`[data-card="${path}.${entries.length}"]`); card?.querySelector("input:not([type=checkbox]), select, textarea")?.focus(); };
+    const add = (one, key) => { const made = structuredClone(one); const last = entries.length - 1; if (page === "path" && field.name === "steps" && entries[last]?.id === "deliver" && made.id !== "deliver") { write([...entries.slice(0, last), made, entries[last]], names); open.add(`${path}.${last}`); changed(true); show(root.querySelector(`[data-card="${path}.${last}"]`)); return; } for (const k of ["id"]) if (k in made && !made[k]) made[k] = fresh({ materials: "m", situations: "s", parts: "part", fields: "q", options: "o" }[field.name] || "x", every_id(field)); write([...entries, made], [...names, key]); open.add(`${path}.${entries.length}`); changed(true); const card = root.querySelector(`[data-card="${path}.${entries.length}"]`); card?.querySelector("input:not([type=checkbox]), select, textarea")?.focus(); };
     if (!readonly) set.append(adder(field, add));
     return set;
   }
@@ -317,22 +317,23 @@
     const mine = (shown += 1);
     const answer = await ask(root.dataset.preview, { part, ...more }).catch(() => null);
     if (!answer || mine !== shown) return;
+    const bare = !answer.ok || answer.headers.get("X-Preview") === "none";
     if (page === "form") {
       pane.innerHTML = await answer.text();
       for (const node of pane.querySelectorAll("[hx-post]")) for (const name of [...node.getAttributeNames()].filter((n) => n.startsWith("hx-"))) node.removeAttribute(name);
       for (const button of pane.querySelectorAll("[data-part]")) button.addEventListener("click", () => { part = button.dataset.part; preview(); });
       pane.querySelector("#part")?.addEventListener("change", (e) => { const values = Object.fromEntries([...pane.querySelectorAll("#part [name]")].filter((n) => (n.type !== "radio" && n.type !== "checkbox") || n.checked).map((n) => [n.name, n.value])); if (e.target.type === "radio" || e.target.tagName === "SELECT") preview({ ...values, do: "refresh", part: part || pane.querySelector("[data-part]")?.dataset.part || "" }); });
     } else if (page === "path") {
-      if (!answer.ok) { pane_note.textContent = "环节还不能成图，请看左边的提示。"; return; }
+      if (bare) { pane_note.textContent = "环节还不能成图，请看下面的提示。"; return; }
       pane_note.textContent = "";
       try {
         viewer = viewer || new BpmnJS({ container: pane });
         await viewer.importXML(await answer.text());
         viewer.get("canvas").zoom("fit-viewport", "auto");
         pane.dataset.drawn = "yes";
-      } catch (error) { pane_note.textContent = "流程图没有画出来，请看左边的环节。"; }
+      } catch (error) { pane_note.textContent = "流程图没有画出来，请看下面的环节。"; }
     } else if (page === "licence") {
-      if (!answer.ok) { pane_note.textContent = state.use || !state.title ? "选了现成的证照，或没有结果证照。" : `还画不出来：${await answer.text()}`; pane.replaceChildren(); return; }
+      if (bare) { pane_note.textContent = state.use || !state.title ? "选了现成的证照，或没有结果证照。" : `还画不出来：${await answer.text()}`; pane.replaceChildren(); return; }
       const picture = el("img", { alt: "证照版式预览", src: URL.createObjectURL(await answer.blob()) });
       pane.replaceChildren(picture);
       pane_note.textContent = "样本，没有签章。";
