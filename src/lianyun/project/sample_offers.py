@@ -51,7 +51,7 @@ def speak(home: Path, officer: Callable[[str], Any], tell: Tell) -> dict[str, An
         with suppress(Denied, UserError):  # who is not proven stays off
             if not offers.wants(actor_of(party), party):
                 offers.switch_on(by=actor_of(party))
-        if phone in NEIGHBOURS:
+        if phone in NEIGHBOURS and offers.wants(actor_of(party), party):
             accounts[phone] = f"市民 {party.name}（已开启主动服务）"
     told: dict[str, Any] = {"rules": len(rules), "offered": 0, "claims": 0, "accounts": accounts}
     for subject in ("person", "entity"):
