@@ -196,7 +196,6 @@ def test_from_an_empty_page_to_a_citizens_case(
     _field(tab, "conditions").fill("长椅符合安全要求")
     tab.get_by_role("checkbox", name="01 生育收养").check()
     tab.wait_for_selector(".bgood")
-    _look(tab, accessible)
     _save(tab, following=True)
     # Materials: one, which a promise replaces.
     tab.click("text=＋ 一份材料")
