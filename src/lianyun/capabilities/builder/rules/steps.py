@@ -45,7 +45,7 @@ PALETTE: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
     ("decide", "决定", "审批负责人作出准予或不予的决定（与审查人不同）", {
         "id": "decide", "title": "决定", "final": True, "permission": "desk.decide",
         "department": "provider", "days": "promised_days", "clock": "decision", "outcomes": {
-            "grant": {"title": "准予", "go": "deliver", "style": "good"},
+            "grant": {"title": "准予", "style": "good"},
             "refuse": {"title": "不予", "reason": True, "end": "refused", "style": "bad"},
         }}),
     ("deliver", "制证送达", "签发结果证照并送达申请人", {
