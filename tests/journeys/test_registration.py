@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from lianyun.project.testing import fits
 
 PASSWORD = "Haizhou-2026"
@@ -20,6 +22,7 @@ def _look(tab: Any, accessible: Callable[[Any], None], folder: Path, name: str) 
     tab.set_viewport_size({"width": 1280, "height": 900})
 
 
+@pytest.mark.slow
 def test_a_name_is_tried_and_a_waiting_firm_is_seen(
     site: str, fresh_lake: Any, tab: Any, sign_in: Any, accessible: Any, tmp_path: Path
 ) -> None:

@@ -346,6 +346,7 @@ def other_city(lianyun_database: None, django_db_blocker: Any) -> Iterator[str]:
     testing.drop_database(name)
 
 
+@pytest.mark.slow
 def test_killed_between_sending_and_noting(stand: Stand, other_city: str, tmp_path: Path) -> None:
     env = {
         **os.environ,
