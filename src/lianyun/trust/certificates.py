@@ -133,7 +133,10 @@ _USUAL = 8192
 
 def loaded(data: bytes) -> x509.Certificate:
     """A certificate from DER, read once (it is its bytes); raises ValueError."""
-    return _loaded(data) if len(data) <= _USUAL else x509.load_der_x509_certificate(data)
+    try:
+        return _loaded(data) if len(data) <= _USUAL else x509.load_der_x509_certificate(data)
+    except x509.InvalidVersion as wrong:
+        raise ValueError(str(wrong)) from wrong
 
 
 @lru_cache(maxsize=1024)

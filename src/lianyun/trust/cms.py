@@ -220,15 +220,15 @@ def _read(data: bytes) -> Signed:
     kind, content = info.expect(der.SEQUENCE).parts()
     if kind.as_oid() != _SIGNED_DATA:
         raise BadSignature("不是数字签名")
-    _, _, inside, *more = content.expect(0xA0).parts()[0].expect(der.SEQUENCE).parts()
+    form, used, inside, *more = content.expect(0xA0).parts()[0].expect(der.SEQUENCE).parts()
+    listed = [der.algorithm(v) for v in used.expect(der.SET).parts()]
     if len(inside.expect(der.SEQUENCE).parts()) != 1:
         raise BadSignature("签名中夹带内容")
     certificates = tuple(
-        loaded(v.whole)
+        loaded(v.expect(der.SEQUENCE).whole)
         for part in more
         if part.tag == 0xA0
         for v in part.parts()
-        if v.tag == der.SEQUENCE
     )
     signers = more[-1].expect(der.SET).parts()
     if len(signers) != 1:
@@ -248,7 +248,10 @@ def _read(data: bytes) -> Signed:
         raise BadSignature("签名属性重复")
     if attributes[_CONTENT_TYPE].as_oid() != _DATA or not _names(attributes, named[0]):
         raise BadSignature("签名所指的证书不是签名者的证书")
-    name = DIGESTS.get(how_digest.expect(der.SEQUENCE).parts()[0].as_oid())
+    digest = der.algorithm(how_digest)
+    if form.as_int() != 1 or digest not in listed:
+        raise BadSignature("签名的版本或者摘要算法前后不一")
+    name = DIGESTS.get(digest)
     if name is None:
         raise BadSignature("摘要算法已不可信或者不受支持")
     token = None
@@ -262,7 +265,7 @@ def _read(data: bytes) -> Signed:
         name,
         attributes[_MESSAGE_DIGEST].expect(der.OCTET_STRING).content,
         der.tlv(der.SET, signed.content),
-        how.expect(der.SEQUENCE).parts()[0].as_oid(),
+        der.algorithm(how),
         value.expect(der.OCTET_STRING).content,
         token,
     )

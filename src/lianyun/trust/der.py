@@ -158,6 +158,14 @@ def first(data: bytes) -> tuple[Value, bytes]:
     return Value(data[0], data[at : at + size], data[: at + size]), data[at + size :]
 
 
+def algorithm(value: Value) -> str:
+    """The name of an AlgorithmIdentifier without parameters (none, or NULL); raises BadDer."""
+    name, *parameters = value.expect(SEQUENCE).parts()
+    if [p.whole for p in parameters] not in ([], [tlv(NULL, b"")]):
+        raise BadDer("parameters where none belong")
+    return name.as_oid()
+
+
 def read(data: bytes) -> Value:
     """The one value that these bytes are; raises BadDer, also where something follows it."""
     value, rest = first(data)
@@ -178,6 +186,7 @@ __all__ = [
     "UTF8",
     "BadDer",
     "Value",
+    "algorithm",
     "bits",
     "first",
     "generalized_time",

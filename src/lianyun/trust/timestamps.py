@@ -213,11 +213,11 @@ def _opened(token: bytes) -> tuple[_Info, list[der.Value], list[x509.Certificate
     what, held = inside.expect(der.SEQUENCE).parts()
     if what.as_oid() != _TST_INFO or form.as_int() != 3:
         raise BadToken("不是时间戳令牌")
-    listed = [v.expect(der.SEQUENCE).parts()[0].as_oid() for v in used.expect(der.SET).parts()]
+    listed = [der.algorithm(v) for v in used.expect(der.SET).parts()]
     whole = held.expect(0xA0).parts()[0].expect(der.OCTET_STRING).content
     version, policy, imprint, serial, at, *more = der.read(whole).expect(der.SEQUENCE).parts()
     digest_kind, digest = imprint.parts()
-    if version.as_int() != 1 or digest_kind.parts()[0].as_oid() != _SHA256:
+    if version.as_int() != 1 or der.algorithm(digest_kind) != _SHA256:
         raise BadToken("时间戳不是对 SHA-256 摘要的")
     info = _Info(
         whole,
@@ -238,7 +238,7 @@ def _opened(token: bytes) -> tuple[_Info, list[der.Value], list[x509.Certificate
     if len(signers) != 1:
         raise BadToken("时间戳须恰有一个签名者")
     signer = signers[0].expect(der.SEQUENCE).parts()
-    if signer[2].expect(der.SEQUENCE).parts()[0].as_oid() not in listed:
+    if der.algorithm(signer[2]) not in listed:
         raise BadToken("时间戳的摘要算法前后不一")
     return info, signer, certificates
 
@@ -296,7 +296,7 @@ def _signed_by(
     if not usage.critical or list(usage.value) != [ExtendedKeyUsageOID.TIME_STAMPING]:
         raise BadToken("签名者的证书不能用于时间戳")
     key, over = certificate.public_key(), der.tlv(der.SET, signed.content)
-    algorithm = _SIGNATURES[how.expect(der.SEQUENCE).parts()[0].as_oid()] or digest
+    algorithm = _SIGNATURES[der.algorithm(how)] or digest
     made = signature.expect(der.OCTET_STRING).content
     try:
         if isinstance(key, ec.EllipticCurvePublicKey):

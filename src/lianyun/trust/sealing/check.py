@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import re
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
@@ -35,9 +36,13 @@ _BROKEN = (
     AttributeError,
     RecursionError,
     AssertionError,
-    OverflowError,
+    ArithmeticError,
     NotImplementedError,
     MemoryError,
+    zlib.error,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
 )
 """What a hostile file makes a reader of PDF raise."""
 _ALGORITHMS = {"sha256": "SHA-256", "sha384": "SHA-384", "sha512": "SHA-512", "sm3": "SM2 / SM3"}
