@@ -331,13 +331,13 @@ def main() -> int:
                 with contextlib.ExitStack() as running:
                     if side != "unsigned":
                         running.enter_context(_sealing(env))
-                    port = running.enter_context(service._served(app, own))
+                    port = running.enter_context(service.served(app, own))
                     found = _asked(env, port, keys, *more)
                 if side != "unsigned":
                     answered += int(found["calls"])
                 if side not in best or found["per_second"] > best[side]["per_second"]:
                     best[side] = found
-        with _sealing(env), service._served("lianyun.project.asgi:app", env) as port:
+        with _sealing(env), service.served("lianyun.project.asgi:app", env) as port:
             crowd = _asked(env, port, keys, *seconds, "--connections", str(MANY))
             answered += int(crowd["calls"])
         recorded = service._recorded(url)

@@ -216,12 +216,21 @@ def _free_port() -> int:
         return int(sock.getsockname()[1])
 
 
-@contextlib.contextmanager
-def _served(side: str, env: dict[str, str], copy: Path) -> Any:
-    """One side's server with one worker; gives its port."""
+def served(app: str, env: dict[str, str]) -> Any:
+    """An ASGI application ("module:name") under one worker; a context that gives its port."""
     port = _free_port()
+    return _running([*_granian(port), "--interface=asgi", app], port, env)
+
+
+def _granian(port: int) -> list[str]:
     granian = [sys.executable, "-m", "granian", "--host=127.0.0.1", f"--port={port}"]
-    granian += ["--workers=1", "--no-ws", "--log-level=warning", "--backlog=2048"]
+    return [*granian, "--workers=1", "--no-ws", "--log-level=warning", "--backlog=2048"]
+
+
+def _served(side: str, env: dict[str, str], copy: Path) -> Any:
+    """One side's server with one worker; a context that gives its port."""
+    port = _free_port()
+    granian = _granian(port)
     command = {
         "bare": [*granian, "--interface=asgi", "service_peers:bare"],
         "same": [*granian, "--interface=asgi", "service_peers:same"],
@@ -233,6 +242,11 @@ def _served(side: str, env: dict[str, str], copy: Path) -> Any:
         ],
     }[side]
     env = {**env, "BENCH_SIDE": "plain"} if side == "django" else env
+    return _running(command, port, env)
+
+
+@contextlib.contextmanager
+def _running(command: list[str], port: int, env: dict[str, str]) -> Any:
     process = subprocess.Popen(
         command, env=env, cwd=HERE, start_new_session=True, stdout=subprocess.DEVNULL
     )
