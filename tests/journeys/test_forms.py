@@ -87,7 +87,8 @@ def test_a_company_is_opened_on_a_phone(
     tab.goto(f"{site}/forms/{draft}/premises/")
     expect(tab.locator("#business_address")).to_have_value("苍梧路6号")
     expect(tab.get_by_text("还没有保存的内容")).to_be_visible()
-    tab.locator("input[name=premises_right][value=rent]").check()
+    with tab.expect_response(f"{site}/forms/{draft}/premises/"):
+        tab.locator("input[name=premises_right][value=rent]").check()
     expect(tab.locator("#premises_proof")).to_be_visible()
     with tab.expect_navigation():
         tab.set_input_files(
