@@ -16,8 +16,8 @@ import argparse
 import asyncio
 import base64
 import contextlib
-import importlib
 import datetime as dt
+import importlib
 import json
 import os
 import random
