@@ -86,6 +86,15 @@ def check_expression(expression: str) -> None:
     _parsed(expression)
 
 
+def fault_of(expression: str) -> str | None:
+    """What is wrong with the text of an expression, in words; None where nothing is."""
+    try:
+        check_expression(expression)
+    except BadExpression as error:
+        return str(error)
+    return None
+
+
 def evaluate(expression: str, values: dict[str, Any]) -> Any:
     """The value of an expression over `values`; `a.b` reads a key of a mapping; missing is None.
 

@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 from django.db import models
 from django.utils import timezone
 
+from lianyun.capabilities.editions.api import OrderedJSON
 from lianyun.kernel.models import Case, Party
-
-
-class OrderedJSON(models.JSONField):
-    """JSON kept as text: the order of keys is part of what people wrote, and jsonb would not keep it."""
-
-    def db_type(self, connection: Any) -> str:
-        """A plain text column."""
-        return "text"
-
-    def from_db_value(self, value: str | None, expression: Any, connection: Any) -> Any:
-        """What was written."""
-        return None if value is None else json.loads(value)
-
-    def get_db_prep_value(self, value: Any, connection: Any, prepared: bool = False) -> str | None:
-        """As the database keeps it."""
-        return None if value is None else json.dumps(value, ensure_ascii=False, default=str)
 
 
 class Workbook(models.Model):

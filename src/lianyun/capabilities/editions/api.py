@@ -9,7 +9,7 @@ from lianyun.kernel.access import ANONYMOUS
 
 from . import queries
 from .actions import publish
-from .models import Edition
+from .models import Edition, OrderedJSON
 
 
 def find(kind: str, code: str) -> Edition | None:
@@ -27,4 +27,4 @@ def codes(kind: str) -> frozenset[str]:
     return queries.codes(ANONYMOUS, kind)
 
 
-__all__ = ["Edition", "codes", "find", "newest", "publish"]
+__all__ = ["Edition", "OrderedJSON", "codes", "find", "newest", "publish"]

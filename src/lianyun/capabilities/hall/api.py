@@ -41,6 +41,7 @@ from .queries.applications import Line
 from .queries.looking import Book, Judged, Offered
 from .queries.rehearsing import REHEARSED
 from .queries.shown import Shown, ShownMaterial
+from .rules.asked import purpose_of
 from .rules.stages import STEPS
 
 
@@ -195,6 +196,7 @@ __all__ = [
     "open_ready",
     "principals",
     "promise",
+    "purpose_of",
     "rehearse",
     "rehearsed_sources",
     "shared_values",

@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from functools import cache
 
-from lianyun.decision.closed import BadExpression, check_expression, evaluate
+from lianyun.decision.closed import evaluate, fault_of
 from lianyun.kernel import packs
 
 from .rules.package import BadPackage, Package, read
 
 holds = evaluate
 """Evaluates a condition over answers in the closed language."""
-
-
-def problem(expression: str) -> str | None:
-    """What is wrong with a condition; None where nothing is."""
-    try:
-        check_expression(expression)
-    except BadExpression as error:
-        return str(error)
-    return None
 
 
 @cache
@@ -29,7 +20,7 @@ def _read() -> tuple[dict[str, Package], tuple[str, ...]]:
     for d in packs.declarations("packages"):
         where = f"{d.pack}/packages/{d.file.name}"
         try:
-            one = read(d.data, problem=problem, pack=d.pack)
+            one = read(d.data, problem=fault_of, pack=d.pack)
         except (BadPackage, KeyError, TypeError, ValueError) as error:
             bad.append(f"{where}：{error}")
             continue
@@ -62,4 +53,4 @@ def names_of(code_list: str) -> dict[str, str]:
     return {}
 
 
-__all__ = ["declared", "holds", "names_of", "problem", "unreadable"]
+__all__ = ["declared", "holds", "names_of", "unreadable"]

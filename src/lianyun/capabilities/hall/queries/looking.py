@@ -41,12 +41,7 @@ class Offered:
     @property
     def purpose(self) -> str:
         """What it is asked for, in words."""
-        parts = []
-        if self.fills:
-            parts.append(f"填写{'、'.join(self.fills)}")
-        if self.frees:
-            parts.append(f"免交{'、'.join(self.frees)}")
-        return "，".join(parts)
+        return asking.purpose_of(self.fills, self.frees)
 
 
 def materials_of(viewer: Actor, application: Application) -> tuple[Any, ...]:

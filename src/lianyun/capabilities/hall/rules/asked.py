@@ -111,6 +111,16 @@ def asked(
     return list(found.values())
 
 
+def purpose_of(fills: Sequence[str], frees: Sequence[str]) -> str:
+    """What a source is asked for, in words: the fields it fills, the materials it frees."""
+    parts = []
+    if fills:
+        parts.append(f"填写{'、'.join(fills)}")
+    if frees:
+        parts.append(f"免交{'、'.join(frees)}")
+    return "，".join(parts)
+
+
 __all__ = [
     "DATASET",
     "EARLIER",
@@ -120,5 +130,6 @@ __all__ = [
     "Asked",
     "asked",
     "origin_of",
+    "purpose_of",
     "source_of",
 ]

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 from lianyun.capabilities.editions import api as editions
-from lianyun.decision.closed import BadExpression, check_expression, evaluate
+from lianyun.decision.closed import evaluate, fault_of
 from lianyun.kernel import packs
 from lianyun.kernel.access import Actor
 from lianyun.kernel.element import credit_code_ok
@@ -69,14 +69,6 @@ def around(parties: dict[str, Party]) -> Around:
     )
 
 
-def _problem(expression: str) -> str | None:
-    try:
-        check_expression(expression)
-    except BadExpression as error:
-        return str(error)
-    return None
-
-
 @cache
 def _declared() -> dict[str, Any]:
     def columns(entries: list[dict[str, Any]]) -> frozenset[str]:
@@ -114,7 +106,7 @@ def known(viewer: Actor, parties: dict[str, Party]) -> Known:
         paths=frozenset(Path.objects.values_list("key", flat=True).distinct())
         | frozenset(d.name for d in packs.declarations("paths")),
         body_code_ok=credit_code_ok,
-        expression_problem=_problem,
+        expression_problem=fault_of,
         **{**told, **more},
     )
 
@@ -154,7 +146,7 @@ def pack_faults() -> list[str]:
         departments={slug: p.name for slug, p in parties.items()},
         paths=frozenset(d.name for d in packs.declarations("paths")),
         body_code_ok=credit_code_ok,
-        expression_problem=_problem,
+        expression_problem=fault_of,
         **_declared(),
     )
     out, codes = [], dict[str, str]()

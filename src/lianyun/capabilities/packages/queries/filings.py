@@ -233,12 +233,7 @@ class Source:
     @property
     def purpose(self) -> str:
         """What it is asked for, in words."""
-        parts = []
-        if self.fills:
-            parts.append(f"填写{'、'.join(self.fills)}")
-        if self.frees:
-            parts.append(f"免交{'、'.join(self.frees)}")
-        return "，".join(parts)
+        return hall.purpose_of(self.fills, self.frees)
 
 
 def offered(viewer: Actor, found: Iterable[hall.Application]) -> list[Source]:
