@@ -5,7 +5,7 @@ several clerks (threads) call and finish them until nobody waits; every ticket m
 once. The peer is the usual queue of PostgreSQL: a row taken by ``FOR UPDATE SKIP LOCKED``, then marked
 done, in two transactions, without order between lanes, permissions or events. Then K times as many
 tickets, to see how it grows. Last the hall's screen, as often as it is asked.
-Target: a call with its finish within 200 ms at the median while all clerks press at once.
+Target: a call with its finish within 100 ms at the median while all clerks press at once.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-TARGET = 0.200
+TARGET = 0.100
 
 
 def at_once(workers: int, work: Callable[[int], list[float]]) -> tuple[list[float], float]:
