@@ -14,6 +14,7 @@ from lianyun.capabilities.audit.api import hash_key
 
 from .. import rules
 from .calls import Call, Refused, Reply, Scope, problem
+from .connections import Connections
 from .credentials import TOKEN_PATH, OAuthRefused, give_token, identify, token_key
 from .leases import Leases
 from .offers import METHODS, chosen
@@ -37,9 +38,8 @@ class Plane:
         self.ready = False
         self.starting = asyncio.Lock()
         self.pool: Any = None
-        # Connections held for calls: taking one is a pop, where the pool's own way costs as much
-        # as the look-up. None stands for one that was lost and must be made again.
-        self.idle: asyncio.LifoQueue[Any] = asyncio.LifoQueue()
+        # Held for calls: taking one is a pop, where the pool's own way costs as much as the look-up.
+        self.connections = Connections(CALL_CONNECTIONS)
         self.rights = Rights()
         self.leases = Leases()
         self.records = Records()
@@ -67,8 +67,7 @@ class Plane:
                 server_settings={"application_name": "lianyun data"},
             )
             self.rights.pool = self.leases.pool = self.records.pool = self.pool
-            for _ in range(CALL_CONNECTIONS):
-                self.idle.put_nowait(None)
+            self.connections = Connections(CALL_CONNECTIONS)
             await self.records.recover()
             await self.records.look()
             self.tasks = [
@@ -111,8 +110,7 @@ class Plane:
 
     async def ask(self, statement: str, arguments: tuple[Any, ...]) -> list[asyncpg.Record]:
         """Run a statement on one of the connections held for calls."""
-        idle = self.idle
-        connection = idle.get_nowait() if not idle.empty() else await idle.get()
+        connection = await self.connections.take()
         try:
             if connection is None:
                 connection = await self.pool.acquire()
@@ -125,9 +123,10 @@ class Plane:
         finally:
             if connection is not None and connection.is_closed():
                 # The server went away: the next call makes the connection anew.
+                self.connections.give(None)
                 await self.pool.release(connection)
-                connection = None
-            idle.put_nowait(connection)
+            else:
+                self.connections.give(connection)
 
     async def answer(self, scope: Scope, body: bytes = b"") -> tuple[Reply, str]:
         """One call: its reply and its number in the record, where it already stands."""
