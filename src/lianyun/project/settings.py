@@ -206,6 +206,8 @@ TIME_STAMP_SECONDS = 5.0
 TRUSTED_PROXIES = [
     part for part in (os.environ.get("LIANYUN_TRUSTED_PROXIES") or "").split(",") if part
 ]
+# Where departments' systems show their certificates, as the proxy serves it (docs/guides/mutual-tls.md).
+MUTUAL_TLS = (os.environ.get("LIANYUN_MUTUAL_TLS") or "").rstrip("/")
 
 # ---- seals (docs/guides/seals.md) ----------------------------------------------------------
 

@@ -24,9 +24,9 @@ NONCES_KEPT = dt.timedelta(minutes=15)
 
 def _read(use: str, pem: str) -> tuple[str, str, str, dt.datetime | None]:
     """Algorithm, name, subject and end of a PEM text; raises UserError."""
+    if "PRIVATE KEY" in pem:
+        raise UserError("其中有私钥。请只提交公钥或证书，并立即更换这把私钥")
     if use == ClientKey.SIGNATURE:
-        if "PRIVATE KEY" in pem:
-            raise UserError("这是私钥。请只提交公钥，并立即更换这把私钥")
         try:
             key = signatures.public_key(pem)
         except signatures.BadKey as wrong:

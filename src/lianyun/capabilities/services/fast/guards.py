@@ -10,6 +10,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import unquote
 
 from lianyun.trust import signatures
 from lianyun.ui.visitor import by_proxy, source_of, within
@@ -27,13 +28,27 @@ def _networks(texts: Any) -> tuple[Network, ...] | None:
         return None
 
 
+PEM_BEGIN, PEM_END = "-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"
+
+
 def thumbprint_of(header: str) -> str:
-    """SHA-256 (hex) of the certificate in a Client-Cert header (RFC 9440); raises Refused."""
+    """SHA-256 (hex) of the certificate in a Client-Cert header; raises Refused.
+
+    Either DER in base64 between colons (RFC 9440; HAProxy, Caddy, Envoy by a filter), or PEM in
+    percent-encoding, which is all that nginx can say (`$ssl_client_escaped_cert`).
+    """
     text = header.strip()
     try:
-        if len(text) < 3 or text[0] != ":" or text[-1] != ":":
+        if text.startswith("-----BEGIN%20"):
+            pem = unquote(text, errors="strict").strip()
+            if not (pem.startswith(PEM_BEGIN) and pem.endswith(PEM_END)):
+                raise ValueError
+            body = "".join(pem[len(PEM_BEGIN) : -len(PEM_END)].split())
+        elif len(text) > 2 and text[0] == text[-1] == ":":
+            body = text[1:-1]
+        else:
             raise ValueError
-        return hashlib.sha256(base64.b64decode(text[1:-1], validate=True)).hexdigest()
+        return hashlib.sha256(base64.b64decode(body, validate=True)).hexdigest()
     except (ValueError, binascii.Error) as wrong:
         raise Refused(400, "bad_request", "请求头 Client-Cert 有误") from wrong
 

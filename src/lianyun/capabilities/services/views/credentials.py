@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
@@ -42,6 +43,8 @@ def keys(request: ActorRequest, client_id: str) -> HttpResponse:
             # A private key that was pasted by mistake is not shown again.
             "pem": "" if "PRIVATE" in pem else pem,
             "use": use,
+            "front": settings.MUTUAL_TLS,
+            "service": client.grant.resource.name,
         },
         status=400 if problem else 200,
     )
