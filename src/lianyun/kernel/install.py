@@ -137,7 +137,8 @@ def _paths() -> int:
 def _decisions() -> int:
     before = Decision.objects.count()
     for declared in packs.declarations("decisions"):
-        rest = {k: v for k, v in declared.data.items() if k in ("basis", "summary")}
+        wanted = ("basis", "summary", "also_running")
+        rest = {k: v for k, v in declared.data.items() if k in wanted}
         text = compile_decision(declared.name, declared.data)
         declare_decision(declared.name, str(declared.data["title"]), text, rest)
     for file in packs.files("decisions", "dmn"):

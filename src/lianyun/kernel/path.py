@@ -6,6 +6,7 @@ executed as Python.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -21,8 +22,8 @@ from lianyun.decision.engine import spec_of
 from lianyun.decision.way import Step, steps_of
 
 __all__ = [
-    "BadPath", "Decision", "Path", "Step", "compile_path", "current", "current_decision", "declare",
-    "declare_decision", "path_of", "spec_of", "steps_of",
+    "BadPath", "Decision", "Path", "Step", "compile_path", "current", "declare", "declare_decision",
+    "judging", "path_of", "spec_of", "steps_of",
 ]  # fmt: skip
 
 
@@ -57,7 +58,7 @@ class Path(models.Model):
 
 
 class Decision(models.Model):
-    """One version of a declared decision (DMN 1.3); a case is always judged by the newest."""
+    """One version of a declared decision (DMN 1.3); which one judges a case: `judging`."""
 
     key = models.CharField("标识", max_length=80)
     version = models.PositiveIntegerField("版本")
@@ -107,27 +108,24 @@ def _digest(*parts: object) -> str:
     return hashlib.sha256("".join(str(p) for p in parts).encode()).hexdigest()
 
 
-def _stands(last: Any, digest: str) -> bool:
-    """Whether the newest version is this text, or was published by people in place of it."""
-    rows = type(last).objects.filter(key=last.key, digest=digest)
-    return last.digest == digest or ("published" in last.data and rows.exists())
+def _version(kind: Any, key: str, title: str, told: dict[str, Any], text: str, **more: Any) -> Any:
+    """The newest version; made where it is another text and was not published in place of it."""
+    digest, rows = _digest(text, title, repr(told)), kind.objects.filter(key=key)
+    last = rows.order_by("-version").first()
+    before = last is not None and "published" in last.data and rows.filter(digest=digest).exists()
+    if before or (last is not None and last.digest == digest):
+        return last
+    more = {"bpmn" if kind is Path else "dmn": text, "data": {**told, **more}, "digest": digest}
+    version = last.version + 1 if last else 1
+    return kind.objects.create(key=key, version=version, title=title, **more)
 
 
 def declare(key: str, title: str, bpmn: str, data: dict[str, Any] | None = None) -> Path:
     """Make the path's newest version be this text; nothing happens where it already is."""
     spec_of(bpmn, key)
-    digest = _digest(bpmn, title, repr(data or {}))
-    last = Path.objects.filter(key=key).order_by("-version").first()
-    if last is not None and _stands(last, digest):
-        return last
-    return Path.objects.create(
-        key=key,
-        version=(last.version if last else 0) + 1,
-        title=title,
-        bpmn=bpmn,
-        digest=digest,
-        data={**(data or {}), "steps": [asdict(s) for s in steps_of(bpmn).values()]},
-    )
+    steps = [asdict(s) for s in steps_of(bpmn).values()]
+    found: Path = _version(Path, key, title, data or {}, bpmn, steps=steps)
+    return found
 
 
 def declare_decision(
@@ -138,18 +136,8 @@ def declare_decision(
     Raises BadTable where the text is no decision this city can run.
     """
     _model(dmn)
-    digest = _digest(dmn, title, repr(dict(data or {})))
-    last = Decision.objects.filter(key=key).order_by("-version").first()
-    if last is not None and _stands(last, digest):
-        return last
-    return Decision.objects.create(
-        key=key,
-        version=(last.version if last else 0) + 1,
-        title=title,
-        dmn=dmn,
-        digest=digest,
-        data=dict(data or {}),
-    )
+    found: Decision = _version(Decision, key, title, dict(data or {}), dmn)
+    return found
 
 
 def newest(key: str) -> int:
@@ -166,6 +154,12 @@ def current(key: str) -> Path:
     return path_of(newest(key))
 
 
-def current_decision(key: str) -> Decision | None:
-    """The newest version of a decision, or None."""
-    return Decision.objects.filter(key=key).order_by("-version").first()
+def judging(key: str, began: dt.datetime, put: int | None = None) -> Decision | None:
+    """The version that judges a case: the newest when it began, or the one it was put onto.
+
+    A later one that declares its ground for it (`also_running`) judges it too (ADR 0045).
+    """
+    rows = Decision.objects.filter(key=key)
+    own = models.Q(version=put) if put else models.Q(created_at__lte=began)
+    found = rows.filter(own | models.Q(data__has_key="also_running")).order_by("-version").first()
+    return found or rows.order_by("version").first()

@@ -20,7 +20,7 @@ from lianyun.kernel.access import Actor, Denied, roles
 from lianyun.kernel.case import work_items
 from lianyun.kernel.clock import calendar
 from lianyun.kernel.event import timeline
-from lianyun.kernel.models import Case, Event, Membership, Party, Pause, WorkItem
+from lianyun.kernel.models import Case, Decision, Event, Membership, Party, Pause, WorkItem
 
 from . import rules
 
@@ -235,6 +235,8 @@ class Folder:
     wanted: Wanted | None = None
     stood_in: dict[int, str] = field(default_factory=dict)
     """Steps that a deputy did: for whom."""
+    newer_rules: int = 0
+    """The version in force where the case was judged by an older one."""
 
     @property
     def paused(self) -> Pause | None:
@@ -251,7 +253,17 @@ def verdict_of(case: Case) -> rules.Verdict:
         tuple(str(r).rpartition("_")[2] for r in told.get("rules") or ()),
         str(said.get("reason") or "；".join(map(str, told.get("annotations") or ()))),
         str(told.get("title") or told.get("table") or ""),
+        int(told.get("version") or 0),
     )
+
+
+def newer_rules(case: Case) -> int:
+    """The newest version of the table that judged a case by an older one, else 0 (ADR 0045)."""
+    told = case.data.get("decided") or {}
+    if not told.get("version"):
+        return 0
+    newest = Decision.objects.filter(key=told["table"]).aggregate(n=models.Max("version"))["n"]
+    return newest if newest and newest > told["version"] else 0
 
 
 def joint_of(case: Case) -> dict[str, Any]:
@@ -353,6 +365,7 @@ def folder(viewer: Actor, code: str) -> Folder:
             int(e.data["item"]): str(e.data["absent_name"])
             for e in Event.objects.filter(case_id_ref=case.pk, kind="application.stood_in")
         },
+        newer_rules(case),
     )
 
 

@@ -117,6 +117,7 @@ class Verdict:
     rules: tuple[str, ...] = ()
     reason: str = ""
     table: str = ""
+    version: int = 0
 
     @property
     def decides(self) -> bool:

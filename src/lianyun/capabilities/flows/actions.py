@@ -66,6 +66,35 @@ def move_cases(
     return Moved(done, left - done, tuple(failed))
 
 
+@action("flows.migrate")
+def move_to_newest_table(key: str, *, reason: str, by: Actor) -> Moved:
+    """Let running cases be judged by a table's newest version from their next asking on.
+
+    What has been judged stays judged. Every case records its own move; at most `MOST` at a press.
+    Raises UserError where nothing is to be moved or no reason is given.
+    """
+    if not reason.strip():
+        raise UserError("请写明理由")
+    table = queries.newest(DECISION, key, by)
+    waiting = queries.judged_by_older(key, by) if table is not None else None
+    left = waiting.count() if waiting is not None else 0
+    if table is None or waiting is None or not left:
+        raise UserError("没有按旧规则判定的在办件")
+    done = 0
+    for row in Case.objects.select_for_update(of=("self",)).filter(
+        pk__in=list(waiting.order_by("pk").values_list("pk", flat=True)[:MOST])
+    ):
+        before = queries.table_of_case(row, key)
+        row.data = {**row.data, "judged_by": {**row.data.get("judged_by", {}), key: table.version}}
+        row.save(update_fields=["data"])
+        told = {"table": key, "title": table.title, "from": before, "to": table.version}
+        record("case.rules_changed", row, by=by, case=row, data={**told, "reason": reason[:500]})
+        done += 1
+    told = {"to": table.version, "reason": reason[:500], "done": done}
+    record("decision.applied", table, by=by, data=told)
+    return Moved(done, left - done, ())
+
+
 @action(None)
 def fire_timer(item: WorkItem, *, by: Actor) -> None:
     """Let one case go on by its due timer; raises UserError where somebody was faster."""
@@ -92,9 +121,10 @@ def _good(kind: str, key: str, text: str, by: Actor) -> rules.Reading:
 def _keep(found: rules.Reading, note: str, case: Case | None, by: Actor) -> int:
     """Make a reading the newest version; what runs stays on its own."""
     about = {"basis": found.basis} if found.basis else {}
+    about |= {"also_running": found.also_running} if found.also_running else {}
     told = {**about, "published": case.code if case is not None else note[:200]}
     row: Path | Decision
-    if queries.is_current(found.kind, found.key, found.made, found.title, by):
+    if queries.is_current(found, by):
         row = queries.newest(found.kind, found.key, by)
     elif found.kind == DECISION:
         row = declare_decision(found.key, found.title, found.made, told)
@@ -125,7 +155,7 @@ def propose(kind: str, key: str, text: str, *, reason: str, by: Actor) -> Propos
     if waiting is not None:
         who = waiting.by.name if waiting.by else "系统"
         raise UserError(f"{who}对“{waiting.title}”的修改正在审核，办结后才能再提交")
-    if queries.is_current(kind, key, found.made, found.title, by):
+    if queries.is_current(found, by):
         raise UserError("与现行版本完全相同，不需要发布")
     base = queries.newest_version(kind, key, by)
     case = cases.open_case(

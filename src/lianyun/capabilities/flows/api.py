@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from lianyun.decision import load
+from lianyun.decision.way import steps_of
 from lianyun.kernel.access import Actor
 from lianyun.kernel.models import Case
 
 from . import actions, queries, rules
-from .rules import Fault, Reading
+from .rules import Fault, Reading, TableChange
 
 
 def check_path(key: str, text: str, viewer: Actor) -> Reading:
@@ -33,6 +35,17 @@ def publish_decision(key: str, text: str, *, note: str, by: Actor) -> int:
     return actions.publish(rules.DECISION, key, text, note=note, by=by)
 
 
+def table_changes(before: str, now: str) -> list[TableChange]:
+    """How the tables of two DMN texts differ, by column, row and cell; an empty text has none."""
+    old, new = (load(text).tables if text else () for text in (before, now))
+    return rules.compare_tables(old, new)
+
+
+def step_marks(before: str, now: str) -> dict[str, list[str]]:
+    """The steps of two BPMN texts that were added, removed or changed, by id."""
+    return rules.step_marks(*(steps_of(text) if text else {} for text in (before, now)))
+
+
 def propose(kind: str, key: str, text: str, *, reason: str, by: Actor) -> Case:
     """Hand a text in (kind path or decision; `flows.edit`) to flows' own review; returns its case."""
     return actions.propose(kind, key, text, reason=reason, by=by).case
@@ -41,9 +54,12 @@ def propose(kind: str, key: str, text: str, *, reason: str, by: Actor) -> Case:
 __all__ = [
     "Fault",
     "Reading",
+    "TableChange",
     "check_decision",
     "check_path",
     "propose",
     "publish_decision",
     "publish_path",
+    "step_marks",
+    "table_changes",
 ]

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.db import models
-from django.db.models import Count
+from django.db.models import Case as Case_
+from django.db.models import Count, Q, Value, When
+from django.db.models.fields.json import KeyTextTransform, KeyTransform
+from django.db.models.functions import Cast, Coalesce, Greatest
 
 from lianyun.decision import BadTable, Table, Verdict, decide, load
 from lianyun.decision.way import Step, steps_of
@@ -15,7 +18,7 @@ from lianyun.kernel.access import Actor, UserError
 from lianyun.kernel.case import Case, WorkItem
 from lianyun.kernel.manifest import permissions
 from lianyun.kernel.models import Event, Party
-from lianyun.kernel.path import Decision, Path
+from lianyun.kernel.path import Decision, Path, judging
 
 from . import rules
 from .models import Proposal
@@ -108,6 +111,49 @@ def decision(key: str, version: int | None, viewer: Actor) -> tuple[Decision, li
     return found, rows
 
 
+def table_of_case(case: Case, key: str) -> int:
+    """The version of a decision that judges a case; 0 where there is none."""
+    found = judging(key, case.opened_at, (case.data.get("judged_by") or {}).get(key))
+    return found.version if found is not None else 0
+
+
+def _asking(key: str) -> models.QuerySet[Case]:
+    """Running cases whose path asks this decision, by its key or by what the case names."""
+    fixed, named = [], Q(pk=None)
+    for pk, steps in Path.objects.values_list("pk", "data__steps"):
+        for step in steps or ():
+            asked = str(step.get("decide") or "")
+            if asked == key:
+                fixed.append(pk)
+            elif asked.startswith("=") and asked[1:].strip().isidentifier():
+                named |= Q(path=pk, **{f"data__{asked[1:].strip()}": key})
+    return Case.objects.filter(Q(path__in=fixed) | named, state__in=RUNNING)
+
+
+def _judged(key: str) -> models.QuerySet[Case]:
+    """Running cases that ask this decision, each with the version (`table`) that judges it."""
+    rows = list(Decision.objects.filter(key=key).order_by("version"))
+    first = rows[0].version if rows else 0
+    also = max((r.version for r in rows if r.data.get("also_running")), default=0)
+    then = [When(opened_at__gte=r.created_at, then=Value(r.version)) for r in reversed(rows)]
+    began: Any = Case_(*then, default=Value(first)) if then else Value(0)
+    put = Cast(KeyTextTransform(key, KeyTransform("judged_by", "data")), models.IntegerField())
+    return _asking(key).annotate(table=Greatest(Coalesce(put, began), Value(also)))
+
+
+def judged_by_older(key: str, viewer: Actor) -> models.QuerySet[Case]:
+    """Running cases that an older version of a decision judges."""
+    viewer.require("flows.read")
+    return _judged(key).filter(table__lt=newest_version(rules.DECISION, key, viewer))
+
+
+def judged(key: str, viewer: Actor) -> dict[int, int]:
+    """How many running cases each version of a decision judges."""
+    viewer.require("flows.read")
+    rows = _judged(key).order_by().values("table").annotate(n=Count("pk"))
+    return {row["table"]: row["n"] for row in rows}
+
+
 def tried(row: Decision, facts: dict[str, Any], viewer: Actor) -> Verdict | str:
     """What a decision answers to facts, or why it cannot; nothing is written."""
     viewer.require("flows.read")
@@ -157,12 +203,17 @@ def newest_version(kind: str, key: str, viewer: Actor) -> int:
     return int(row.version) if row is not None else 0
 
 
-def is_current(kind: str, key: str, made: str, title: str, viewer: Actor) -> bool:
+def is_current(found: rules.Reading, viewer: Actor) -> bool:
     """Whether a text is the newest version already."""
-    row = newest(kind, key, viewer)
+    row = newest(found.kind, found.key, viewer)
     if row is None:
         return False
-    return (row.dmn if kind == rules.DECISION else row.bpmn, row.title) == (made, title)
+    made, also = (
+        (row.dmn, row.data.get("also_running", ""))
+        if found.kind == rules.DECISION
+        else (row.bpmn, "")
+    )
+    return (made, row.title, also) == (found.made, found.title, found.also_running)
 
 
 def proposals(viewer: Actor) -> models.QuerySet[Proposal]:
@@ -211,6 +262,22 @@ def compared(viewer: Actor, row: Proposal) -> list[tuple[str, str, str]]:
         return []
     before = Path.objects.filter(key=row.key, version=row.base).first()
     return rules.changes(before.steps if before else {}, steps_of(row.made), permissions())
+
+
+def table_changes(viewer: Actor, row: Proposal) -> list[rules.TableChange]:
+    """How a proposed decision differs from the version that it was written on; none of a new one."""
+    viewer.require("flows.read")
+    before = Decision.objects.filter(key=row.key, version=row.base).first()
+    if row.kind != rules.DECISION or before is None:
+        return []
+    return rules.compare_tables(before.model.tables, load(row.made).tables)
+
+
+def marks(viewer: Actor, row: Proposal) -> dict[str, list[str]]:
+    """The steps of a proposed path that are new, gone or changed, by id."""
+    viewer.require("flows.read")
+    before = Path.objects.filter(key=row.key, version=row.base).first()
+    return rules.step_marks(before.steps, steps_of(row.made)) if before is not None else {}
 
 
 def steps_read(viewer: Actor, found: rules.Reading) -> list[Step]:

@@ -15,6 +15,7 @@ urlpatterns = [
     path(f"{_HERE}cases/<str:code>/", views.case, name="case"),
     path(f"{_HERE}decisions/", views.decisions, name="decisions"),
     path(f"{_HERE}decisions/<str:key>/", views.decision, name="decision"),
+    path(f"{_HERE}decisions/<str:key>/apply/", views.apply_table, name="apply"),
     path(f"{_HERE}decisions/<str:key>/<int:version>.dmn", views.dmn, name="dmn"),
     path(f"{_HERE}<str:key>/", views.detail, name="detail"),
     path(f"{_HERE}<str:key>/move/", views.move, name="move"),

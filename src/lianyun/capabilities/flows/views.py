@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from lianyun.decision import Verdict
-from lianyun.kernel.access import UserError
+from lianyun.kernel.access import Actor, UserError
 from lianyun.ui.forms import once
 from lianyun.ui.pages import ActorRequest, page
 from lianyun.ui.tables import Column, Empty, Filter, Table
@@ -169,9 +171,13 @@ def decision(request: ActorRequest, key: str) -> HttpResponse:
     model = row.model
     fields = rules.fields_of(model.tables, model.inputs)
     given = {f.name: request.GET.get(f"f_{n}", "") for n, f in enumerate(fields)}
+    counts = queries.judged(key, request.actor)
     context = {
         "row": row,
         "versions": versions,
+        "standing": [(v, counts.get(v.version, 0)) for v in versions],
+        "behind": sum(n for version, n in counts.items() if version < versions[0].version),
+        "may_move": request.actor.may("flows.migrate"),
         "tables": [(t, rules.policy_of(t), rules.rows_of(t)) for t in model.tables],
         "may_edit": request.actor.may("flows.edit"),
         "fields": [
@@ -191,6 +197,20 @@ def decision(request: ActorRequest, key: str) -> HttpResponse:
         else:
             context["fault"] = found
     return render(request, "flows/decision.html", context)
+
+
+@page(permission="flows.migrate")
+def apply_table(request: ActorRequest, key: str) -> HttpResponse:
+    """Let running cases be judged by the newest version of a table."""
+    if request.method == "POST":
+        try:
+            reason = request.POST.get("reason", "")
+            moved = actions.move_to_newest_table(key, reason=reason, by=request.actor)
+            more = f"，还有 {moved.left} 件" if moved.left else ""
+            messages.success(request, f"{moved.done} 件在办件改按现行规则判定{more}")
+        except UserError as error:
+            messages.error(request, str(error))
+    return redirect("flows:decision", key=key)
 
 
 # ---- a new version ---------------------------------------------------------------------------------
@@ -314,6 +334,8 @@ def proposal(request: ActorRequest, number: int) -> HttpResponse:
         "own": viewer.party is not None and viewer.party.pk == row.by_id,
         "end": rules.ENDS.get(row.case.outcome, rules.WAITS),
         "changes": queries.compared(viewer, row),
+        "table_changes": queries.table_changes(viewer, row),
+        **_drawings(viewer, row),
         "steps": [
             (s, rules.way_of(s), rules.limit_of(s)) for s in queries.steps_read(viewer, found)
         ],
@@ -321,6 +343,21 @@ def proposal(request: ActorRequest, number: int) -> HttpResponse:
         "events": queries.events(viewer, row),
     }
     return render(request, "flows/proposal.html", context)
+
+
+def _drawings(viewer: Actor, row: Any) -> dict[str, object]:
+    """Where the two drawings of a proposed path are fetched, and what is marked in them."""
+    if row.kind != rules.PATH:
+        return {}
+    told: dict[str, object] = {
+        **queries.marks(viewer, row),
+        "now_bpmn": f"{reverse('flows:proposed_bpmn', args=[row.pk])}?show=1",
+        "now_title": "提交的",
+    }
+    if row.base:
+        told["before_bpmn"] = f"{reverse('flows:bpmn', args=[row.key, row.base])}?show=1"
+        told["before_title"] = f"第 {row.base} 版"
+    return told
 
 
 @page(permission="flows.read")

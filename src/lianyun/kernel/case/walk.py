@@ -16,7 +16,7 @@ from ..access import SYSTEM
 from ..clock import calendar
 from ..event import Event, record
 from ..party import department
-from ..path import BadPath, Path, Step, current_decision
+from ..path import BadPath, Path, Step, judging
 from .rows import Answer, Case, WorkItem, bureau
 from .store import write
 
@@ -126,7 +126,8 @@ class Walk:
         """Ask a decision table; what it cannot answer goes on with an empty verdict, to a person."""
         data = self.case.data
         key = str(evaluate(step.decide[1:], data) or "") if step.decide[0] == "=" else step.decide
-        table = current_decision(key) if key else None
+        put = data.get("judged_by") or {}
+        table = judging(key, self.case.opened_at, put.get(key)) if key else None
         told: dict[str, Any] = {"table": key, "version": table.version if table else None}
         told |= {"title": table.title if table else key, "rules": [], "annotations": []}
         verdict: dict[str, Any] = {}
@@ -138,7 +139,8 @@ class Walk:
             told |= {"rules": list(found.rules), "annotations": list(found.annotations)}
         except BadTable as error:
             told["error"] = str(error)
-        self.told({step.into: verdict, "decided": told})
+        put = {**put, key: table.version} if table else put
+        self.told({step.into: verdict, "decided": told, "judged_by": put})
         told |= {"step": step.id, "into": step.into, "verdict": verdict}
         record("case.decided", self.case, by=SYSTEM, case=self.case, data=told)
 

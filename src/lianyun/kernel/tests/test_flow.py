@@ -26,7 +26,7 @@ from lianyun.kernel.case import (
 )
 from lianyun.kernel.event import timeline
 from lianyun.kernel.party import Party
-from lianyun.kernel.path import BadPath, compile_path, declare, declare_decision
+from lianyun.kernel.path import BadPath, Decision, compile_path, declare, declare_decision
 
 from .conftest import officer
 
@@ -91,6 +91,52 @@ def test_a_table_decides_and_says_by_which_rule(giver: Party) -> None:
         assert waiting(doubtful) == ["look"], "what no table answers goes to a person"
         assert message in doubtful.data["decided"]["error"]
     assert waiting(begin("smart_path", steps, giver, table="smart")) == ["look"]
+
+
+def test_the_rules_of_the_day_a_case_began_judge_it_to_its_end(giver: Party) -> None:
+    def limit(least: int, **more: str) -> int:
+        table = {
+            "title": "限值",
+            "policy": "F",
+            "inputs": [{"name": "emission", "type": "number"}],
+            "outputs": [{"name": "result"}],
+            "rules": [{"when": [f">= {least}"], "then": "good"}, {"when": ["-"], "then": "bad"}],
+        }
+        return declare_decision("limit", "限值", compile_decision("limit", table), more).version
+
+    def asked(case: Case) -> tuple[int, str]:
+        row = Case.objects.get(pk=case.pk)
+        return row.data["decided"]["version"], row.data["verdict"]["result"]
+
+    def again(case: Case, name: str) -> None:
+        step(item(case, name), by=SYSTEM)
+
+    steps = [
+        work("take"),
+        {"id": "judge", "title": "判定", "decide": "limit"},
+        work("look", outcomes={"done": {"title": "再判", "go": "judge"}}),
+    ]
+    assert limit(5) == 1
+    early = begin("rules_path", steps, giver, emission=4)
+    assert limit(4) == 2
+    late = begin("rules_path", steps, giver, emission=4)
+    for case in (early, late):
+        again(case, "take")
+    assert (asked(early), asked(late)) == ((1, "bad"), (2, "good"))
+    again(early, "look")
+    assert asked(early) == (1, "bad"), "asked again by the same rules"
+    # A version that says on which ground it applies to what runs already does so.
+    assert limit(3, also_running="立法法第一百零四条但书") == 3
+    again(early, "look")
+    assert asked(early) == (3, "good")
+    assert limit(9) == 4
+    again(early, "look")
+    assert asked(early) == (3, "good")
+    # A case that began before there was any table is judged by the first.
+    Case.objects.filter(pk=late.pk).update(opened_at=NOW, data={"emission": 4})
+    Decision.objects.filter(version=3).update(data={})
+    again(late, "look")
+    assert asked(late) == (1, "bad")
 
 
 def test_departments_answer_at_once_and_join(giver: Party, asker: Party) -> None:

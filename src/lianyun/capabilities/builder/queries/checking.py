@@ -13,7 +13,7 @@ from lianyun.capabilities.licences import api as licences
 from lianyun.decision import BadTable, Model, compile_decision, load
 from lianyun.decision.way import steps_of
 from lianyun.kernel.access import Actor
-from lianyun.kernel.path import BadPath, current, current_decision
+from lianyun.kernel.path import BadPath, Decision, current
 
 from ..rules import checks, text
 from ..rules import content as parts
@@ -80,7 +80,8 @@ def decision_of(content: Mapping[str, Any], code: str) -> Model | None:
     """The decision that a service asks; None where it has none or it cannot be read."""
     told = content.get(parts.DECISION) or {}
     if parts.USE in told:
-        found = current_decision(str(told[parts.USE]))
+        rows = Decision.objects.filter(key=str(told[parts.USE])).order_by("-version")
+        found = rows.first()
         return found.model if found else None
     if not told:
         return None

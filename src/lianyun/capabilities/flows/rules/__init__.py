@@ -1,5 +1,6 @@
 """Rules: how a path's steps and a decision table read to people, and what is wrong with a text."""
 
+from .comparing import TableChange, compare_tables
 from .lint import (
     DECISION,
     ERROR,
@@ -11,6 +12,7 @@ from .lint import (
     changes,
     read_decision,
     read_path,
+    step_marks,
 )
 from .words import (
     ENDS,
@@ -39,7 +41,9 @@ __all__ = [
     "Field",
     "Known",
     "Reading",
+    "TableChange",
     "changes",
+    "compare_tables",
     "fields_of",
     "limit_of",
     "policy_of",
@@ -47,5 +51,6 @@ __all__ = [
     "read_path",
     "rows_of",
     "said",
+    "step_marks",
     "way_of",
 ]

@@ -70,6 +70,8 @@ class Reading:
     text: str
     made: str
     faults: tuple[Fault, ...]
+    also_running: str = ""
+    """Of a decision: the ground on which it judges cases that began before it, too (ADR 0045)."""
 
     @property
     def good(self) -> bool:
@@ -318,13 +320,14 @@ def read_decision(key: str, text: str) -> Reading:
     """A decision's text (our YAML, or DMN) with everything that is wrong with it."""
     if not _KEY.fullmatch(key):
         return _failed(DECISION, key, text, "标识只用小写字母、数字和下划线，以字母开头")
-    basis, title = "", ""
+    basis, title, also = "", "", ""
     try:
         if _is_xml(text):
             made = _plain(text)
         else:
             data = _yaml(text)
             title, basis = str(data.get("title") or "").strip(), str(data.get("basis") or "")
+            also = str(data.get("also_running") or "").strip()[:300]
             if not title:
                 raise BadTable("缺少 title（名称）")
             made = compile_decision(key, data)
@@ -338,7 +341,8 @@ def read_decision(key: str, text: str) -> Reading:
         found.append(Fault("table", WARNING, model.title, "没有决策表，只有表达式"))
     if not basis and not _is_xml(text):
         found.append(Fault("basis", WARNING, title, "没有写明依据（basis）"))
-    return Reading(DECISION, key, (title or model.title)[:200], basis, text, made, _sorted(found))
+    shown = (title or model.title)[:200]
+    return Reading(DECISION, key, shown, basis, text, made, _sorted(found), also)
 
 
 def _table(table: Table) -> list[Fault]:
@@ -398,6 +402,15 @@ def changes(
     ]
 
 
+def step_marks(before: Mapping[str, Step], now: Mapping[str, Step]) -> dict[str, list[str]]:
+    """The steps that were added, removed or changed, by id."""
+    return {
+        "added": [n for n in now if n not in before],
+        "removed": [n for n in before if n not in now],
+        "changed": [n for n in now if n in before and now[n] != before[n]],
+    }
+
+
 __all__ = [
     "DECISION",
     "ERROR",
@@ -409,4 +422,5 @@ __all__ = [
     "changes",
     "read_decision",
     "read_path",
+    "step_marks",
 ]

@@ -6,10 +6,11 @@ import pytest
 import time_machine
 
 from lianyun.capabilities.flows import actions, jobs, queries
+from lianyun.decision import compile_decision
 from lianyun.kernel.access import SYSTEM, Actor, Denied, UserError
 from lianyun.kernel.case import Case, open_case, step
 from lianyun.kernel.event import timeline
-from lianyun.kernel.path import compile_path, current, declare
+from lianyun.kernel.path import compile_path, current, declare, declare_decision
 
 pytestmark = pytest.mark.django_db
 
@@ -41,6 +42,38 @@ def test_running_cases_move_or_say_why_not() -> None:
     assert [v.running for v in queries.versions("way", SYSTEM)] == [2, 0]
     case = step(late.items.get(done_at=None), by=SYSTEM)
     assert case.items.get(done_at=None).step == "c"
+
+
+def test_running_cases_are_put_onto_the_newest_rules_on_record() -> None:
+    def rule(least: int) -> None:
+        table = {
+            "title": "规则",
+            "inputs": [{"name": "age", "type": "number"}],
+            "outputs": [{"name": "result"}],
+            "rules": [{"when": [f">= {least}"], "then": "good"}],
+        }
+        declare_decision("rule", "规则", compile_decision("rule", table))
+
+    steps = [work("a"), {"id": "j", "title": "判", "decide": "= table"}, work("b")]
+    declare("way", "某流程", compile_path("way", "某流程", steps))
+    rule(80)
+    early = open_case("way", title="早", data={"table": "rule", "age": 75}, by=SYSTEM)
+    open_case("way", title="别的表", data={"table": "other"}, by=SYSTEM)
+    rule(70)
+    open_case("way", title="晚", data={"table": "rule", "age": 75}, by=SYSTEM)
+    assert queries.judged("rule", SYSTEM) == {1: 1, 2: 1}
+    assert queries.table_of_case(early, "rule") == 1
+    with pytest.raises(Denied):
+        actions.move_to_newest_table("rule", reason="改", by=Actor())
+    with pytest.raises(UserError, match="理由"):
+        actions.move_to_newest_table("rule", reason=" ", by=SYSTEM)
+    assert actions.move_to_newest_table("rule", reason="规定明确溯及", by=SYSTEM).done == 1
+    with pytest.raises(UserError, match="没有按旧规则"):
+        actions.move_to_newest_table("rule", reason="再来", by=SYSTEM)
+    moved = timeline(early).get(kind="case.rules_changed").data
+    assert (moved["from"], moved["to"], moved["reason"]) == (1, 2, "规定明确溯及")
+    case = step(early.items.get(done_at=None), by=SYSTEM)
+    assert case.data["verdict"] == {"result": "good"}
 
 
 def test_the_job_fires_what_is_due_and_one_fault_stops_nobody() -> None:

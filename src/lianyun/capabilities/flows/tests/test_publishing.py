@@ -12,7 +12,7 @@ from lianyun.kernel.access import SYSTEM, Actor, Denied, UserError
 from lianyun.kernel.case import open_case
 from lianyun.kernel.install import install
 from lianyun.kernel.models import Case, Event
-from lianyun.kernel.path import current, current_decision
+from lianyun.kernel.path import current
 
 Officer = Callable[..., Actor]
 
@@ -163,7 +163,7 @@ def test_of_two_written_on_one_version_the_later_is_told(city: None, officer: Of
     assert Case.objects.get(pk=row.case_id).outcome == "returned"
     again = actions.propose("decision", "trial", TABLE, reason="在第 1 版上改", by=writer)
     assert actions.review(again, "publish", by=other).version == 2
-    found = current_decision("trial")
+    found = queries.newest("decision", "trial", other)
     assert found is not None
     assert found.data["basis"] == "本市约定"
     with pytest.raises(UserError, match=r"desk\.fly 的权限"):
