@@ -22,8 +22,8 @@ from lianyun.decision.engine import spec_of
 from lianyun.decision.way import Step, steps_of
 
 __all__ = [
-    "BadPath", "Decision", "Path", "Step", "compile_path", "current", "declare", "declare_decision",
-    "judging", "path_of", "spec_of", "steps_of",
+    "BadPath", "Decision", "Path", "Step", "compile_path", "current", "current_decision", "declare",
+    "declare_decision", "judging", "path_of", "spec_of", "steps_of",
 ]  # fmt: skip
 
 
@@ -152,6 +152,11 @@ def newest(key: str) -> int:
 def current(key: str) -> Path:
     """The newest version of a path; raises BadPath where none is declared."""
     return path_of(newest(key))
+
+
+def current_decision(key: str) -> Decision | None:
+    """The newest version of a decision, or None."""
+    return Decision.objects.filter(key=key).order_by("-version").first()
 
 
 def judging(key: str, began: dt.datetime, put: int | None = None) -> Decision | None:
