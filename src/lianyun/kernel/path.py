@@ -104,13 +104,10 @@ def path_of(pk: int) -> Path:
     return _path(connection.settings_dict["NAME"], pk)
 
 
-def _digest(*parts: object) -> str:
-    return hashlib.sha256("".join(str(p) for p in parts).encode()).hexdigest()
-
-
 def _version(kind: Any, key: str, title: str, told: dict[str, Any], text: str, **more: Any) -> Any:
     """The newest version; made where it is another text and was not published in place of it."""
-    digest, rows = _digest(text, title, repr(told)), kind.objects.filter(key=key)
+    digest = hashlib.sha256(f"{text}{title}{told!r}".encode()).hexdigest()
+    rows = kind.objects.filter(key=key)
     last = rows.order_by("-version").first()
     before = last is not None and "published" in last.data and rows.filter(digest=digest).exists()
     if before or (last is not None and last.digest == digest):
