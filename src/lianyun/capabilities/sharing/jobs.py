@@ -19,6 +19,11 @@ def follow_lives() -> None:
     actions.find_overlaps(by=SYSTEM)
 
 
+def tell_days() -> None:
+    """Before the day begins: whose legal day comes near or has passed hears of it."""
+    actions.tell_days(by=SYSTEM)
+
+
 def count_use() -> None:
     """Every hour: today's calls under each grant, and early in the day yesterday's once more."""
     now = timezone.localtime()

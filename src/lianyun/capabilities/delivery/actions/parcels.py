@@ -311,7 +311,13 @@ def _fail(*, row: Subscription, message: str, final: bool, away: bool, by: Actor
             row,
             by=by,
             case=row.grant.case_id,
-            data={"error": row.error[:300], "attempts": row.attempts},
+            data={
+                "to": row.grant.grantee.ref,
+                "title": str(row.grant.resource),
+                "number": parcel.number if parcel is not None else row.number + 1,
+                "error": row.error[:300],
+                "attempts": row.attempts,
+            },
         )
     else:
         record("delivery.failed_again", row, by=by, data={"attempts": row.attempts})

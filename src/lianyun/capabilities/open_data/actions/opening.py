@@ -257,7 +257,12 @@ def _hold(*, opening: Opening, reason: str, risk: dict[str, Any], by: Actor) -> 
         row,
         by=by,
         case=row.case_id,
-        data={"reason": reason, "batch": risk["batch"]},
+        data={
+            "to": row.provider.ref,
+            "title": row.title,
+            "reason": reason,
+            "batch": risk["batch"],
+        },
     )
 
 

@@ -11,7 +11,7 @@ from .requests import EXTENSION, REQUEST, ask_extension, request_basket, request
 from .returns import request_return
 from .steps import do_step
 from .stops import ask_stop, resume_share, revoke_share, suspend_share
-from .told import on_corrected, tell_receivers
+from .told import on_corrected, tell_days, tell_receivers
 from .use import count_use
 
 __all__ = [
@@ -44,6 +44,7 @@ __all__ = [
     "revoke_share",
     "suspend_share",
     "take_from_basket",
+    "tell_days",
     "tell_receivers",
     "write_use",
 ]

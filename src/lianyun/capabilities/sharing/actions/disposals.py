@@ -24,14 +24,31 @@ REMIND_DAYS = (30, 7)
 
 def open_disposal(grant: Grant, why: str, by: Actor) -> Case:
     """The task of disposing of what a grant gave; a second call returns the first task."""
-    return open_about(
+    once = f"disposal:{grant.code}"
+    known = Case.objects.filter(once=once).exists()
+    wanted = str(grant.terms.get("disposal", ""))
+    case = open_about(
         grant,
         PATH,
         f"{grant.grantee.short or grant.grantee}处置“{grant.resource}”的共享数据",
-        {"why": why[:500], "wanted": grant.terms.get("disposal", "")},
+        {"why": why[:500], "wanted": wanted},
         by,
-        once=f"disposal:{grant.code}",
+        once=once,
     )
+    if not known:
+        record(
+            "disposal.wanted",
+            case,
+            by=by,
+            case=case,
+            data={
+                "to": grant.grantee.ref,
+                "title": str(grant.resource),
+                "why": why[:300],
+                "note": wanted,
+            },
+        )
+    return case
 
 
 def work(item: WorkItem, outcome: str, note: str, data: dict[str, Any], by: Actor) -> Case:

@@ -9,7 +9,7 @@ from lianyun.kernel.access import Actor, UserError
 from lianyun.kernel.action import action
 from lianyun.kernel.models import Case, WorkItem
 
-from . import disposals, disputes, misuse, needs, requests, returns, stops
+from . import disposals, disputes, misuse, needs, requests, returns, stops, told
 
 Handler = Callable[[WorkItem, str, str, dict[str, Any], Actor], Case]
 HANDLERS: dict[str, Handler] = {
@@ -42,6 +42,7 @@ def do_step(
         raise UserError("这不是共享交换的办件")
     by.require(item.permission, item.department)
     done = handler(item, outcome, note, dict(data or {}), by)
+    told.tell_step(item, outcome, note, done, by)
     if done.path.key == requests.REQUEST and done.outcome == "delivered":
         needs.note_first_share(done, by)
     return done

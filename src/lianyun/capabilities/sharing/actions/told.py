@@ -1,4 +1,8 @@
-"""Told: who read wrong rows hears when they are right."""
+"""Told: what the law has a department hear: a notice, an answer, a day that comes, wrong rows set right.
+
+Each is an event that names in `to` whom it concerns; who carries it there (inbox, mail, telephone)
+listens to the ledger.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,96 @@ from lianyun.capabilities.audit import api as audit
 from lianyun.kernel.access import SYSTEM, Actor
 from lianyun.kernel.action import action
 from lianyun.kernel.event import record
-from lianyun.kernel.models import Event, Grant
+from lianyun.kernel.models import Case, Event, Grant, WorkItem
 from lianyun.kernel.packs import declarations
 
-from .. import queries
+from .. import queries, rules
+from .terms import waiting
+
+
+def tell_step(item: WorkItem, outcome: str, note: str, done: Case, by: Actor) -> None:
+    """What a step means for the other side: what is to be added once, the answer, a term to keep."""
+    case = done
+    if case.applicant is None:
+        return
+    to, path = case.applicant.ref, case.path.key
+    if path == "share_request" and outcome == "supplement":
+        record(
+            "share.supplement_asked",
+            case,
+            by=by,
+            case=case,
+            data={
+                "to": to,
+                "title": case.title,
+                "note": note.strip()[:500],
+                "provider": str(case.department or ""),
+            },
+        )
+    word = rules.answer_word(item.step, outcome, case.outcome) if path == "share_request" else ""
+    if word:
+        record(
+            "share.answered",
+            case,
+            by=by,
+            case=case,
+            data={
+                "to": to,
+                "title": case.title,
+                "word": word,
+                "reason": note.strip()[:500],
+            },
+        )
+    rectify = waiting(case, "rectify") if path == "misuse" else None
+    if rectify is not None:
+        record(
+            "misuse.rectify",
+            case,
+            by=by,
+            case=case,
+            data={
+                "to": to,
+                "title": case.title,
+                "note": note.strip()[:500],
+                "due_on": rectify.due_on.isoformat() if rectify.due_on else "",
+            },
+        )
+
+
+@action("sharing.supervise")
+def tell_days(*, by: Actor) -> dict[str, int]:
+    """Every morning: whose legal day comes near or has passed is told, once for each step.
+
+    Returns how many of each. A day that was moved is told anew.
+    """
+    told = {"due_soon": 0, "overdue": 0}
+    for item in queries.waiting_with_a_day(by):
+        left = item.days_left
+        if left is None or item.department is None or item.due_on is None:
+            continue
+        if left > rules.near(item.declared.days):
+            continue
+        kind = "overdue" if left < 0 else "due_soon"
+        mark = f"{item.pk}:{item.due_on.isoformat()}"
+        if Event.objects.filter(
+            subject=item.case.ref, kind=f"share.{kind}", data__mark=mark
+        ).exists():
+            continue
+        data = {
+            "to": item.department.ref,
+            "title": item.case.title,
+            "step": item.title,
+            "due_on": item.due_on.isoformat(),
+            "days": abs(left),
+            "mark": mark,
+        }
+        if left < 0:
+            record("share.overdue", item.case, by=by, case=item.case, data=data)
+        else:
+            record("share.due_soon", item.case, by=by, case=item.case, data=data)
+        told[kind] += 1
+    record("share.days_checked", "system:sharing", by=by, data=told)
+    return told
 
 
 def on_corrected(event: Event) -> None:

@@ -50,6 +50,7 @@ from .limits import (
     pauses_of,
     runs,
     used_days,
+    waiting_with_a_day,
 )
 from .matters import (
     about_grant,
@@ -146,5 +147,6 @@ __all__ = [
     "use_records",
     "used_days",
     "waiting_answer",
+    "waiting_with_a_day",
     "yearly",
 ]

@@ -49,6 +49,11 @@ def clocked(viewer: Actor) -> QuerySet[WorkItem]:
     return rows.filter(sides | Q(department_id__in=scope))
 
 
+def waiting_with_a_day(viewer: Actor) -> QuerySet[WorkItem]:
+    """Every step that somebody has still to do by a legal day, of cases whose clock runs."""
+    return clocked(viewer).filter(done_at=None, case__state=Case.OPEN).order_by("due_on", "id")
+
+
 def narrowed_to(rows: QuerySet[WorkItem], standing: str) -> QuerySet[WorkItem]:
     """The steps that stand so: late (done late), overdue (waiting past the day), running, kept."""
     from django.db.models import F

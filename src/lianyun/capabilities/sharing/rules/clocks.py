@@ -133,3 +133,8 @@ def verdict(run: Run, today: dt.date, standing: bool) -> str:
     if standing:
         return "中止"
     return "计时中" if today <= run.due else "逾期未办"
+
+
+def near(days: int | None) -> int:
+    """With how many working days left a day is near: a third of the term, two at most."""
+    return 2 if days is None else min(2, days // 3)

@@ -241,3 +241,10 @@ def renewal(terms: Mapping[str, Any], today: dt.date) -> Request:
         networks=tuple(terms.get("networks") or ()),
         signature=terms.get("signature", "none"),
     )
+
+
+def answer_word(step: str, outcome: str, end: str) -> str:
+    """What a step of a request tells the applicant, in a word; nothing where it tells nothing."""
+    if step == "approve" and outcome == "agree":
+        return "同意共享"
+    return {"refused": "不同意共享", "delivered": "已开通"}.get(end, "")
