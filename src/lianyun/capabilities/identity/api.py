@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from django.shortcuts import redirect
 from django.utils import timezone
 
-from lianyun.kernel.access import SYSTEM, Actor, Denied
-from lianyun.kernel.element import citizen_number_ok, credit_code_ok
+from lianyun.kernel.access import SYSTEM, Actor, Denied, UserError
+from lianyun.kernel.element import citizen_number_ok, credit_code_ok, mask_value
 from lianyun.kernel.party import Party
 from lianyun.kernel.rows import together
 
@@ -25,6 +26,7 @@ from .actions import (
     create_personal_account,
     disable_account,
     enable_account,
+    end_representations,
     end_seats,
     enter_by_platform,
     find_entity,
@@ -35,13 +37,25 @@ from .actions import (
     prove_elements,
     register,
     remove_role,
+    rename_entity,
 )
-from .adapters import NUMBER_USE, number_hash, phone_hash, unseal
-from .models import Account, Agency
+from .adapters import (
+    MAIL_USE,
+    NUMBER_USE,
+    PHONE_USE,
+    number_hash,
+    phone_hash,
+    send_mail,
+    send_text,
+    unseal,
+)
+from .models import Account, Agency, User
 from .queries import (
     access_policy,
     accounts,
+    acting_for,
     agencies,
+    concerned,
     covers,
     may_act,
     party_by_hash,
@@ -51,7 +65,7 @@ from .queries import (
 if TYPE_CHECKING:
     from django.http import HttpRequest, HttpResponse
 
-    from .models import User
+    from lianyun.kernel.event import Event
 
 REGISTER, SELF, ELEMENTS, PERSON, CERTIFICATE = (
     rules.REGISTER,
@@ -179,6 +193,74 @@ def party_of_credit_code(code: str, *, name: str = "", by: Actor = SYSTEM) -> Pa
     return known or find_entity(plain, name=name, by=by)
 
 
+# ---- what is told to whom -------------------------------------------------------------------
+
+
+class NoAddress(UserError):
+    """The person has given no address for this way: there is nothing to try again."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """Where something went (masked), and whether a stand-in took it (模拟数据: nothing went out)."""
+
+    where: str
+    simulated: bool
+
+
+def ways(parties: Collection[int]) -> dict[int, frozenset[str]]:
+    """By which ways (`sms`, `mail`) these parties (row numbers) can be reached; one query."""
+    rows = Account.objects.filter(party_id__in=parties).values_list(
+        "party_id", "phone_sealed", "mail_sealed"
+    )
+    return {
+        party: frozenset(w for w, kept in (("sms", phone), ("mail", mail)) if kept)
+        for party, phone, mail in rows
+    }
+
+
+def addresses(party: Party) -> dict[str, str]:
+    """A party's own addresses by way, masked; a way without one is missing."""
+    account = Account.objects.filter(party=party).first()
+    out = {}
+    if account is not None and account.phone_sealed:
+        out["sms"] = str(mask_value("phone", unseal(account.phone_sealed, PHONE_USE)))
+    if account is not None and account.mail_sealed:
+        out["mail"] = rules.mask_mail(unseal(account.mail_sealed, MAIL_USE))
+    return out
+
+
+def send(party: Party, way: str, subject: str, text: str) -> Sent:
+    """Send a text (`sms`, without subject) or a mail to a party's own address, which stays in here.
+
+    Raises NoAddress where the party has none, UserError where it does not go out.
+    """
+    account = Account.objects.filter(party=party).first()
+    sealed = (
+        "" if account is None else account.phone_sealed if way == "sms" else account.mail_sealed
+    )
+    if not sealed:
+        raise NoAddress("没有登记手机号码" if way == "sms" else "没有登记通知邮箱")
+    if way == "sms":
+        to = unseal(sealed, PHONE_USE)
+        return Sent(str(mask_value("phone", to)), bool(send_text(to, text)))
+    to = unseal(sealed, MAIL_USE)
+    return Sent(rules.mask_mail(to), bool(send_mail(to, subject, text)))
+
+
+def with_login(parties: Collection[int]) -> list[int]:
+    """Those of these parties (row numbers) who can log in."""
+    rows = User.objects.filter(party_id__in=parties, is_active=True)
+    return [int(p) for p in rows.values_list("party_id", flat=True) if p is not None]
+
+
+def told_of(event: Event) -> list[tuple[Party, str]]:
+    """Whom an event of an account concerns, each with the words of the notice; nobody for another kind."""
+    if event.kind not in rules.TEXTS:
+        return []
+    return [(a.party, rules.notice_text(event.kind, f)) for a, f in concerned(SYSTEM, event)]
+
+
 def let_in(
     request: HttpRequest, user: User, target: str, way: str, *, entered: float = 0.0
 ) -> HttpResponse:
@@ -207,9 +289,13 @@ __all__ = [
     "Account",
     "Agency",
     "LevelNeeded",
+    "NoAddress",
+    "Sent",
     "account_of",
     "accounts",
     "acting",
+    "acting_for",
+    "addresses",
     "agencies",
     "bind_representative",
     "choose_policy",
@@ -220,6 +306,7 @@ __all__ = [
     "create_personal_account",
     "disable_account",
     "enable_account",
+    "end_representations",
     "end_seats",
     "enter_by_platform",
     "go_to_counter",
@@ -238,6 +325,11 @@ __all__ = [
     "prove_elements",
     "register",
     "remove_role",
+    "rename_entity",
     "require_level",
+    "send",
+    "told_of",
+    "ways",
+    "with_login",
     "with_posts",
 ]

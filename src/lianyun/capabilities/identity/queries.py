@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.sessions.models import Session
-from django.db import models
+from django.db import connection, models
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
@@ -31,7 +32,6 @@ from .models import (
     Notice,
     Policy,
     Seat,
-    Tries,
     User,
     Visit,
 )
@@ -197,6 +197,28 @@ def may_act(viewer: Actor | Party, principal: Party, scope: str) -> bool:
     )
 
 
+def acting_for(viewer: Actor, parties: Collection[int], scope: str) -> dict[int, list[str]]:
+    """Who may do this (a key of rules.SCOPES) today for each of these parties: refs, by party.
+
+    For who tells them what concerns their principals; nothing for a visitor.
+    """
+    if not viewer.known:
+        return {}
+    today = timezone.localdate()
+    rows = (
+        Agency.objects.filter(principal__in=parties, ended_at=None, since__lte=today)
+        .exclude(accepted_at=None)
+        .filter(models.Q(until=None) | models.Q(until__gte=today), agent__active=True)
+        .select_related("agent")
+        .order_by("pk")
+    )
+    found: dict[int, list[str]] = {}
+    for row in rows:
+        if row.agent is not None and rules.covers_scope(row.kind, row.scope, scope):
+            found.setdefault(row.principal_id, []).append(row.agent.ref)
+    return {party: list(dict.fromkeys(refs)) for party, refs in found.items()}
+
+
 def mandate(viewer: Party, pk: int) -> Agency | None:
     """A mandate of the viewer's that is in force today, by its number."""
     return next((a for a in agencies(viewer) if a.pk == pk), None)
@@ -205,20 +227,34 @@ def mandate(viewer: Party, pk: int) -> Agency | None:
 # ---- login ---------------------------------------------------------------------------------
 
 
-def named(text: str) -> models.QuerySet[User]:
-    """The login that somebody means: by its username, a telephone, or a proven citizen number."""
+def user_named(text: str, *, locked: bool = False) -> User | None:
+    """The login that somebody means: by its username, a telephone, or a proven citizen number.
+
+    `locked`: the row waits for whoever else has it, until the transaction ends.
+    """
     kind = rules.login_kind(text)
-    rows = User.objects.all()
-    if kind == "phone":
-        return rows.filter(party__identity__phone_hash=adapters.phone_hash(text))
-    if kind == "number":
-        return rows.filter(party__identity__number_hash=adapters.number_hash(text))
-    return rows.filter(username=text)
+    found = together(
+        ((User, "u"), (Party, "p")),
+        "FROM identity_user u LEFT JOIN kernel_party p ON p.id = u.party_id"
+        f" WHERE {_NAMED[kind]}{' FOR UPDATE OF u' if locked else ''}",
+        [_MEANT[kind](text)],
+    )
+    if not found:
+        return None
+    user: User = found[0][0]
+    user.party = found[0][1]
+    return user
 
 
-def user_named(text: str) -> User | None:
-    """Whom somebody means at the login."""
-    return named(text).first()
+_HELD = "u.party_id = (SELECT a.party_id FROM identity_account a WHERE a.{} = %s)"
+_NAMED = {
+    "username": "u.username = %s",
+    "phone": _HELD.format("phone_hash"),
+    "number": _HELD.format("number_hash"),
+}
+_MEANT: dict[str, Callable[[str], str]] = {
+    "username": str, "phone": adapters.phone_hash, "number": adapters.number_hash,
+}  # fmt: skip
 
 
 def _hold(owner: models.Model, name: str, model: type[models.Model], rows: list[Any]) -> None:
@@ -362,9 +398,13 @@ def limit(use: str) -> dict[str, int]:
 
 def tries(digest: str, window: dt.datetime) -> int:
     """How often something limited was tried in a window."""
-    return (
-        Tries.objects.filter(key=digest, window=window).values_list("count", flat=True).first() or 0
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(_TRIES, [digest, window])
+        found = cursor.fetchone()
+    return int(found[0]) if found else 0
+
+
+_TRIES = 'SELECT count FROM identity_tries WHERE key = %s AND "window" = %s'
 
 
 def must_have_second(viewer: Actor, user: User) -> bool:

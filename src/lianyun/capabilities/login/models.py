@@ -144,6 +144,7 @@ class Admission(models.Model, AuthorizationCodeMixin):
     issuer = models.CharField("签发者", max_length=200)
     scope = models.CharField("范围", max_length=200)
     level = models.PositiveSmallIntegerField("实名等级")
+    simulated = models.BooleanField("模拟核验", default=False)
     amr = models.JSONField("登录方式", default=list)
     entered_at = models.DateTimeField("登录时间")
     code_hash = models.CharField(max_length=64, unique=True)

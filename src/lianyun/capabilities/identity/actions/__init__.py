@@ -14,6 +14,8 @@ from .agencies import (
     end_agency,
     end_at_counter,
     end_cover,
+    end_representations,
+    rename_entity,
 )
 from .factors import (
     add_key,
@@ -116,6 +118,7 @@ __all__ = [
     "end_certificate",
     "end_cover",
     "end_own_seats",
+    "end_representations",
     "end_seats",
     "enter",
     "enter_by_platform",
@@ -140,6 +143,7 @@ __all__ = [
     "register",
     "remove_factor",
     "remove_role",
+    "rename_entity",
     "renew_codes",
     "reset_factors",
     "reset_password",

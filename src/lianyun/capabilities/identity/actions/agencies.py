@@ -146,6 +146,41 @@ def _end_representation(agency: Agency, by: Actor, why: str) -> None:
     record("agency.ended", agency, by=by, data={"kind": agency.kind, "why": why})
 
 
+@action("identity.manage")
+def end_representations(credit_code: str, *, keep: str = "", why: str, by: Actor) -> int:
+    """End who represents a firm, the moment its register names another or the firm is gone; how many.
+
+    `keep` is the citizen number of whom the register names now: he stays. The next one binds himself
+    as ever (`claim_firm`, `bind_representative`), once the library has the register's new row.
+    """
+    rows = (
+        Agency.objects.select_for_update(of=("self",))
+        .filter(principal__code=credit_code, kind=rules.REPRESENTATIVE, ended_at=None)
+        .select_related("principal", "agent__identity")
+        .order_by("pk")
+    )
+    kept, ended = adapters.number_hash(keep.strip().upper()) if keep else "", 0
+    for row in rows:
+        assert row.agent is not None
+        if kept and kept in queries.digests_of(row.agent.identity):
+            continue
+        _end_representation(row, by, why)
+        told = {"to": row.agent.ref, "firm": row.principal.name, "why": why}
+        record("representative.ended", row, by=by, data=told)
+        ended += 1
+    record("representatives.followed", "system:identity", by=by, data={"ended": ended})
+    return ended
+
+
+@action("identity.manage")
+def rename_entity(credit_code: str, name: str, *, by: Actor) -> None:
+    """A firm bears another name since today, as its register says."""
+    row = Party.objects.select_for_update().get(code=credit_code, kind=Party.LEGAL_ENTITY)
+    before, row.name = row.name, name.strip()
+    row.save(update_fields=["name"])
+    record("entity.renamed", row, by=by, data={"before": before, "after": row.name})
+
+
 def compare_representatives(*, by: Actor) -> int:
     """End the representations that the register of today contradicts; returns how many.
 
@@ -514,4 +549,6 @@ __all__ = [
     "end_agency",
     "end_at_counter",
     "end_cover",
+    "end_representations",
+    "rename_entity",
 ]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from typing import Any
 
 from django.contrib.auth.hashers import check_password, make_password
 from django.contrib.sessions.backends.base import SessionBase
 from django.contrib.sessions.backends.db import SessionStore
-from django.contrib.sessions.models import Session
-from django.db import models
+from django.db import connection
 from django.utils import timezone
 
+from lianyun.kernel import rows
 from lianyun.kernel.access import Actor, UserError, actor_of
 from lianyun.kernel.action import action
 from lianyun.kernel.event import record
@@ -51,8 +52,7 @@ def enter(username: str, password: str, *, by: Actor, address: str = "") -> User
     second factor the failures are forgiven only when that one is right too.
     """
     now = timezone.now()
-    held = queries.named(username[:60]).select_related("party").select_for_update(of=("self",))
-    user = held.first()
+    user = queries.user_named(username[:60], locked=True)
     flooded = bool(address) and limits.spent("login_failures_per_address", address)
     if flooded or user is None or not user.is_active or user.locked or user.party is None:
         make_password(password)
@@ -99,6 +99,24 @@ def _failure_from(address: str) -> None:
         limits.count("login_failures_per_address", address)
 
 
+_SEATS = (
+    "SELECT s.key, s.began_at, EXISTS (SELECT 1 FROM django_session d"
+    " WHERE d.session_key = s.key AND d.expire_date > %s)"
+    " FROM identity_seat s WHERE s.user_id = %s AND s.key <> %s ORDER BY s.began_at DESC"
+)
+_AGAIN = (
+    " ON CONFLICT (key) DO UPDATE SET user_id = EXCLUDED.user_id, address = EXCLUDED.address,"
+    " device = EXCLUDED.device"
+)
+_DEVICES = (
+    "SELECT count(*), count(*) FILTER (WHERE digest = %s), count(*) FILTER (WHERE told_at IS NULL)"
+    " FROM identity_device WHERE user_id = %s"
+)
+_ENTERED = "UPDATE identity_device SET name = %s, last_at = %s WHERE user_id = %s AND digest = %s"
+_DATA = "SELECT session_key, session_data FROM django_session WHERE session_key = ANY(%s)"
+_TOLD = "UPDATE django_session SET session_data = %s WHERE session_key = %s"
+
+
 @action(None)
 def take_seat(
     user: User,
@@ -115,44 +133,36 @@ def take_seat(
     open sessions are told on their next page. Returns how many sessions ended, and how many new
     devices the person has not judged yet.
     """
-    list(User.objects.select_for_update().filter(pk=user.pk).values_list("pk"))
-    session.save()
-    key = session.session_key or ""
-    alive = models.Exists(
-        Session.objects.filter(session_key=models.OuterRef("key"), expire_date__gt=timezone.now())
-    )
-    seats = list(user.seats.exclude(key=key).annotate(alive=alive))
-    ended = rules.surplus([(s.key, s.began_at) for s in seats if s.alive])
-    if gone := [*ended, *(s.key for s in seats if not s.alive)]:
-        end_sessions(user, gone)
+    now = timezone.now()
     name = rules.device_name(agent)[:80]
-    Seat.objects.bulk_create(
-        [Seat(user=user, key=key, address=address, device=name)],
-        update_conflicts=True,
-        unique_fields=["key"],
-        update_fields=["user", "address", "device"],
-    )
-    others = [s.key for s in seats if s.alive and s.key not in ended]
     digest = hashlib.sha256(device.encode()).hexdigest()
-    devices = user.devices.aggregate(
-        known=models.Count("pk"),
-        this=models.Count("pk", filter=models.Q(digest=digest)),
-        waiting=models.Count("pk", filter=models.Q(told_at=None)),
-    )
-    new = False
-    if devices["this"]:
-        user.devices.filter(digest=digest).update(name=name, last_at=timezone.now())
-    elif device:
-        # This holds the user's row: nobody else adds the device meanwhile.
-        Device.objects.create(
-            user=user,
-            digest=digest,
-            name=name,
-            address=address,
-            told_at=None if devices["known"] else timezone.now(),
-        )
-        if new := bool(devices["known"]):
-            _tell_of_device(user, name, others)
+    # Plain statements: a city logs in a thousand times for each other thing it does here.
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM identity_user WHERE id = %s FOR UPDATE", [user.pk])
+        session.save()
+        key = session.session_key or ""
+        cursor.execute(_SEATS, [now, user.pk, key])
+        seats: list[tuple[str, dt.datetime, bool]] = cursor.fetchall()
+        ended = rules.surplus([(held, began) for held, began, alive in seats if alive])
+        if gone := [*ended, *(held for held, _, alive in seats if not alive)]:
+            end_sessions(user, gone)
+        seat = Seat(user=user, key=key, address=address, device=name)
+        text, values = rows.inserting([seat])
+        cursor.execute(text + _AGAIN, values)
+        cursor.execute(_DEVICES, [digest, user.pk])
+        known, this, waiting = cursor.fetchone()
+        if this:
+            cursor.execute(_ENTERED, [name, now, user.pk, digest])
+        elif device:
+            # This holds the user's row: nobody else adds the device meanwhile.
+            made = Device(
+                user=user, digest=digest, name=name, address=address, told_at=None if known else now
+            )
+            cursor.execute(*rows.inserting([made]))
+    new = bool(device and known and not this)
+    if new:
+        alive_others = [held for held, _, alive in seats if alive and held not in ended]
+        _tell_of_device(user, name, alive_others)
     record(
         "seat.taken",
         user,
@@ -160,7 +170,7 @@ def take_seat(
         data={"device": name, "ended": len(ended), "new": new},
         personal={"address": address},
     )
-    return len(ended), devices["waiting"] + new
+    return len(ended), waiting + new
 
 
 def _tell_of_device(user: User, name: str, others: list[str]) -> None:
@@ -168,17 +178,23 @@ def _tell_of_device(user: User, name: str, others: list[str]) -> None:
     assert user.party is not None
     record("device.met", user, by=actor_of(user.party), data={"device": name})
     told = f"您的账号刚刚在新设备（{name}）登录。如果不是您本人，请到“我的账号”处理。"
-    rows = list(Session.objects.filter(session_key__in=others)) if others else []
-    for row in rows:
-        row.session_data = SessionStore().encode({**row.get_decoded(), "notice": told})
-    if rows:
-        Session.objects.bulk_update(rows, ["session_data"])
+    if not others:
+        return
+    store = SessionStore()
+    with connection.cursor() as cursor:
+        cursor.execute(_DATA, [others])
+        for key, data in cursor.fetchall():
+            cursor.execute(_TOLD, [store.encode({**store.decode(data), "notice": told}), key])
 
 
 def end_sessions(user: User, keys: list[str]) -> int:
     """Delete these sessions and their seats; returns how many ended."""
-    Session.objects.filter(session_key__in=keys).delete()
-    return user.seats.filter(key__in=keys).delete()[0]
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM django_session WHERE session_key = ANY(%s)", [keys])
+        cursor.execute(
+            "DELETE FROM identity_seat WHERE user_id = %s AND key = ANY(%s)", [user.pk, keys]
+        )
+        return int(cursor.rowcount)
 
 
 def end_all_sessions(user: User, keep: str = "") -> int:
@@ -205,10 +221,10 @@ def end_own_seats(user: User, keep: str, *, by: Actor, seat: int | None = None) 
     """End the actor's other sessions, or the one named; returns how many ended."""
     if by.party is None or user.party_id != by.party.pk:
         raise UserError("只能结束自己的登录")
-    rows = user.seats.exclude(key=keep)
+    others = user.seats.exclude(key=keep)
     if seat is not None:
-        rows = rows.filter(pk=seat)
-    count = end_sessions(user, list(rows.values_list("key", flat=True)))
+        others = others.filter(pk=seat)
+    count = end_sessions(user, list(others.values_list("key", flat=True)))
     record("session.closed", user, by=by, data={"count": count, "note": f"结束其他登录 {count} 个"})
     return count
 

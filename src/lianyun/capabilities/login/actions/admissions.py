@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 import secrets
 from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.auth import get_user_model
-from django.db import models
+from django.db import connection, models
 from django.utils import timezone
 
+from lianyun.kernel import rows
 from lianyun.kernel.access import SYSTEM, Actor, UserError
 from lianyun.kernel.action import action
 from lianyun.kernel.event import Event, record
@@ -63,6 +65,7 @@ def admit(
     issuer: str,
     scope: str,
     level: int,
+    simulated: bool,
     amr: list[str],
     entered_at: dt.datetime,
     redirect_uri: str,
@@ -73,7 +76,7 @@ def admit(
     """Begin a person's entry to a system, with the code by which it gets its tokens."""
     assert by.party is not None
     now = timezone.now()
-    made = Admission.objects.create(
+    made = Admission(
         sid=secrets.token_urlsafe(32),
         system=system,
         party=by.party,
@@ -81,6 +84,7 @@ def admit(
         issuer=issuer,
         scope=scope,
         level=level,
+        simulated=simulated,
         amr=amr,
         entered_at=entered_at,
         code_hash=rules.digest(code),
@@ -91,6 +95,11 @@ def admit(
         began_at=now,
         until=now + dt.timedelta(seconds=rules.ADMISSION_SECONDS),
     )
+    text, values = rows.inserting([made])
+    with connection.cursor() as cursor:
+        cursor.execute(f"{text} RETURNING id", values)
+        made.pk = int(cursor.fetchone()[0])
+    made._state.adding = False
     record(
         "admission.began",
         made,
@@ -100,13 +109,13 @@ def admit(
     return made
 
 
-def end_admissions(rows: models.QuerySet[Admission], *, why: str, by: Actor) -> int:
+def end_admissions(which: models.QuerySet[Admission], *, why: str, by: Actor) -> int:
     """End these entries (those that are open) and all tokens with them; each is an event.
 
     Part of an action; the systems concerned are told by its listener.
     """
     count = 0
-    for row in rows.filter(ended_at=None).select_related("system").select_for_update(of=("self",)):
+    for row in which.filter(ended_at=None).select_related("system").select_for_update(of=("self",)):
         row.ended_at, row.why = timezone.now(), why
         row.save(update_fields=["ended_at", "why"])
         record("admission.ended", row, by=by, data={"system": row.system.ref, "note": why})
@@ -147,9 +156,9 @@ def end_closed(*, by: Actor) -> int:
     return count
 
 
-def _end_closed(rows: models.QuerySet[Admission]) -> int:
-    closed = queries.with_closed_seat(rows.filter(ended_at=None))
-    return end_admissions(rows.filter(pk__in=closed), why="登录已结束", by=SYSTEM)
+def _end_closed(which: models.QuerySet[Admission]) -> int:
+    closed = queries.with_closed_seat(which.filter(ended_at=None))
+    return end_admissions(which.filter(pk__in=closed), why="登录已结束", by=SYSTEM)
 
 
 def tell_logout(event: Event) -> None:
@@ -190,12 +199,16 @@ def forget(*, by: Actor, days: int = 180) -> int:
     return count
 
 
+_KEPT = "UPDATE login_admission SET told = %s WHERE id = %s"
+
+
 def told_of(admission: Admission, claims: Mapping[str, Any]) -> None:
     """Note on an entry which claims the system has had (their names). Part of an action."""
     names = sorted({*admission.told, *claims})
     if names != admission.told:
         admission.told = names
-        admission.save(update_fields=["told"])
+        with connection.cursor() as cursor:
+            cursor.execute(_KEPT, [json.dumps(names), admission.pk])
 
 
 __all__ = [

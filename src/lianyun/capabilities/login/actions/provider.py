@@ -30,12 +30,14 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 from authlib.oidc.core.grants import OpenIDCode
 from authlib.oidc.rpinitiated import EndSessionEndpoint, EndSessionRequest
+from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from joserfc.jwk import RSAKey
 
 from lianyun.capabilities.audit import api as audit
 from lianyun.capabilities.identity import api as identity
+from lianyun.kernel import rows
 from lianyun.kernel.access import ANONYMOUS, Actor
 from lianyun.kernel.action import action
 from lianyun.kernel.event import record
@@ -46,6 +48,7 @@ from ..models import Admission, ClientSystem, Token
 from .admissions import admit, end_admissions, told_of
 from .keys import first_key
 
+_CODE_USED = "UPDATE login_admission SET code_used_at = %s WHERE id = %s"
 AUTH_METHODS = ["client_secret_basic", "client_secret_post", "none"]
 REPLAYED = "授权码被再次使用"
 REUSED = "续期凭证被再次使用"
@@ -101,7 +104,7 @@ class Server(AuthorizationServer):
         if token.get("refresh_token"):
             assert admission is not None
             made.append((Token.REFRESH, token["refresh_token"], admission.until - now))
-        Token.objects.bulk_create(
+        tokens = [
             Token(
                 digest=rules.digest(text),
                 kind=kind,
@@ -112,7 +115,9 @@ class Server(AuthorizationServer):
                 until=min(now + life, admission.until) if admission else now + life,
             )
             for kind, text, life in made
-        )
+        ]
+        with connection.cursor() as cursor:
+            cursor.execute(*rows.inserting(tokens))
         record(
             "token.refreshed" if request.refresh_token is not None else "token.issued",
             admission or request.client,
@@ -169,12 +174,7 @@ class CodeGrant(AuthorizationCodeGrant):
         A code that is shown twice, or by another system than its own, has been stolen: everything
         that came of it ends (RFC 9700, 4.5).
         """
-        row = (
-            Admission.objects.select_for_update(of=("self",))
-            .select_related("party__account", "system")
-            .filter(code_hash=rules.digest(code))
-            .first()
-        )
+        row = queries.admission_of_code(code)
         if row is None:
             return None
         if row.code_used_at is not None or row.system_id != client.pk:
@@ -183,7 +183,8 @@ class CodeGrant(AuthorizationCodeGrant):
             )
             return None
         row.code_used_at = timezone.now()
-        row.save(update_fields=["code_used_at"])
+        with connection.cursor() as cursor:
+            cursor.execute(_CODE_USED, [row.code_used_at, row.pk])
         return row if timezone.now() < row.code_until else None
 
     def delete_authorization_code(self, authorization_code: Admission) -> None:
@@ -247,6 +248,7 @@ class IdToken(OpenIDCode):
     def encode_id_token(self, token: dict[str, Any], request: OAuth2Request) -> str:
         """With the person's name for this system, and the number of the entry."""
         self.sid = request.authorization_code.sid
+        self.simulated = rules.simulated_claim(request.authorization_code.simulated)
         self.system = request.client
         return cast(str, super().encode_id_token(token, request))
 
@@ -255,6 +257,7 @@ class IdToken(OpenIDCode):
         return {
             "sub": adapters.pairwise_subject(self.system.client_id, user.pk),
             "sid": self.sid,
+            **self.simulated,
         }
 
 
@@ -378,6 +381,7 @@ class Introspection(IntrospectionEndpoint):
                 token.system.client_id, token.admission.party_id
             )
             told["acr"] = token.admission.get_acr()
+            told |= rules.simulated_claim(token.admission.simulated)
         else:
             told["sub"] = token.system.client_id
             told["department"] = token.system.department.slug
@@ -471,7 +475,8 @@ def tell_claims(token: Token, *, by: Actor) -> dict[str, Any]:
         data={"system": token.system.ref, "claims": sorted(claims)},
     )
     subject = adapters.pairwise_subject(token.system.client_id, admission.party_id)
-    return {"sub": subject, "acr": admission.get_acr(), **claims}
+    simulated = rules.simulated_claim(admission.simulated)
+    return {"sub": subject, "acr": admission.get_acr(), **simulated, **claims}
 
 
 __all__ = [

@@ -2,6 +2,7 @@
 
 from .entries import (
     access_token,
+    admission_of_code,
     admission_of_sid,
     claims_for,
     consent_covers,
@@ -28,6 +29,7 @@ from .systems import (
 
 __all__ = [
     "access_token",
+    "admission_of_code",
     "admission_of_sid",
     "claims_for",
     "client",

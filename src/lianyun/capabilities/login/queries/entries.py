@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.sessions.models import Session
-from django.db import models
+from django.db import connection, models
 from django.utils import timezone
 
 from lianyun.capabilities.identity import api as identity
@@ -35,9 +35,17 @@ def consents(viewer: Actor) -> list[Consent]:
 
 def consent_covers(viewer: Actor, system: ClientSystem, scopes: Iterable[str]) -> bool:
     """Whether the viewer has let the system have all of these, for the reasons it gives today."""
-    held = Consent.objects.filter(system=system, party=viewer.party, withdrawn_at=None).first()
-    if held is None:
+    if viewer.party is None:
         return False
+    found = together(
+        ((Consent, "c"),),
+        "FROM login_consent c WHERE c.system_id = %s AND c.party_id = %s"
+        " AND c.withdrawn_at IS NULL",
+        [system.pk, viewer.party.pk],
+    )
+    if not found:
+        return False
+    held: Consent = found[0][0]
     return all(s in held.scopes and held.scopes[s] == system.scopes.get(s, "") for s in scopes)
 
 
@@ -70,7 +78,31 @@ def live(admission: Admission) -> bool:
     user = getattr(admission.party, "account", None)
     if user is None or not user.is_active:
         return False
-    return Session.objects.filter(session_key=admission.seat, expire_date__gt=now).exists()
+    with connection.cursor() as cursor:
+        cursor.execute(_OPEN, [admission.seat, now])
+        return cursor.fetchone() is not None
+
+
+_OPEN = "SELECT 1 FROM django_session WHERE session_key = %s AND expire_date > %s"
+
+
+def admission_of_code(code: str, viewer: Actor = ANONYMOUS) -> Admission | None:
+    """The entry of a code, with its person's account and system; held until the transaction ends."""
+    found = together(
+        ((Admission, "a"), (Party, "p"), (get_user_model(), "u"), (ClientSystem, "s")),
+        "FROM login_admission a JOIN kernel_party p ON p.id = a.party_id"
+        " JOIN login_clientsystem s ON s.id = a.system_id"
+        " LEFT JOIN identity_user u ON u.party_id = p.id"
+        " WHERE a.code_hash = %s FOR UPDATE OF a",
+        [rules.digest(code)],
+    )
+    if not found:
+        return None
+    admission: Admission = found[0][0]
+    admission.party, user, admission.system = found[0][1:]
+    if user is not None:
+        user.party = admission.party  # and the person's account is this one
+    return admission
 
 
 def admission_of_sid(viewer: Actor, sid: str) -> Admission | None:
@@ -123,10 +155,13 @@ def access_token(text: str, viewer: Actor = ANONYMOUS) -> Token | None:
 def signing_key(viewer: Actor = ANONYMOUS) -> SigningKey | None:
     """The key that signs at this moment."""
     now = timezone.now()
-    rows = SigningKey.objects.filter(signs_from__lte=now).filter(
-        models.Q(signs_until=None) | models.Q(signs_until__gt=now)
+    found = together(
+        ((SigningKey, "k"),),
+        "FROM login_signingkey k WHERE k.signs_from <= %s"
+        " AND (k.signs_until IS NULL OR k.signs_until > %s) ORDER BY k.signs_from DESC LIMIT 1",
+        [now, now],
     )
-    return rows.order_by("-signs_from").first()
+    return found[0][0] if found else None
 
 
 def signing_keys(viewer: Actor) -> models.QuerySet[SigningKey]:
@@ -171,6 +206,7 @@ def claims_for(viewer: Actor, party: Party, scopes: Iterable[str], level: int) -
 
 __all__ = [
     "access_token",
+    "admission_of_code",
     "admission_of_sid",
     "claims_for",
     "consent_covers",

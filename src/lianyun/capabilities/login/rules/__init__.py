@@ -3,6 +3,7 @@
 from .claims import (
     ACR_PREFIX,
     SCOPES,
+    SIMULATED,
     Scope,
     acr_of,
     amr_of,
@@ -13,6 +14,7 @@ from .claims import (
     pairwise,
     platform_level,
     shown,
+    simulated_claim,
 )
 from .systems import (
     GRANTS,
@@ -50,6 +52,7 @@ __all__ = [
     "KEY_LIFE",
     "OVERLAP_HOURS",
     "SCOPES",
+    "SIMULATED",
     "BadAddress",
     "Scope",
     "acr_of",
@@ -68,6 +71,7 @@ __all__ = [
     "pairwise",
     "platform_level",
     "shown",
+    "simulated_claim",
     "too_old",
     "wanted_age",
 ]

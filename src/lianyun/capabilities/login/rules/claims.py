@@ -11,6 +11,8 @@ from typing import Any
 
 ACR_PREFIX = "urn:lianyun:level:"
 """How `acr` names the level of proof of a person (identity's levels; 0: an account without proof)."""
+SIMULATED = "acr_simulated"
+"""The claim, true, of a login whose level a stand-in gave; absent from every other."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,14 @@ def claims_of(scopes: Iterable[str], level: int, facts: Mapping[str, Any]) -> di
 def acr_of(level: int) -> str:
     """The `acr` value of a level."""
     return f"{ACR_PREFIX}{level}"
+
+
+def simulated_claim(simulated: bool) -> dict[str, bool]:
+    """What is told beside `acr` of a level that a stand-in gave (模拟数据): nothing of a real one.
+
+    Stand-ins answer in sample cities only; who relies on a level there learns that it proves nobody.
+    """
+    return {SIMULATED: True} if simulated else {}
 
 
 def amr_of(factor: str, way: str = "") -> list[str]:
@@ -138,6 +148,7 @@ def shown(scope: str, claims: Mapping[str, Any]) -> str:
 __all__ = [
     "ACR_PREFIX",
     "SCOPES",
+    "SIMULATED",
     "Scope",
     "acr_of",
     "amr_of",
@@ -148,4 +159,5 @@ __all__ = [
     "pairwise",
     "platform_level",
     "shown",
+    "simulated_claim",
 ]

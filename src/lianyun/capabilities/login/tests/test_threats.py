@@ -163,6 +163,36 @@ def test_downgrade_of_level(flow: Flow, make_flow: Callable[..., Flow]) -> None:
     assert "error" in back(flow.ask(claims="{"))
 
 
+def test_a_level_that_a_stand_in_gave_is_told(flow: Flow) -> None:
+    """模拟数据 reaches the systems: signed in the ID token, at userinfo and introspection; else absent."""
+    from django.contrib.auth import get_user_model
+
+    from lianyun.capabilities.identity.models import Account
+
+    known = flow.backend.get("/.well-known/openid-configuration").json()
+    assert {"acr", "acr_simulated"} <= set(known["claims_supported"])
+    user = get_user_model().objects.get(username=flow.username)
+    account = Account.objects.create(party=user.party, level=3, way="face", simulated=True)
+    keys = KeySet.import_key_set(flow.backend.get("/oidc/jwks.json").json())
+
+    def told(tokens: dict[str, str]) -> list[tuple[object, object]]:
+        login = {"client_id": flow.system.client_id, "client_secret": flow.secret}
+        asked = {"token": tokens["access_token"], **login}
+        signed = jwt.decode(tokens["id_token"], keys, algorithms=["RS256"]).claims
+        answers = (
+            signed,
+            flow.claims(tokens["access_token"]).json(),
+            flow.backend.post("/oidc/introspect", asked).json(),
+        )
+        return [(one["acr"], one.get("acr_simulated")) for one in answers]
+
+    assert told(flow.redeem(flow.agree()["code"]).json()) == [("urn:lianyun:level:3", True)] * 3
+    # Proven at a counter meanwhile: the next entry is told as real.
+    account.simulated = False
+    account.save(update_fields=["simulated"])
+    assert told(flow.redeem(flow.agree()["code"]).json()) == [("urn:lianyun:level:3", None)] * 3
+
+
 def test_client_impersonation(flow: Flow) -> None:
     """No secret, a wrong one, an old one after its time: no tokens; a rotation is no outage."""
     code = flow.agree()["code"]

@@ -100,9 +100,14 @@ class _Ask:
         return known or dt.datetime.fromtimestamp(0, tz=dt.UTC)
 
     @cached_property
+    def known(self) -> identity.Account | None:
+        """Who the person is to the city at this moment, read once a request."""
+        return identity.account_of(self.actor)
+
+    @property
     def held(self) -> int:
         """How surely the person is known at this moment."""
-        return identity.level_of(self.actor)
+        return self.known.level if self.known else 0
 
     @property
     def fingerprint(self) -> str:
@@ -132,6 +137,7 @@ class _Ask:
             "seat": self.request.session.session_key or "",
             "issuer": self.issuer,
             "level": self.held,
+            "simulated": bool(self.known and self.known.simulated),
             "amr": rules.amr_of(
                 self.request.session.get("factor", ""), self.request.session.get("way", "")
             ),

@@ -44,7 +44,7 @@ def discovery(request: HttpRequest) -> HttpResponse:
                 "none",
             ],
             "claims_supported": [c for s in rules.SCOPES.values() for c in s.claims]
-            + ["iss", "aud", "exp", "iat", "nonce", "amr", "sid", "at_hash"],
+            + ["iss", "aud", "exp", "iat", "nonce", "amr", "sid", "at_hash", rules.SIMULATED],
             "claims_parameter_supported": False,
             "request_parameter_supported": False,
             "request_uri_parameter_supported": False,
