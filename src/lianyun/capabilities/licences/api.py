@@ -13,6 +13,7 @@ from . import actions
 from .actions import (
     change_licence,
     draw_up,
+    end_licence,
     issue_from_register,
     make_files,
     original,
@@ -55,6 +56,14 @@ def held(holder: Party, viewer: Actor) -> list[Licence]:
     along; elements are still under lock (`elements`).
     """
     return _licences.held(viewer, holder)
+
+
+def current(kind: str, holder: Party, viewer: Actor) -> Licence | None:
+    """The newest version of a type that a party holds and that was not ended; expired ones included.
+
+    What `change_licence` and `end_licence` are for. For who issues licences of the type; raises Denied.
+    """
+    return _licences.current(viewer, kind, holder)
 
 
 def elements(licence: Licence, viewer: Actor) -> dict[str, str]:
@@ -129,8 +138,10 @@ __all__ = [
     "Licence",
     "LicenceType",
     "change_licence",
+    "current",
     "draw_up",
     "elements",
+    "end_licence",
     "faults_of",
     "find_kind",
     "held",

@@ -12,6 +12,11 @@ def tidy() -> None:
     actions.tidy(by=SYSTEM)
 
 
+def tell_due() -> None:
+    """Tell holders of licences that come to their end, once for each stage."""
+    actions.tell_due(by=SYSTEM)
+
+
 def tell_library() -> None:
     """Send what was issued, changed or ended here to the licences library."""
     actions.tell_library(by=SYSTEM)

@@ -43,6 +43,7 @@ class Licence(models.Model):
     faults = models.JSONField("核查问题", default=list)
     ending = models.CharField("终止方式", max_length=10, choices=ENDINGS, blank=True, default="")
     left_on = models.DateField("登记簿中不再有此登记", null=True)
+    due_told = models.PositiveSmallIntegerField("已提醒到期（提前天数）", null=True)
     replaces = models.OneToOneField(
         "self", models.PROTECT, null=True, related_name="replaced_by", verbose_name="换发自"
     )

@@ -16,6 +16,7 @@ from .kinds import publish_type
 from .library import tell_library
 from .limits import TooMany, spend, tidy
 from .registers import issue_from_register
+from .reminders import tell_due
 from .review import PATH, decide_draft, draw_up
 from .showing import answer, ask, give, see, show, take, take_back
 
@@ -49,6 +50,7 @@ __all__ = [
     "suspend_licence",
     "take",
     "take_back",
+    "tell_due",
     "tell_library",
     "tidy",
     "withdraw_copy",

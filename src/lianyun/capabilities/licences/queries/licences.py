@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from collections.abc import Iterable
 
@@ -58,6 +59,18 @@ def one(viewer: Actor, identifier: str) -> Licence:
     if found is None:
         raise Denied("没有这本证照，或者它不是您所在部门颁发的")
     return found
+
+
+def current(viewer: Actor, kind: str, holder: Party) -> Licence | None:
+    """The newest version of a type that a party holds and that was not ended, an expired one included.
+
+    For who issues or ends licences of the type; raises Denied.
+    """
+    issuer = kinds.issuer_of(kinds.kind(kind))
+    if not any(viewer.may(p, issuer) for p in ("licences.review", "licences.end")):
+        viewer.require("licences.issue", issuer)
+    rows = Licence.objects.filter(kind=kind, grant__grantee=holder, ending="")
+    return rows.select_related(*_WITH).order_by("-issued_on", "-id").first()
 
 
 def history(viewer: Actor, licence: Licence) -> list[Event]:
@@ -237,15 +250,37 @@ def given(viewer: Actor, code: str) -> Showing | None:
     )
 
 
-def due(licences: list[Licence], days: int = 60) -> list[Licence]:
-    """Those of these that end within so many days, the first to end first."""
+def due(licences: list[Licence]) -> list[Licence]:
+    """Those of these that end within the days that their types tell, the first to end first."""
     today = timezone.localdate()
     found = [
         row
         for row in licences
-        if not row.ending and row.ends_on is not None and 0 <= (row.ends_on - today).days <= days
+        if not row.ending
+        and row.ends_on is not None
+        and 0 <= (row.ends_on - today).days <= kinds.kind(row.kind).remind[0]
     ]
     return sorted(found, key=lambda row: (row.ends_on, row.pk))
+
+
+def due_untold(viewer: Actor, kind: str, stage: int, limit: int) -> list[Licence]:
+    """Licences of a type in force that end within `stage` days and whose holders were not told so yet.
+
+    A licence whose whole life is no longer than the stage has none; one that left its register
+    neither.
+    """
+    viewer.require("licences.issue", kinds.issuer_of(kinds.kind(kind)))
+    today = timezone.localdate()
+    days = dt.timedelta(days=stage)
+    rows = Licence.objects.filter(
+        kind=kind,
+        ending="",
+        left_on=None,
+        grant__state=Grant.ACTIVE,
+        ends_on__range=(today, today + days),
+        ends_on__gt=models.F("begins_on") + days,
+    ).filter(models.Q(due_told=None) | models.Q(due_told__gt=stage))
+    return list(rows.select_related(*_WITH).order_by("pk")[:limit])
 
 
 def wanted_pairs(licence: Licence, wanted: list[str]) -> list[tuple[str, str]]:
@@ -284,8 +319,10 @@ __all__ = [
     "check_own",
     "choices",
     "copies",
+    "current",
     "document_of",
     "due",
+    "due_untold",
     "elements",
     "given",
     "held",

@@ -21,6 +21,8 @@ GRADES = {
 LAYOUTS = ("landscape", "portrait", "card")
 FILES = ("pdf", "ofd")
 """The forms of a licence's file; PDF is always one of them."""
+REMIND = (60, 15)
+"""How many days before its end a holder is told of a licence, where its type says nothing else."""
 _NAME = re.compile(r"[a-z][a-z0-9_]{2,39}")
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 _SERIAL = re.compile(r"[0-9]{3}")
@@ -28,7 +30,7 @@ _NUMBERING = re.compile(r"[^{}]{1,20}\{year\}[^{}]{0,5}\{serial:0[4-8]\}")
 _KEYS = {
     "name", "title", "issuer", "serial", "type_code", "holders", "basis", "number", "holder",
     "dates", "years", "trust", "elements", "look", "register", "numbering",
-    "files",
+    "files", "remind",
 }  # fmt: skip
 
 
@@ -92,6 +94,7 @@ class LicenceType:
     register: Register | None = None
     numbering: str = ""
     files: tuple[str, ...] = FILES[:1]
+    remind: tuple[int, ...] = REMIND
 
     def item(self, name: str) -> Item:
         """The element of this name; raises KeyError."""
@@ -147,6 +150,10 @@ def read(data: Mapping[str, Any], elements: Mapping[str, Mapping[str, Any]]) -> 
     need(not numbering or _NUMBERING.fullmatch(numbering), "numbering 应如 HC{year}{serial:05}")
     files = tuple(data.get("files") or FILES[:1])
     need(files in (FILES[:1], FILES), "files 只能是 [pdf] 或 [pdf, ofd]")
+    remind = tuple(data.get("remind") or REMIND)
+    falling = all(isinstance(n, int) and 0 < n <= 366 for n in remind)
+    falling = falling and remind == tuple(sorted(set(remind), reverse=True))
+    need(falling, "remind 应为由大到小的天数，如 [60, 15]")
     register = None
     if told := data.get("register"):
         columns = {n: n for n in names} | dict(told.get("columns") or {})
@@ -177,6 +184,7 @@ def read(data: Mapping[str, Any], elements: Mapping[str, Mapping[str, Any]]) -> 
         register=register,
         numbering=numbering,
         files=files,
+        remind=remind,
     )
 
 
@@ -296,6 +304,7 @@ __all__ = [
     "HOLDERS",
     "PERSON",
     "PROOFS",
+    "REMIND",
     "BadType",
     "Item",
     "LicenceType",
