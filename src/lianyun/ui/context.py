@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from django.http import HttpRequest
@@ -25,6 +26,7 @@ def display_choices(request: HttpRequest) -> list[str]:
     return [word for word in ("elder", "contrast") if word in chosen]
 
 
+@cache
 def address(name: str, fallback: str = "") -> str:
     """The address of a named URL, or `fallback` where that capability is not installed."""
     try:
@@ -61,6 +63,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
         "portal_more": SimpleLazyObject(_portal_more),
         "login_url": address("identity:login", "/login/"),
         "logout_url": address("identity:logout"),
+        "inbox_url": address("messages:inbox"),
         "account_links": SimpleLazyObject(_account_links),
         "actor_roles": SimpleLazyObject(lambda: _role_titles(actor)),
         "awaiting_count": SimpleLazyObject(lambda: work_items(actor).count()),
