@@ -13,6 +13,7 @@ from lianyun.capabilities.forms import api as forms
 from lianyun.capabilities.identity import api as identity
 from lianyun.capabilities.items import api as items
 from lianyun.kernel.access import UserError
+from lianyun.ui.context import address_of
 from lianyun.ui.forms import once
 from lianyun.ui.pages import ActorRequest, signed_in
 
@@ -50,6 +51,8 @@ def apply(request: ActorRequest, item: str) -> HttpResponse:
     found = items.find(item)
     if found is None:
         raise Http404("no such item")
+    if way := address_of(sources.terms()["led"].get(item, "")):
+        return redirect(way)
     applicant = identity.acting(request)
     fits = ("person" if applicant.kind == "person" else "entity") in found.objects
     if fits:
@@ -162,6 +165,7 @@ def confirm(request: ActorRequest, code: str) -> HttpResponse:
             "application": application,
             "mine": mine,
             "digits": applications.confirm_code(request.actor, application),
+            "parts": applications.asked_with(request.actor, application),
             "wrong": wrong,
             "left": max(stages.CODE_TRIES - application.wrong_codes, 0),
         },
@@ -293,6 +297,9 @@ def check(request: ActorRequest, code: str) -> HttpResponse:
     application = own(request, code)
     if application.filed:
         return redirect("hall:receipt", code=code)
+    owner, _, part_of = application.bundle.partition(":")
+    if owner and (way := address_of(f"{owner}:check", part_of)):
+        return redirect(way)
     wrong = ""
     if request.method == "POST":
         if not request.POST.get("true"):

@@ -1,0 +1,1 @@
+"""Enrolment: places at school given by points: counted, published, ranked, allotted, explained."""

@@ -1,0 +1,1 @@
+"""Queries: rounds for everybody, a family's own registrations, what officers see."""

@@ -1,0 +1,1 @@
+"""Rules of enrolment by points: pure decisions, no Django, no I/O."""

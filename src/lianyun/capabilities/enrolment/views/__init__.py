@@ -1,0 +1,1 @@
+"""Views: for everybody, for guardians, for officers."""
