@@ -130,6 +130,7 @@ SOURCES: dict[str, Source] = {
     "zr_land_supply": _xlsx("自然资源/国有建设用地供应结果.xlsx", "供地结果", 2, "30 3 1 1,4,7,10 *"),
     "scjg_enterprises": _pg("src_scjg", "t_enterprises"),
     "scjg_individuals": _pg("src_scjg", "t_individuals"),
+    "scjg_credit_codes": Source("postgresql", "src_scjg", "t_credit_codes", calm=True),
     "scjg_food_licences": _pg("src_scjg", "t_food_licences", True),
     "scjg_annual_reports": _csv("市场监管/企业年报.csv", "UTF-16", ",", "30 3 1 7 *"),
     "scjg_equipment": _xlsx("市场监管/特种设备使用登记.xlsx", "设备", 1),

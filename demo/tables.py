@@ -379,6 +379,13 @@ def queries() -> dict[str, str]:
       FROM (SELECT *, '93' || county || 'MN' || (700000 + e)::VARCHAR || org_check((700000 + e)::VARCHAR) AS s, pick(['水稻种植','草莓种植','葡萄种植','蓝莓种植','花卉种植','淮猪养殖','蛋鸭养殖','对虾养殖','农机服务','蔬菜种植','樱桃种植','食用菌种植'], e, 'nyn') AS nm FROM firm WHERE e % 6 = 3 AND NOT urban)""",
     )
     put(
+        "scjg_credit_codes",
+        " UNION ALL ".join(
+            f"SELECT r._k * 10 + {n} AS _k, r.credit_code, r.entity_name, '{name[by]}' AS registration_department, r.legal_representative, f.boss_id AS legal_rep_number FROM ({q[of]}) r JOIN firm f ON f.e = r._k"
+            for n, (of, by) in enumerate((("bb_institutions", "bb"), ("mz_social_orgs", "mz"), ("ny_cooperatives", "scjg")))
+        ),
+    )
+    put(
         "wl_venues",
         """SELECT v AS _k, 'CG' || code AS record_number, CASE WHEN ty = '综合文化站' THEN town_name || ty WHEN ty = '农家书屋' THEN village_name || ty ELSE county_name || ty || CASE WHEN v % 3 = 0 THEN '分馆' ELSE '' END END AS facility_name, ty AS facility_type, '江苏省连云港市' || county_name || town_name || village_name AS address, town AS town_code, '周二至周日 9:00-17:00' AS opening_hours, n(v,'wlc',40,1500) AS capacity, landline(v,'wlt') AS phone, lon::DECIMAL(10,6) AS longitude, lat::DECIMAL(9,6) AS latitude, '1' AS free
       FROM (SELECT *, pick(['农家书屋','农家书屋','综合文化站','图书馆','文化馆','博物馆','美术馆'], v, 'wly') AS ty FROM (SELECT *, name AS village_name FROM village) WHERE v % 6 = 0)""",

@@ -131,6 +131,22 @@ def test_wrong_credit_codes_are_counted(sample: Sample) -> None:
     assert len(wrong) == expected > 0
 
 
+def test_whoever_heads_an_institution_is_named_by_number(sample: Sample) -> None:
+    """Institutions, social organisations and co-operatives: their heads can be found as people."""
+    rows = _table(
+        sample,
+        "src_scjg.t_credit_codes",
+        "credit_code, entity_name, legal_representative, legal_rep_number",
+    )
+    assert {code[:1] for code, *_ in rows} == {"1", "5", "9"}
+    assert all(credit_code_ok(row[0]) and citizen_number_ok(row[3]) for row in rows)
+    with sqlite3.connect(sample.folder / "minzheng.sqlite") as db:
+        told = dict(db.execute("SELECT entity_name, legal_representative FROM social_orgs"))
+    heads = {name: head for _, name, head, _ in rows}
+    assert told
+    assert all(heads[name] == head for name, head in told.items())
+
+
 def test_duplicates_and_missing_values_are_counted(sample: Sample) -> None:
     rows = _table(sample, "src_ga.t_residents", "citizen_number, name")
     assert (

@@ -57,6 +57,7 @@ def prove_people(home: Path, officer: Callable[[str], Any], tell: Tell) -> dict[
             " count(v.plate_number) AS cars, count(d.file_number) AS drives"
             " FROM lake.library.population p LEFT JOIN lake.library.legal_entity e"
             " ON e.legal_rep_number = p.citizen_number AND e.status = '1'"
+            " AND e.credit_code LIKE '91%'"
             " LEFT JOIN lake.trusted.ga_vehicles v ON v.owner_number = p.citizen_number"
             " LEFT JOIN lake.trusted.ga_drivers d"
             " ON d.citizen_number = p.citizen_number AND d.valid_to > current_date"
