@@ -10,7 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,7 @@ GENESIS = "0" * 64
 DELIVER = "lianyun.deliver"
 
 recorded: ContextVar[int] = ContextVar("recorded", default=0)
+_held: ContextVar[list[tuple[Event, Any]] | None] = ContextVar("held", default=None)
 
 
 class Event(models.Model):
@@ -64,24 +66,11 @@ class Event(models.Model):
 
     def digest(self, before: str) -> str:
         """The chain value of this event after the one with the value `before` (SHA-256, hex)."""
-        body = json.dumps(
-            [
-                before,
-                self.pk,
-                self.kind,
-                self.at.timestamp(),
-                self.subject,
-                self.by,
-                self.by_name,
-                self.department_id,
-                self.case_id_ref,
-                self.data,
-                self.personal_digest,
-            ],
-            ensure_ascii=False,
-            sort_keys=True,
-            separators=(",", ":"),
-        )
+        told = [
+            before, self.pk, self.kind, self.at.timestamp(), self.subject, self.by, self.by_name,
+            self.department_id, self.case_id_ref, self.data, self.personal_digest,
+        ]  # fmt: skip
+        body = json.dumps(told, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(body.encode()).hexdigest()
 
 
@@ -124,16 +113,46 @@ def record(
         salt=salt,
         personal_digest=_personal_digest(salt, plain) if plain else "",
     )
-    text, values = rows.inserting([event])
+    recorded.set(recorded.get() + 1)
+    if (held := _held.get()) is not None:
+        held.append((event, case))
+    else:
+        _write([(event, case)])
+    return event
+
+
+@contextmanager
+def gathered() -> Iterator[None]:
+    """Events recorded within are written by one statement at its end, in their order.
+
+    They have no number before, and nothing within may be undone alone (by a savepoint).
+    """
+    outer, held = _held.get(), list[tuple[Event, Any]]()
+    token = _held.set(held if outer is None else outer)
+    try:
+        yield
+    finally:
+        _held.reset(token)
+    if held:
+        _write(held)
+
+
+def _write(told: list[tuple[Event, Any]]) -> None:
+    """Write events, each with its case, and queue what those who listen are to do."""
+    text, values = rows.inserting([event for event, _ in told])
     with connection.cursor() as cursor:
         cursor.execute(f"{text} RETURNING id", values)
-        event.pk = int(cursor.fetchone()[0])
-    event._state.adding, event._state.db = False, connection.alias
-    recorded.set(recorded.get() + 1)
-    if runs := listeners(kind, getattr(case, "key", "") if kind.startswith("case.") else ""):
-        jobs: list[dict[str, Any]] = [{"event_id": event.pk, "run": run} for run in runs]
+        numbers = [int(row[0]) for row in cursor.fetchall()]
+    jobs: list[dict[str, Any]] = []
+    for number, (event, case) in zip(numbers, told, strict=True):
+        event.pk = number
+        event._state.adding, event._state.db = False, connection.alias
+        for run, mark in listeners(event.kind):
+            key, path = getattr(case, "data", ()), mark and getattr(case, "key", None)
+            if mark == path or (mark[:1] == "?" and mark[1:] in key):
+                jobs.append({"event_id": event.pk, "run": run})
+    if jobs:
         app.configure_task(DELIVER, queue="events").batch_defer(*jobs)
-    return event
 
 
 def record_many(kind: str, entries: Iterable[tuple[Any, dict[str, Any]]], *, by: Actor) -> int:

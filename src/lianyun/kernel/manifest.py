@@ -99,10 +99,11 @@ def permissions() -> dict[str, str]:
 
 
 @cache
-def listeners(kind: str, path: str = "") -> tuple[str, ...]:
-    """Actions that want to hear of events of this kind, or of them on this path (`kind@path`) only."""
-    names = (kind, f"{kind}@{path}") if path else (kind,)
-    return tuple(run for m in manifests() for name in names for run in m.listens.get(name, ()))
+def listeners(kind: str) -> tuple[tuple[str, str], ...]:
+    """Actions that want to hear of events of this kind, each with its mark: `kind@path` hears those
+    of cases of one path only, `kind@?key` those of cases whose data hold a key."""
+    told = [(n.partition("@"), runs) for m in manifests() for n, runs in m.listens.items()]
+    return tuple((run, mark) for (what, _, mark), runs in told if what == kind for run in runs)
 
 
 def function_at(path: str) -> Any:

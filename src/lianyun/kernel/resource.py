@@ -17,14 +17,8 @@ if TYPE_CHECKING:
 class Resource(models.Model):
     """One catalogued thing; type-specific fields live in `terms` (share and use) and `data`."""
 
-    DATASET, LIBRARY, SERVICE, PAGE, DEVICE, LAYER = (
-        "dataset",
-        "library",
-        "service",
-        "page",
-        "device",
-        "layer",
-    )
+    DATASET, LIBRARY, SERVICE = "dataset", "library", "service"
+    PAGE, DEVICE, LAYER = "page", "device", "layer"
     KINDS: ClassVar = [
         (DATASET, "数据集"),
         (LIBRARY, "基础库"),
@@ -33,14 +27,8 @@ class Resource(models.Model):
         (DEVICE, "设备"),
         (LAYER, "图层"),
     ]
-    DRAFT, REGISTERING, REGISTERED, PUBLISHING, PUBLISHED, WITHDRAWN = (
-        "draft",
-        "registering",
-        "registered",
-        "publishing",
-        "published",
-        "withdrawn",
-    )
+    DRAFT, REGISTERING, REGISTERED = "draft", "registering", "registered"
+    PUBLISHING, PUBLISHED, WITHDRAWN = "publishing", "published", "withdrawn"
     STATES: ClassVar = [
         (DRAFT, "草稿"),
         (REGISTERING, "待注册审核"),
@@ -117,18 +105,9 @@ def register(
 
     Its state is not touched: publishing is a verb of its own.
     """
-    return Resource.objects.update_or_create(
-        code=code,
-        defaults={
-            "name": name,
-            "kind": kind,
-            "title": title,
-            "owner": owner,
-            "level": level,
-            "terms": terms or {},
-            "data": data or {},
-        },
-    )
+    told = {"name": name, "kind": kind, "title": title, "owner": owner, "level": level}
+    told |= {"terms": terms or {}, "data": data or {}}
+    return Resource.objects.update_or_create(code=code, defaults=told)
 
 
 def publish(resource: Resource, snapshot: dict[str, Any], *, by: Actor, note: str = "") -> int:

@@ -95,6 +95,7 @@ class WorkItem(models.Model):
                 name="item_fires",
                 condition=Q(done_at=None, fires_on__isnull=False),
             ),
+            models.Index(fields=["done_at"], name="item_done"),
         ]
         constraints = [models.UniqueConstraint(fields=["case", "token"], name="item_once")]
 

@@ -1,12 +1,17 @@
 """The ledger: chained, verifiable, able to forget; actions that record nothing are refused."""
 
+from types import SimpleNamespace
+
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+from procrastinate.contrib.django.models import ProcrastinateJob
 
 from lianyun.kernel import event as ledger
 from lianyun.kernel.access import SYSTEM, Actor, Denied, UserError
 from lianyun.kernel.action import NothingRecorded, action
 from lianyun.kernel.batch import Batch, fail, finish, start
-from lianyun.kernel.event import Event, forget, record, seal, verify
+from lianyun.kernel.event import Event, forget, gathered, record, seal, verify
 from lianyun.kernel.grant import holds, issue, resume, revoke, suspend
 from lianyun.kernel.party import Party
 from lianyun.kernel.resource import Resource, publish, register
@@ -24,6 +29,33 @@ def no_events(db: None) -> None:
 
 def dataset(owner: Party) -> Resource:
     return register(code="301001/000001", name="rows", kind="dataset", title="行", owner=owner)[0]
+
+
+def test_events_gathered_are_one_statement_in_their_order(no_events: None) -> None:
+    with CaptureQueriesContext(connection) as asked, gathered():
+        first = record("thing.begun", "thing:1", by=SYSTEM)
+        with gathered():
+            record("thing.done", "thing:1", by=SYSTEM)
+        assert first.pk is None
+    assert sum("kernel_event" in q["sql"] for q in asked) == 1
+    kinds = Event.objects.order_by("id").values_list("kind", flat=True)
+    assert list(kinds) == ["thing.begun", "thing.done"]
+    assert first.pk == Event.objects.order_by("id")[0].pk
+
+
+def test_only_those_concerned_hear_of_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = [("all", ""), ("path", "joint"), ("key", "?bundle")]
+    monkeypatch.setattr(ledger, "listeners", lambda kind: heard if kind == "case.told" else ())
+
+    def runs(case: object) -> set[str]:
+        before = set(ProcrastinateJob.objects.values_list("pk", flat=True))
+        record("case.told", "case:1", by=SYSTEM, case=case)
+        jobs = ProcrastinateJob.objects.exclude(pk__in=before)
+        return {job.args["run"] for job in jobs}
+
+    assert runs(None) == {"all"}
+    assert runs(SimpleNamespace(pk=1, key="joint", data={})) == {"all", "path"}
+    assert runs(SimpleNamespace(pk=1, key="other", data={"bundle": {}})) == {"all", "key"}
 
 
 def test_the_chain_names_the_first_broken_link(no_events: None) -> None:
