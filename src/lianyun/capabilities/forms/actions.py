@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import json
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
-from django.db import transaction
+from django.db import connection, transaction
 from django.http import Http404
 from django.utils import timezone
 
@@ -24,7 +25,7 @@ from lianyun.kernel.models import Party
 from lianyun.kernel.rows import together
 
 from . import adapters, queries, rules
-from .models import Attachment, Draft
+from .models import Attachment, Declaration, Draft
 from .rules import files as kinds
 from .rules.content import Content, Filled
 
@@ -97,7 +98,7 @@ def open_draft(
         defaults={
             "code": secrets.token_urlsafe(15),
             "forms": list(forms),
-            "declared": adapters.frozen_at_opening(list(forms)),
+            "declared": _kept(adapters.frozen_at_opening(list(forms))),
             "helper": helper,
             "subject": subject,
             "back_to": _inside(back_to),
@@ -471,18 +472,47 @@ def _close(seen: queries.Opened, by: Actor) -> None:
     _complete(seen)
     draft = seen.draft
     draft.closed_at = timezone.now()
-    draft.declared = draft.declared or adapters.declared(draft.forms)
-    draft.save(update_fields=["closed_at", "declared"])
+    if draft.declared:
+        draft.save(update_fields=["closed_at"])
+    else:
+        told = adapters.declared(draft.forms)
+        draft.declared = list(told)
+        if not _written(draft):
+            _kept(told)
+            _written(draft)
     record("draft.closed", draft, by=by, data={"version": draft.version})
 
 
-@action(None)
+_CLOSING = (
+    "UPDATE forms_draft SET closed_at = %s, declared = %s WHERE id = %s AND %s ="
+    " (SELECT count(*) FROM forms_declaration WHERE digest = ANY(%s))"
+)
+
+
+def _written(draft: Draft) -> bool:
+    """Write a draft's end; False where what it names as its declarations is not kept yet."""
+    names = draft.declared or []
+    values = [draft.closed_at, json.dumps(names), draft.pk, len(names), names]
+    with connection.cursor() as cursor:
+        cursor.execute(_CLOSING, values)
+        return bool(cursor.rowcount)
+
+
+def _kept(told: Mapping[str, Any]) -> list[str] | None:
+    """Keep declarations under their digests, each once; returns the digests, None for none."""
+    rows = [Declaration(digest=digest, content=content) for digest, content in told.items()]
+    if rows:
+        Declaration.objects.bulk_create(rows, ignore_conflicts=True)
+    return list(told) or None
+
+
 def submit(code: str, *, by: Actor) -> tuple[list[str], dict[str, Any]]:
     """End the filling in, and give what counts of the answers, in clear: the draft is read once.
 
-    Returns the codes of its forms and the answers as `answers` of the api. A second call gives the
-    same; from the first on a clerk who helped may not. UserError where something is missing;
-    Http404 for everybody who may not fill it in.
+    A part of its caller's action, without a savepoint of its own: a refusal ends that too. Returns
+    the codes of its forms and the answers as `answers` of the api. A second call gives the same; from
+    the first on a clerk who helped may not. UserError where something is missing; Http404 for
+    everybody who may not fill it in.
     """
     held = together(((Draft, "d"),), "FROM forms_draft d WHERE d.code = %s FOR UPDATE", [code])
     draft: Draft | None = held[0][0] if held else None

@@ -71,7 +71,7 @@ def faults_of(code: str, data: Mapping[str, Any]) -> list[str]:
 
 def rehearsal(data: Mapping[str, Any]) -> Rehearsal:
     """A declaration to be drawn and tried without a draft; BadForm where it cannot be read."""
-    return Rehearsal(adapters.form([], [data]), adapters.means())
+    return Rehearsal(adapters.form_of([data]), adapters.means())
 
 
 def rehearsal_of(code: str) -> Rehearsal:

@@ -1,4 +1,4 @@
-"""Draft: a form that somebody fills in, under the vault; beside it the files attached to it."""
+"""Draft: a form that somebody fills in, under the vault; its files, and the form as it stood."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from lianyun.kernel.models import Party
 
 
 class Draft(models.Model):
-    """One filling of one form (or several merged). Its content is sealed; `declared` freezes the form
-    as it was when the draft was closed, so that it can be read when the pack has moved on."""
+    """One filling of one form (or several merged). Its content is sealed; `declared` names the forms as
+    they were when it was closed (digests of `Declaration`), so that it can be read when packs have
+    moved on. Drafts of before ADR 0046 hold the declarations themselves."""
 
     code = models.CharField("草稿号", max_length=24, unique=True)
     forms = models.JSONField("表单")
@@ -42,6 +43,20 @@ class Draft(models.Model):
     def ref(self) -> str:
         """Portable pointer."""
         return f"draft:{self.code}"
+
+
+class Declaration(models.Model):
+    """A form as it stood on some day, under the SHA-256 of its text: kept once for all its drafts."""
+
+    digest = models.CharField("摘要", max_length=64, primary_key=True)
+    content = models.JSONField("表单")
+    kept_at = models.DateTimeField("保存时间", default=timezone.now)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "表单存档"
+
+    def __str__(self) -> str:
+        return self.digest
 
 
 class Attachment(models.Model):
@@ -78,4 +93,4 @@ class Attachment(models.Model):
         return self.media.startswith("image/")
 
 
-__all__ = ["Attachment", "Draft"]
+__all__ = ["Attachment", "Declaration", "Draft"]

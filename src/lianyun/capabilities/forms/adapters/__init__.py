@@ -1,7 +1,7 @@
 """Adapters: the vault for drafts, the shelf for their files, what the kernel knows of elements."""
 
 from .declared import faults, faults_of
-from .means import codes, declared, form, forms, frozen_at_opening, means, world
+from .means import codes, declared, form, form_of, forms, frozen_at_opening, means, world
 from .shelf import drop as drop_file
 from .shelf import get as get_file
 from .shelf import put as put_file
@@ -14,6 +14,7 @@ __all__ = [
     "faults",
     "faults_of",
     "form",
+    "form_of",
     "forms",
     "frozen_at_opening",
     "get_file",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
@@ -43,17 +45,20 @@ def forms() -> dict[str, rules.Form]:
     return {d.file.stem: rules.read(d.file.stem, d.data, world()) for d in found}
 
 
-def form(codes: Sequence[str], declared: Sequence[Mapping[str, Any]] | None = None) -> rules.Form:
-    """One form, or several merged; of their frozen declarations where there are some.
+def form(codes: Sequence[str]) -> rules.Form:
+    """One form, or several merged, as they are declared today.
 
     A form that no pack declares is looked for among those that were published in the browser.
     Raises KeyError for a form that is in neither place.
     """
-    if declared:
-        return rules.merged([rules.read(str(d["code"]), d, world()) for d in declared])
     if all(code in forms() for code in codes):
         return _merged(tuple(codes))
     return rules.merged([forms()[code] if code in forms() else _published(code) for code in codes])
+
+
+def form_of(declared: Sequence[Mapping[str, Any]]) -> rules.Form:
+    """One form, or several merged, from their declarations; raises BadForm."""
+    return rules.merged([rules.read(str(d["code"]), d, world()) for d in declared])
 
 
 @cache
@@ -82,23 +87,29 @@ def codes() -> list[str]:
     return sorted({*forms(), *editions.codes(KIND)})
 
 
-def declared(codes: Sequence[str]) -> list[dict[str, Any]]:
-    """The declarations of these forms as they stand today, to be frozen with a draft."""
-    out = []
+def declared(codes: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The declarations of these forms as they stand today, by their digests, to be kept with a draft."""
+    out = {}
     for code in codes:
-        if (told := _of_packs().get(code)) is None:
+        if (known := _of_packs().get(code)) is None:
             edition = editions.find(KIND, code)
             if edition is None:
                 raise KeyError(code)
-            told = _whole(code, edition.content)
-        out.append(told)
+            known = _digested(code, edition.content)
+        out[known[0]] = known[1]
     return out
 
 
 @cache
-def _of_packs() -> dict[str, dict[str, Any]]:
+def _of_packs() -> dict[str, tuple[str, dict[str, Any]]]:
     found = packs.declarations("forms")
-    return {d.file.stem: _whole(d.file.stem, d.data) for d in found}
+    return {d.file.stem: _digested(d.file.stem, d.data) for d in found}
+
+
+def _digested(code: str, told: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    whole = _whole(code, told)
+    text = json.dumps(whole, ensure_ascii=False, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest(), json.loads(text)
 
 
 def _whole(code: str, told: Mapping[str, Any]) -> dict[str, Any]:
@@ -116,9 +127,9 @@ def _frozen(part: Mapping[str, Any]) -> dict[str, Any]:
     return {**part, "fields": fields}
 
 
-def frozen_at_opening(codes: Sequence[str]) -> list[dict[str, Any]] | None:
-    """The declarations to be frozen when a draft is opened: where one may change at any moment.
+def frozen_at_opening(codes: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The declarations to be kept when a draft is opened: where one may change at any moment.
 
     Packs change with an installation, editions with a click: who has begun on one goes on with it.
     """
-    return None if all(code in forms() for code in codes) else declared(codes)
+    return {} if all(code in forms() for code in codes) else declared(codes)

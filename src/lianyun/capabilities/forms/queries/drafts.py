@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -18,7 +19,7 @@ from lianyun.kernel.models import Party
 from lianyun.kernel.rows import together
 
 from .. import adapters, rules
-from ..models import Attachment, Draft
+from ..models import Attachment, Declaration, Draft
 from ..rules.content import Content, Filled
 
 KEPT_DAYS = 90
@@ -128,11 +129,22 @@ class Opened:
 
 
 def form_of(found: Draft) -> rules.Form:
-    """A draft's form; raises Http404 where it is no longer declared."""
+    """A draft's form: as it was when it was closed, else as it is; Http404 where there is none."""
     try:
-        return adapters.form(found.forms, found.declared)
+        if not found.declared:
+            return adapters.form(found.forms)
+        if isinstance(found.declared[0], str):
+            return _as_it_was(tuple(found.declared))
+        return adapters.form_of(found.declared)
     except (KeyError, rules.BadForm) as gone:
         raise Http404("form is gone") from gone
+
+
+@lru_cache(maxsize=256)
+def _as_it_was(digests: tuple[str, ...]) -> rules.Form:
+    """The form of kept declarations; under its digest one never changes, so each is read once."""
+    kept = Declaration.objects.in_bulk(digests)
+    return adapters.form_of([kept[digest].content for digest in digests])
 
 
 def opened(found: Draft) -> Opened:

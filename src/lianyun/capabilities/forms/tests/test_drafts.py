@@ -14,6 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from lianyun.capabilities.forms import actions, adapters, api, queries
+from lianyun.capabilities.forms.models import Declaration as Kept
 from lianyun.capabilities.forms.models import Draft
 from lianyun.capabilities.forms.tests.test_rules import png
 from lianyun.capabilities.identity import api as identity
@@ -132,6 +133,13 @@ def test_from_the_first_part_to_the_end(client: Client, citizen: Actor, draft: D
     assert api.close_draft(draft, by=citizen) is False, "sent twice, closed once"
     draft.refresh_from_db()
     assert api.drafts(citizen) == []
+    (kept,) = Kept.objects.all()
+    assert draft.declared == [kept.digest], "named, not copied"
+    assert kept.content["code"] == "freight_permit"
+    assert queries.form_of(draft) is queries.form_of(draft), "read once"
+    draft.declared = [kept.content]  # as drafts were closed before
+    assert queries.form_of(draft).code == "freight_permit"
+    draft.refresh_from_db()
     answers = api.answers(draft, citizen, form="freight_permit")
     assert answers["citizen_number"] == NUMBER
     assert answers["load"] == 9.5
