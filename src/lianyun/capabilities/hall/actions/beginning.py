@@ -18,7 +18,7 @@ from lianyun.kernel.party import department
 from lianyun.kernel.rows import together
 
 from ..adapters import sources
-from ..models import Application
+from ..models import Application, MaterialState
 from ..queries import applications, looking
 from ..rules import stages
 
@@ -95,6 +95,8 @@ def begin(
     if by.party is None:
         raise Denied("请先登录")
     found = _item(item, applicant)
+    if not bundle and item in sources.terms()["led"]:
+        raise UserError("这个事项从它自己的页面开始办理，请从事项页面进入")
     if applicant not in applications.principals(by, applications.APPLY):
         raise Denied("您没有代其申请的权限")
     identity.require_level(by, found.proof)
@@ -113,6 +115,18 @@ def help_begin(
     The person is found or entered by the citizen number; nothing is looked up before the person
     confirms. `seen`: the clerk held the identity card beside the person.
     """
+    applicant = visitor(number=number, name=name, seen=seen, by=by)
+    made = _make(_item(item, applicant), applicant, stages.HELPER, answers, by)
+    record("application.begun", made, by=by, data={"item": item, "relation": stages.HELPER})
+    return made
+
+
+def visitor(*, number: str, name: str, seen: bool, by: Actor) -> Party:
+    """Who stands before a clerk, found or entered by the identity card that the clerk holds.
+
+    Raises Denied without `hall.help`, and UserError.
+    """
+    by.require(applications.HELP)
     if not seen:
         raise UserError("请当面核对本人的居民身份证原件")
     applicant = identity.party_of_number(number, name=name, by=by)
@@ -120,9 +134,38 @@ def help_begin(
         raise UserError("姓名与身份号码不一致，请核对身份证")
     if by.party is not None and applicant.pk == by.party.pk:
         raise UserError("自己的事项请直接办理，不需要帮办")
-    made = _make(_item(item, applicant), applicant, stages.HELPER, answers, by)
+    return applicant
+
+
+@action("hall.help")
+def help_part(
+    item: str, *, applicant: Party, answers: Mapping[str, str], bundle: str, by: Actor
+) -> Application:
+    """Begin one application of a bundle for whom a clerk helps (`visitor`).
+
+    It waits for the person's word as any helped application; one word serves for all of the bundle's
+    that wait for it, and for none that come later.
+    """
+    if not bundle:
+        raise UserError("单独的事项请从帮办代办开始")
+    made = _make(_item(item, applicant), applicant, stages.HELPER, answers, by, bundle)
     record("application.begun", made, by=by, data={"item": item, "relation": stages.HELPER})
     return made
+
+
+def waiting_with(application: Application) -> list[Application]:
+    """The application, and with it those of its bundle that wait for the same word; all rows held."""
+    rows = Application.objects.select_for_update(of=("self",)).select_related("applicant", "by")
+    if not application.bundle:
+        return list(rows.filter(pk=application.pk))
+    return list(
+        rows.filter(
+            bundle=application.bundle,
+            applicant=application.applicant_id,
+            relation=stages.HELPER,
+            confirmed_at=None,
+        ).order_by("pk")
+    )
 
 
 def locked(application: Application) -> Application:
@@ -140,6 +183,24 @@ def locked(application: Application) -> Application:
         if known is not None and known.pk == getattr(row, f"{name}_id"):
             setattr(row, name, known)
     return row
+
+
+def with_materials(application: Application) -> tuple[Application, list[MaterialState]]:
+    """The row as `locked` gives it, and its materials in the item's order.
+
+    These are read once the row is held, not with it: a statement that waited for the row would show
+    them as they were before the wait.
+    """
+    row = locked(application)
+    found = together(
+        ((MaterialState, "m"),),
+        "FROM hall_materialstate m WHERE m.application_id = %s ORDER BY m.place, m.id",
+        [row.pk],
+    )
+    states: list[MaterialState] = [state for (state,) in found]
+    for state in states:
+        state.application = row
+    return row, states
 
 
 def unfiled(application: Application) -> Application:
@@ -187,9 +248,11 @@ def answer(application: Application, *, answers: Mapping[str, str], by: Actor) -
 def confirm(application: Application, *, code: str = "", by: Actor) -> bool:
     """The helped person agrees: himself in his account, or by the digits that he reads to the clerk.
 
-    Returns whether the digits were right; after five wrong ones only paper is left.
+    Of a bundle all that wait are agreed to with one word. Returns whether the digits were right; after
+    five wrong ones only paper is left.
     """
     allowed(application, by)
+    parts = waiting_with(application)
     row = unfiled(application)
     if row.relation != stages.HELPER or row.confirmed_at is not None:
         raise UserError("这份申请不需要再确认")
@@ -199,13 +262,16 @@ def confirm(application: Application, *, code: str = "", by: Actor) -> bool:
             raise UserError("确认码输错次数过多，请改用本人签字的书面授权")
         wanted = applications.code_for(by, row)
         if not secrets.compare_digest(code.strip().encode(), wanted.encode()):
-            row.wrong_codes += 1
-            row.save(update_fields=["wrong_codes"])
-            record("application.confirm_failed", row, by=by, data={"tries": row.wrong_codes})
+            tries = row.wrong_codes + 1
+            for part in parts:
+                part.wrong_codes = tries
+                part.save(update_fields=["wrong_codes"])
+            record("application.confirm_failed", row, by=by, data={"tries": tries})
             return False
-    row.confirm_way, row.confirmed_at = CODE, timezone.now()
-    row.save(update_fields=["confirm_way", "confirmed_at"])
-    record("application.confirmed", row, by=by, data={"way": CODE})
+    for part in parts:
+        part.confirm_way, part.confirmed_at = CODE, timezone.now()
+        part.save(update_fields=["confirm_way", "confirmed_at"])
+        record("application.confirmed", part, by=by, data={"way": CODE})
     return True
 
 
@@ -231,7 +297,11 @@ __all__ = [
     "confirmed",
     "forget_drafts",
     "help_begin",
+    "help_part",
     "locked",
     "new_code",
     "unfiled",
+    "visitor",
+    "waiting_with",
+    "with_materials",
 ]

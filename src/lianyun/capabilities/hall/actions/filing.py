@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from django.db.models import prefetch_related_objects
+from django.db import connection
 from django.utils import timezone
 
 from lianyun.capabilities.forms import api as forms
@@ -16,16 +17,17 @@ from lianyun.kernel.access import SYSTEM, Actor, Denied, UserError
 from lianyun.kernel.action import action
 from lianyun.kernel.clock import calendar
 from lianyun.kernel.element import mask_value
-from lianyun.kernel.event import record
+from lianyun.kernel.event import gathered, record
 from lianyun.kernel.models import Case, Party, WorkItem
 
 from ..models import Application, MaterialState
 from ..queries import applications, looking, shown
 from ..rules import grounds, stages
-from .beginning import allowed, confirmed, locked
+from .beginning import allowed, confirmed, locked, with_materials
 from .materials import FILES, put_upload
 
 SUPPLEMENT = "hall.supplement"
+_FILED = "UPDATE hall_application SET case_id = %s, filed_at = %s, due_on = %s WHERE id = %s"
 
 
 @action(None)
@@ -36,14 +38,15 @@ def file(application: Application, *, by: Actor, bundle: Mapping[str, str] | Non
     the desks what it is a part of. Raises UserError naming everything that is still missing, and Denied.
     """
     allowed(application, by)
-    row = locked(application)
+    row, states = with_materials(application)
     if row.case is not None:
         record("application.filed_again", row, by=by, case=row.case)
         return row.case
+    if row.bundle and bundle is None:
+        raise UserError("这份申请是一并办理的一部分，请从它所属的页面提交")
     item = _item_as_begun(row, by)
-    prefetch_related_objects([row], "materials")
-    account = _complete(row, item, by) if row.ready_at is None else None
-    return _open(row, item, bundle or {}, by, account)
+    account = _complete(row, item, by, states) if row.ready_at is None else None
+    return _open(row, item, bundle or {}, by, states, account)
 
 
 @action(None)
@@ -54,11 +57,11 @@ def make_ready(application: Application, *, expects: Collection[str] = (), by: A
     the form is closed. Raises UserError and Denied.
     """
     allowed(application, by)
-    row = locked(application)
+    row, states = with_materials(application)
     if not row.bundle:
         raise UserError("单独的申请请直接提交")
     if not row.given:
-        _complete(row, _item_as_begun(row, by), by, expects)
+        _complete(row, _item_as_begun(row, by), by, states, expects)
         forms.close_draft(forms.draft_of(row.draft, by), by=by)
         row.ready_at = timezone.now()
         row.save(update_fields=["ready_at"])
@@ -78,15 +81,16 @@ def open_ready(
     `brought` are the materials that its forerunners gave: what, source, ref, as_of of each. Who opens
     it is the bundle's affair: what its owner wanted was judged when it was handed over.
     """
-    row = locked(application)
+    row, states = with_materials(application)
     if row.case is not None:
         record("application.filed_again", row, by=by, case=row.case)
         return row.case
     if row.ready_at is None:
         raise UserError("这项申请还没有随套餐提交")
-    for state in row.materials.filter(material__in=list(brought or {})):
-        _put_brought(state, (brought or {})[state.material])
-    return _open(row, _item_as_begun(row, by), bundle, by)
+    for state in states:
+        if state.material in (brought or {}):
+            _put_brought(state, (brought or {})[state.material])
+    return _open(row, _item_as_begun(row, by), bundle, by, states)
 
 
 def _item_as_begun(row: Application, by: Actor) -> Any:
@@ -108,7 +112,11 @@ def _put_brought(state: MaterialState, told: Mapping[str, str]) -> None:
 
 
 def _complete(
-    row: Application, item: Any, by: Actor, expects: Collection[str] = ()
+    row: Application,
+    item: Any,
+    by: Actor,
+    states: Sequence[MaterialState],
+    expects: Collection[str] = (),
 ) -> identity.Account | None:
     """Raises UserError (or LevelNeeded) where something that a filing needs is not there.
 
@@ -120,7 +128,7 @@ def _complete(
         account = identity.require_level(by, item.proof)
     if row.consented_at is None or not row.draft:
         raise UserError("请先完成授权和表单")
-    met = {s.material for s in row.materials.all() if s.met} | set(expects)
+    met = {s.material for s in states if s.met} | set(expects)
     wanted = items.materials(item, row.answers)
     if lacking := [m.name for m in wanted if m.required and m.id not in met]:
         raise UserError(f"还缺少材料：{'、'.join(lacking)}")
@@ -132,9 +140,21 @@ def _open(
     item: Any,
     bundle: Mapping[str, str],
     by: Actor,
+    states: Sequence[MaterialState],
     account: identity.Account | None = None,
 ) -> Case:
-    states = {s.material: s for s in row.materials.all()}
+    with gathered():
+        return _opened(row, item, bundle, by, {s.material: s for s in states}, account)
+
+
+def _opened(
+    row: Application,
+    item: Any,
+    bundle: Mapping[str, str],
+    by: Actor,
+    states: Mapping[str, MaterialState],
+    account: identity.Account | None,
+) -> Case:
     wanted = items.materials(item, row.answers)
     if row.ready_at is None:
         codes, answers = forms.submit(row.draft, by=by)
@@ -160,7 +180,8 @@ def _open(
         by=by,
     )
     row.case = case
-    row.save(update_fields=["case", "filed_at", "due_on"])
+    with connection.cursor() as cursor:
+        cursor.execute(_FILED, [case.pk, row.filed_at, row.due_on, row.pk])
     freed = sum(s.met and s.ground != "upload" for s in states.values())
     record(
         "application.filed",
@@ -230,6 +251,7 @@ def case_data(
         "helped": application.relation == stages.HELPER,
         "facts": {
             **facts,
+            **{f"{name}_in_days": days for name, days in in_days(facts).items()},
             **application.answers,
             **{f"m_{s.material}": s.ground for s in states},
             "materials_freed": sum(s.met and s.ground != "upload" for s in states),
@@ -241,6 +263,17 @@ def case_data(
             {"id": s.material, "name": s.name, "ground": s.ground, "look": s.look} for s in states
         ],
     }
+
+
+def in_days(facts: Mapping[str, Any]) -> dict[str, int]:
+    """How many days away each date among the facts is, negative for the past: tables have no today."""
+    today, out = timezone.localdate(), {}
+    for name, value in facts.items():
+        try:
+            out[name] = (dt.date.fromisoformat(str(value)) - today).days
+        except ValueError:
+            continue
+    return out
 
 
 def acting_for(applicant: Party, by: Actor) -> Actor:
