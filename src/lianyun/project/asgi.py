@@ -2,25 +2,23 @@
 
 ``/api/data/`` and event streams go to a bare ASGI application of the services capability,
 where a request costs a fraction of Django's own handler; everything else is Django as WSGI
-in a pool of threads (its ASGI handler costs 4-6 ms a request).
+in a pool of threads behind a bridge (its ASGI handler costs 4-6 ms a request).
 """
 
 from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
-from a2wsgi import WSGIMiddleware
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+from lianyun.project.bridge import Bridge, Receive, Scope, Send
+
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "lianyun.project.settings")
@@ -28,9 +26,7 @@ FAST = "lianyun.capabilities.services.fast"
 FAST_PATHS = ("/api/data/", "/api/stream/", "/api/oauth/", "/api/receipts/")
 
 django_application: Any = get_wsgi_application()
-_slow: Any = WSGIMiddleware(
-    django_application, workers=int(os.environ.get("LIANYUN_WEB_THREADS", "8"))
-)
+_slow = Bridge(django_application, int(os.environ.get("LIANYUN_WEB_THREADS", "8")))
 
 
 def _fast_application() -> Application | None:
@@ -44,7 +40,7 @@ def _fast_application() -> Application | None:
 _fast = _fast_application()
 # All pages are loaded before the first one is asked for; what is loaded stays, so it is not
 # searched for garbage again and again.
-import_module(settings.ROOT_URLCONF)
+import_module(settings.ROOT_URLCONF).remember_paths()
 gc.collect()
 gc.freeze()
 gc.set_threshold(20_000, 20, 20)
@@ -65,12 +61,7 @@ async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if _fast is not None and scope["path"].startswith(FAST_PATHS):
             await _fast(scope, receive, send)
         else:
-
-            async def hear() -> MutableMapping[str, Any]:
-                """granian's `receive` gives a future, and a2wsgi wants a coroutine."""
-                return await receive()
-
-            await _slow(scope, hear, send)
+            await _slow(scope, receive, send)
     elif scope["type"] == "lifespan":
         if _fast is not None:
             await _fast(scope, receive, send)
