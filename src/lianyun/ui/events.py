@@ -408,6 +408,7 @@ EVENTS = {
     "subscription.paused": "订阅已暂停",
     "subscription.resumed": "订阅已恢复",
     "subscription.tested": "接收方已测试",
+    "supervision.counted": "监察日计已汇总",
     "suspicion.repeated": "疑似情况再次出现",
     "suspicion.settled": "疑似情况核实无异常",
     "suspicion.taken_up": "疑似情况已立案",

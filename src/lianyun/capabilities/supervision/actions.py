@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
+from django.utils import timezone
+
 from lianyun.kernel import case as cases
 from lianyun.kernel.access import SYSTEM, Actor, UserError
 from lianyun.kernel.action import action
 from lianyun.kernel.event import record
 from lianyun.kernel.models import Case, WorkItem
+from lianyun.kernel.rows import pour
 
 from . import queries, rules
+from .models import Tally
 
 
 def _open(item: WorkItem, rule: rules.Rule, content: str, by: Actor) -> Case:
@@ -133,4 +139,26 @@ def watch() -> dict[str, int]:
     return told
 
 
-__all__ = ["apply_rule", "propose_card", "urge", "watch", "work"]
+@action(None)
+def count_up(*, by: Actor, today: dt.date | None = None) -> int:
+    """Count what was finished on the days before today that no tally counts yet; returns the days.
+
+    Called twice it counts nothing twice: the days that are counted are left alone.
+    """
+    today = today or timezone.localdate()
+    first = queries.uncounted()
+    rows = WorkItem.objects.filter(done_at__lt=queries.midnight(today))
+    if first is not None:
+        rows = rows.filter(done_at__gte=queries.midnight(first))
+    told = [
+        (r["day"], r["department"], area, r["done"], r["in_time"])
+        for area in ("", *(a.code for a in queries.areas()))
+        for r in queries.finished(rows.filter(queries.within(area)), "day")
+    ]
+    pour(Tally, ("day", "department_id", "area", "done", "in_time"), told)
+    days = len({row[0] for row in told})
+    record("supervision.counted", "system:supervision", by=by, data={"days": days})
+    return days
+
+
+__all__ = ["apply_rule", "count_up", "propose_card", "urge", "watch", "work"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -21,6 +22,7 @@ from lianyun.kernel.models import Case, Event, Party, Path, WorkItem
 from lianyun.kernel.path import Step
 
 from . import rules
+from .models import Tally
 
 URGE_PATH, CARD_PATH = "supervision_urge", "supervision_card"
 PATHS = (URGE_PATH, CARD_PATH)
@@ -120,7 +122,10 @@ class Line:
 
 
 def board(viewer: Actor, area: str = "") -> list[Line]:
-    """All departments with their lamps (of one area if given), the reddest first; three statements."""
+    """All departments with their lamps (of one area if given), the reddest first.
+
+    Its cost grows with what is open, and by a few rows a day with what is finished.
+    """
     today, edge = timezone.localdate(), desk.yellow_until()
     runs = ~Q(case__state=Case.SUSPENDED)
     rows = (
@@ -170,20 +175,54 @@ def board(viewer: Actor, area: str = "") -> list[Line]:
     return sorted(lines, key=lambda x: (-x.red, -x.yellow, -x.open, x.department.pk))
 
 
-def _finished(viewer: Actor, area: str) -> Any:
-    rows = WorkItem.objects.filter(within(area)).exclude(done_at=None)
-    rows = rows.exclude(permission__startswith="hall.")
-    scope = viewer.departments("supervision.read")
-    if scope is not None:
-        rows = rows.filter(department_id__in=scope)
+def finished(rows: models.QuerySet[WorkItem], *by: str) -> Any:
+    """By department (and `by`) how many of these steps were finished, and how many in time."""
     day = models.functions.TruncDate("done_at")
     return (
-        rows.exclude(department=None)
+        rows.exclude(done_at=None)
+        .exclude(permission__startswith="hall.")
+        .exclude(department=None)
         .exclude(due_on=None)
         .order_by()
-        .values("department")
+        .annotate(day=day)
+        .values("department", *by)
         .annotate(done=models.Count("pk"), in_time=models.Count("pk", filter=Q(due_on__gte=day)))
     )
+
+
+def midnight(day: dt.date) -> dt.datetime:
+    """When a day begins in the city."""
+    return timezone.make_aware(dt.datetime.combine(day, dt.time()))
+
+
+def uncounted() -> dt.date | None:
+    """The first day that no tally counts yet; None where none was ever made."""
+    last = Tally.objects.aggregate(last=models.Max("day"))["last"]
+    return last + dt.timedelta(days=1) if last is not None else None
+
+
+def _finished(viewer: Actor, area: str) -> list[dict[str, int]]:
+    """What was finished and in time by department: the days that are counted, and those since."""
+    known = area if any(a.code == area for a in areas()) else ""
+    since, scope = uncounted(), viewer.departments("supervision.read")
+    tallies = Tally.objects.filter(area=known)
+    rows = WorkItem.objects.filter(within(known))
+    if since is not None:
+        rows = rows.filter(done_at__gte=midnight(since))
+    if scope is not None:
+        rows = rows.filter(department_id__in=scope)
+        tallies = tallies.filter(department_id__in=scope)
+    counted = tallies.values("department").annotate(
+        done=models.Sum("done"), in_time=models.Sum("in_time")
+    )
+    told: dict[int, dict[str, int]] = {}
+    for row in (*counted, *finished(rows)):
+        line = told.setdefault(
+            row["department"], {"department": row["department"], "done": 0, "in_time": 0}
+        )
+        line["done"] += row["done"]
+        line["in_time"] += row["in_time"]
+    return list(told.values())
 
 
 def matters(viewer: Actor) -> models.QuerySet[Case]:
@@ -262,22 +301,33 @@ class Loop:
     rating: Any = None
 
 
-def item_codes(viewer: Actor) -> list[tuple[str, str, int]]:
-    """Items with applications that the viewer supervises: code, title, how many."""
+RECENT = 20_000
+"""So many of the newest applications tell which items are asked for most."""
+
+
+def item_codes(viewer: Actor, most: int = 12) -> list[tuple[str, str, int]]:
+    """Items asked for most among the newest applications that the viewer supervises: code, title, count."""
     viewer.require("supervision.read")
     rows = Case.objects.filter(subject__startswith=desk.SUBJECT)
     scope = viewer.departments("supervision.read")
     if scope is not None:
         rows = rows.filter(department_id__in=scope)
     told = (
-        rows.order_by()
-        .values("subject", "data__item_name")
-        .annotate(n=models.Count("pk"))
-        .order_by("-n")[:200]
+        Case.objects.filter(pk__in=rows.order_by("-id").values("pk")[:RECENT])
+        .order_by()
+        .values("subject")
+        .annotate(n=models.Count("pk"), newest=models.Max("pk"))
+        .order_by("-n", "subject")[:most]
+    )
+    found = list(told)
+    names = dict(
+        Case.objects.filter(pk__in=[r["newest"] for r in found]).values_list(
+            "subject", "data__item_name"
+        )
     )
     return [
-        (code, r["data__item_name"] or code, r["n"])
-        for r in told
+        (code, names.get(r["subject"]) or code, r["n"])
+        for r in found
         for code in [r["subject"].removeprefix(desk.SUBJECT)]
     ]
 

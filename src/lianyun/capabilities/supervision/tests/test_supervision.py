@@ -9,6 +9,7 @@ import pytest
 from django.utils import timezone
 
 from lianyun.capabilities.supervision import actions, queries, rules
+from lianyun.capabilities.supervision.models import Tally
 from lianyun.kernel import case as cases
 from lianyun.kernel.access import SYSTEM, Actor, Denied, UserError
 from lianyun.kernel.models import Case, WorkItem
@@ -125,3 +126,20 @@ def test_declared_rules_are_read_and_chosen() -> None:
     assert rules.by_hand(known, rules.RED).code == "JC-06"
     with pytest.raises(ValueError, match="JC-99"):
         rules.read([{"code": "JC-99", "title": "?", "does": "shout"}])
+
+
+def test_a_day_that_has_passed_is_counted_once(watcher: Actor) -> None:
+    now = timezone.now()
+    for days, due in ((2, 1), (2, 3), (0, 0)):  # finished so many days ago, due so many days ago
+        item = late("ga", due)
+        WorkItem.objects.filter(pk=item.pk).update(done_at=now - dt.timedelta(days=days))
+    before = queries.board(watcher)[0]
+    assert (before.done, before.in_time) == (3, 2)
+    assert actions.count_up(by=SYSTEM) == 1
+    assert actions.count_up(by=SYSTEM) == 0
+    assert Tally.objects.filter(area="").get().done == 2
+    after = queries.board(watcher)[0]
+    assert (after.done, after.in_time) == (3, 2)
+    assert queries.board(watcher, "welfare") == []
+    ((code, _, count),) = queries.item_codes(watcher)
+    assert (code, count) == ("freight_permit", 3)
