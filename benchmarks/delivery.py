@@ -1,9 +1,9 @@
 """Changed rows into a department's MariaDB and PostgreSQL; masking a file of many rows.
 
 Ours is the whole way of a subscription: the net change is worked out from the lake's history, the
-right is asked for, every person named is put on record, the rows are merged by key into a table
-that holds twice as many, and the position is written in the same transaction. The peer is a bare
-bulk load of the same rows from a CSV that is ready, into an empty table with the same primary key,
+right is asked for, every person named is put on record piece by piece ahead of the rows, the rows
+are merged by key into a table that holds twice as many, and the position is written in the same
+transaction. The peer is a bare bulk load of the same rows from a CSV that is ready, into an empty table with the same primary key,
 by the server's own fastest statement (LOAD DATA LOCAL INFILE, COPY). Sorting the recorded people into
 their index, which the job does after the hand-over, is told beside it. The changes are four updates
 to one insert, at random keys. Masking compares a CSV of the same portion with four masked columns

@@ -21,6 +21,8 @@ from .mask import masked
 from .merge import _read_outcome
 from .shelves import LEDGER, Lake, LakeError, literal, quote, table_columns, valid_name
 
+PIECE_ROWS = 100_000
+"""A change is cut into so many rows, along the key, so that the next is made ready while one leaves."""
 OPAQUE = "_lianyun_key"
 """The column that tells rows apart where the dataset's own key may not be shown, or there is none."""
 BATCH_ROWS = 20_000
@@ -66,6 +68,17 @@ class Given:
     key: bool = False
 
 
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of a change along its key: SQL of its upserts, of those the receiver had not, of the rest."""
+
+    rows: str
+    come: str
+    changed: str
+    newcomers: int
+    others: int
+
+
 def positions(lake: Lake, portion: Portion) -> list[str]:
     """The batches (or buildings of a library) that a receiver may stand at, oldest first."""
     with lake.connect(read_only=True) as con:
@@ -90,8 +103,9 @@ class Taken:
     """What is to be given now, in a transaction of the lake's own; `rows` and `gone` are SQL.
 
     `since` is empty where `full`. `upserts` and `deletes` count rows; a full portion has no
-    deletions: what the receiver has beyond it must go. Of a change's upserts, `come` are those that
-    the receiver had not at `since` (`newcomers` of them), `changed` the others, both by key.
+    deletions: what the receiver has beyond it must go. A change comes in `pieces`, in the order of
+    its key; of each piece's upserts, `come` are those that the receiver had not at `since`
+    (`newcomers` of them), `changed` the others.
     """
 
     def __init__(
@@ -126,6 +140,7 @@ class Taken:
             )
         self.columns = tuple(columns)
         self.keys = tuple(c.name for c in columns if c.key)
+        self.pieces: tuple[Piece, ...] = ()
         self._prepare()
 
     @property
@@ -194,8 +209,7 @@ class Taken:
                 if people
                 else ""
             )
-            self.gone = self.come = self.changed = ""
-            self.newcomers = 0
+            self.gone = ""
             self.upserts = self._count(
                 f"SELECT count(*) FROM ({source}) r WHERE {self._scope('r')}"
             )
@@ -234,23 +248,27 @@ class Taken:
             f"{body}{more} FROM (SELECT before, after, "
             f"after IS NOT NULL AND ({after}) AS here, before IS NOT NULL AND ({before}) AS was "
             f"FROM ({difference}) d) d WHERE (here OR was) "
-            f"AND NOT (here AND was AND ({same or 'TRUE'}))"
+            f"AND NOT (here AND was AND ({same or 'TRUE'})) ORDER BY {order}"
         )
         key = ", ".join(quote(k) for k in self.keys)
-        self.rows = f"SELECT {listed} FROM _portion WHERE _here"
-        self.ordered = f"{self.rows} ORDER BY {order}"
-        self.come = f"{self.rows} AND NOT _was ORDER BY {order}"
-        self.changed = f"{self.rows} AND _was ORDER BY {order}"
+        # The table lies in the order of the key, and a scan keeps it: nothing is sorted again.
+        self.rows = self.ordered = f"SELECT {listed} FROM _portion WHERE _here"
         self.gone = f"SELECT {key} FROM _portion WHERE NOT _here"
         named = ", ".join(quote(f"_person{i}") for i in range(len(people)))
         self._persons = f"SELECT {named} FROM _portion" if people else ""
         counted = self.con.execute(
-            "SELECT count(*) FILTER (_here AND NOT _was), count(*) FILTER (_here AND _was), "
-            "count(*) FILTER (NOT _here) FROM _portion"
-        ).fetchone()
-        assert counted is not None
-        self.newcomers, changed, self.deletes = (int(n) for n in counted)
-        self.upserts = self.newcomers + changed
+            f"SELECT rowid // {PIECE_ROWS}, count(*) FILTER (_here AND NOT _was), "
+            "count(*) FILTER (_here AND _was), count(*) FILTER (NOT _here) "
+            "FROM _portion GROUP BY 1 ORDER BY 1"
+        ).fetchall()
+        self.pieces = tuple(self._piece(*(int(n) for n in row[:3])) for row in counted)
+        self.deletes = sum(int(row[3]) for row in counted)
+        self.upserts = sum(p.newcomers + p.others for p in self.pieces)
+
+    def _piece(self, number: int, newcomers: int, others: int) -> Piece:
+        first = number * PIECE_ROWS
+        rows = f"{self.rows} AND rowid BETWEEN {first} AND {first + PIECE_ROWS - 1}"
+        return Piece(rows, f"{rows} AND NOT _was", f"{rows} AND _was", newcomers, others)
 
     def _count(self, sql: str) -> int:
         row = self.con.execute(sql).fetchone()
@@ -277,6 +295,26 @@ class Taken:
             f"SELECT DISTINCT p FROM ({' UNION ALL '.join(names)}) WHERE p IS NOT NULL AND p <> ''"
         ).to_arrow_table()
         return (number for chunk in told.column(0).chunks for number in chunk.to_pylist())
+
+    def persons_by_piece(self) -> list[Iterator[str]]:
+        """The persons of a change's pieces in their order, each read at once; more than once where
+        a number stands in several rows. Who is named by rows that go belongs to the first."""
+        if not self._persons:
+            return [iter(()) for _ in self.pieces]
+        told = self.con.execute(self._persons).to_arrow_table()
+        gone = self.con.execute(f"{self._persons} WHERE NOT _here").to_arrow_table()
+        return [
+            _numbers(([gone] if not number else []) + [told.slice(number * PIECE_ROWS, PIECE_ROWS)])
+            for number in range(len(self.pieces))
+        ]
+
+
+def _numbers(tables: list[pa.Table]) -> Iterator[str]:
+    """All values of tables' columns but NULL and ''."""
+    for table in tables:
+        for column in table.columns:
+            for chunk in column.chunks:
+                yield from filter(None, chunk.to_pylist())
 
 
 @contextlib.contextmanager
@@ -333,8 +371,8 @@ class _Shape(Taken):
     """A portion of which only the shape is wanted."""
 
     def _prepare(self) -> None:
-        self.rows = self.gone = self.come = self.changed = self.ordered = self._persons = ""
-        self.upserts = self.newcomers = self.deletes = 0
+        self.rows = self.gone = self.ordered = self._persons = ""
+        self.upserts = self.deletes = 0
 
 
 def _far(con: duckdb.DuckDBPyConnection, portion: Portion, waiting: list[str], most: int) -> str:

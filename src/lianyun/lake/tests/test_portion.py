@@ -34,12 +34,44 @@ def apply(held: dict[Row, dict[str, Any]], taken: Taken) -> int:
             for row in batch.to_pylist():
                 assert held.pop(tuple(row.values())) is not None
                 told += 1
-    for batch in taken.batches(taken.ordered, 3):
-        for row in batch.to_pylist():
-            held[tuple(row[k] for k in taken.keys)] = row
-            told += 1
+    if taken.full:
+        for batch in taken.batches(taken.ordered, 3):
+            for row in batch.to_pylist():
+                held[tuple(row[k] for k in taken.keys)] = row
+                told += 1
+    last: Row = ()
+    for piece in taken.pieces:
+        counts = []
+        for sql, known in ((piece.come, False), (piece.changed, True)):
+            rows = [row for batch in taken.batches(sql, 3) for row in batch.to_pylist()]
+            counts.append(len(rows))
+            for row in rows:
+                key = tuple(row[k] for k in taken.keys)
+                assert (key in held) is known
+                assert key > last  # in the order of the key, piece after piece
+                held[key] = row
+        assert counts == [piece.newcomers, piece.others]
+        told += sum(counts)
+        last = max(
+            (tuple(row[k] for k in taken.keys) for row in _rows(taken, piece.rows)), default=last
+        )
     assert told == taken.upserts + taken.deletes
+    assert _rows(taken, taken.ordered) == _rows(
+        taken, f"FROM ({taken.rows}) ORDER BY {', '.join(taken.keys)}"
+    )
+    named = {number for people in taken.persons_by_piece() for number in people}
+    assert taken.full or named == set(taken.persons())
     return told
+
+
+def _rows(taken: Taken, sql: str) -> list[dict[str, Any]]:
+    return [row for batch in taken.batches(sql, 3) for row in batch.to_pylist()]
+
+
+@pytest.fixture(autouse=True)
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changes of a few rows come in several pieces."""
+    monkeypatch.setattr("lianyun.lake.portion.PIECE_ROWS", 4)
 
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(n, marks=pytest.mark.slow) for n in (1, 2, 3))])

@@ -159,6 +159,8 @@ def _record(
             ),
             "response_digest": rules.salted(salt, response),
             **filled,
+            # The exchange is counted once: what follows only names more people.
+            **({"rows": 0, "micros": 0} if calls else {}),
         }
         calls.append(tuple(row[c] for c in rules.COLUMNS))
     with transaction.atomic():
@@ -217,7 +219,8 @@ def record_exchange(
     (ValueError otherwise); `version` is the service's (0 where there is none). `people` as for
     `record_reading`. `request` is what was asked, as bytes; `response_digest` the SHA-256 (32 bytes)
     of what was given: both enter the record salted. `micros` is how long it took. An exchange that
-    names more than PEOPLE people makes several records with the same digests; the first is returned.
+    names more than PEOPLE people makes several records with the same digests, of which the first has
+    the rows; that one is returned.
     Raises Unproven (a UserError) where exchanges have gone without signature for too long; the ways
     of rules.EXCHANGES are then closed, until the sealer is back.
     """

@@ -13,6 +13,7 @@ from lianyun.kernel.access import Actor
 from lianyun.kernel.models import Event, Party, Resource
 
 from ..models import CallRecord
+from .tallies import CONTINUED
 
 
 def ledger(
@@ -91,7 +92,7 @@ def call_figures(viewer: Actor, hours: int = 24) -> dict[str, Any]:
     """Calls, rows and refusals of the last hours that the viewer may see."""
     rows = calls(viewer).filter(at__gte=timezone.now() - dt.timedelta(hours=hours)).order_by()
     found = rows.aggregate(
-        calls=Count("id"),
+        calls=Count("id", filter=~CONTINUED),
         rows=Sum("rows"),
         refused=Count("id", filter=~Q(outcome__in=["ok", "empty"])),
         departments=Count("department_id", distinct=True),

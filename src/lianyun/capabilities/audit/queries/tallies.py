@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from django.db import connection
 from django.db.models import Count, Max, Q, Sum
 from django.db.models.functions import TruncHour
 
@@ -13,6 +14,9 @@ from lianyun.kernel.access import Actor
 
 from .. import rules
 from ..models import CallRecord
+
+CONTINUED = Q(outcome="ok", rows=0) & ~Q(key_hash="")
+"""A record that only names more people of the exchange before it: it is no exchange of its own."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,39 @@ class Tally:
     rows: int
     micros: int
     keys: int
+
+
+@dataclass(frozen=True)
+class ReadAbout:
+    """How often others read about one person in a time, and which departments did."""
+
+    count: int
+    departments: tuple[str, ...]
+
+
+_ABOUT = """
+SELECT p.id, count(*), array_agg(DISTINCT d.name) FILTER (WHERE d.name IS NOT NULL)
+FROM (
+    SELECT key_hash AS hash, by, department_id FROM audit_callrecord
+    WHERE at >= %s AND at < %s AND outcome = 'ok' AND key_hash <> ''
+    UNION ALL
+    SELECT unnest(others), by, department_id FROM audit_callrecord
+    WHERE at >= %s AND at < %s AND outcome = 'ok' AND others IS NOT NULL
+) r
+JOIN kernel_party p ON p.kind = 'person' AND p.data ->> 'citizen_hash' = r.hash
+LEFT JOIN kernel_party d ON d.id = r.department_id
+WHERE r.by <> 'person:' || p.id
+GROUP BY p.id
+"""
+
+
+def read_about(viewer: Actor, since: dt.datetime, until: dt.datetime) -> dict[int, ReadAbout]:
+    """Who was read about in a time, by the person's row number; what one reads oneself is not counted."""
+    viewer.require("audit.read")
+    with connection.cursor() as cursor:
+        cursor.execute(_ABOUT, [since, until, since, until])
+        rows = cursor.fetchall()
+    return {int(pk): ReadAbout(int(n), tuple(names or ())) for pk, n, names in rows}
 
 
 def hours_since(viewer: Actor, last: int) -> tuple[int, list[dt.datetime]]:
@@ -54,6 +91,7 @@ def tallies(viewer: Actor, hours: Sequence[dt.datetime]) -> Iterator[Tally]:
     for since, until in spans:
         counted = (
             CallRecord.objects.filter(at__gte=since, at__lt=until)
+            .exclude(CONTINUED)
             .order_by()
             .annotate(hour=TruncHour("at", tzinfo=dt.UTC))
             .values_list("hour", "grant_code", "department_id", "resource", "channel")

@@ -85,8 +85,11 @@ def test_unknown_words_are_refused(wrong: dict) -> None:
 
 def test_many_people_make_several_records(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(records, "PEOPLE", 3)
-    uid = exchange(people=[f"{n}" for n in range(7)])
+    uid = exchange(people=[f"{n}" for n in range(7)], rows=7)
     assert CallRecord.objects.count() == 3
+    hour = dt.datetime.now(dt.UTC).replace(minute=0, second=0, microsecond=0)
+    told = [*api.tallies(SYSTEM, [hour - dt.timedelta(hours=1), hour])]
+    assert [(t.calls, t.rows) for t in told] == [(1, 7)]  # one exchange, counted once
     assert CallLink.objects.get().count == 3
     assert CallRecord.objects.get(uid=uid).others is not None
     assert api.verify().ok

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from django.db import transaction
 from django.utils import timezone
 from procrastinate import exceptions
 from procrastinate.contrib.django import app
 
-from lianyun.capabilities.audit import api as audit
 from lianyun.kernel.access import SYSTEM, Actor
 from lianyun.kernel.action import action
 from lianyun.kernel.event import record
@@ -22,6 +20,7 @@ from lianyun.lake.shelves import LakeError
 from .. import adapters, queries, rules
 from ..models import Delivery, Subscription
 from ..rules import Parcel, Receipt, ReceiverError, Stopped
+from .recording import Recording
 
 RUN = "lianyun.run"
 MOST_PARCELS = 500
@@ -147,12 +146,10 @@ def _bring(row: Subscription, open_one: Delivery | None, by: Actor) -> bool:
             if delivery is not None:
                 Delivery.objects.filter(pk=delivery.pk).update(part=part)
 
-        record_due = delivery is not None and not delivery.recorded
-        people = taken.persons() if record_due else iter(())
-        with receiver.packing(taken):
-            if delivery is not None and record_due:
-                note_record(row, delivery, taken, people)
-            receipt = receiver.give(taken, parcel, still_of(row.grant), sent)
+        due = delivery if delivery is not None and not delivery.recorded else None
+        people = Recording.of(taken) if due is not None else []
+        with receiver.packing(taken), Recording(row, due, taken, people) as recording:
+            receipt = receiver.give(taken, parcel, still_of(row.grant), sent, recording.wait)
     if delivery is None:
         up_to_date(row, parcel.upto, parcel.shape)
     else:
@@ -216,34 +213,6 @@ def begin(
         data={"number": open_one.number, "upto": taken.upto, "attempt": open_one.attempts},
     )
     return open_one
-
-
-def note_record(
-    row: Subscription,
-    delivery: Delivery,
-    taken: adapters.Taken,
-    people: Iterable[str] | None = None,
-) -> None:
-    """The exchange goes on record before anything leaves, once for all attempts at it."""
-    grant = row.grant
-    assert grant.resource is not None
-    asked = {"subscription": row.code, "since": taken.since, "upto": taken.upto}
-    number = audit.record_exchange(
-        channel="delivery",
-        grant_code=grant.code,
-        resource=grant.resource.name,
-        operation="feed",
-        version=0,
-        by=Actor(party=grant.grantee, department=grant.grantee),
-        people=taken.persons() if people is None else people,
-        purpose=str(grant.terms.get("purpose") or ""),
-        case_code=grant.case.code if grant.case else "",
-        request=json.dumps(asked).encode(),
-        rows=taken.upserts + taken.deletes,
-        micros=0,
-        outcome="ok" if taken.upserts + taken.deletes else "empty",
-    )
-    Delivery.objects.filter(pk=delivery.pk).update(recorded=str(number)[:40])
 
 
 def up_to_date(row: Subscription, position: str, shape: str) -> None:

@@ -17,7 +17,8 @@ from lianyun.lake.shelves import LakeError, quote
 
 from .. import adapters, queries, rules
 from ..models import Subscription
-from .parcels import begin, note_record, settle, up_to_date
+from .parcels import begin, settle, up_to_date
+from .recording import note_record
 
 OPERATION = "_op"
 

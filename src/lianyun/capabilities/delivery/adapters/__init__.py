@@ -46,8 +46,12 @@ class Receiver(Protocol):
         parcel: Parcel,
         still: Callable[[], None],
         sent: Callable[[int], None],
+        free: Callable[[int], None],
     ) -> Receipt:
-        """Hand over a parcel. `still` raises Stopped once nothing more may leave; `sent` notes parts."""
+        """Hand over a parcel. `still` raises Stopped once nothing more may leave; `sent` notes parts.
+
+        `free` waits until a piece of a change may leave, by its number (-1: the last, and so all).
+        """
 
 
 def sealed(values: Mapping[str, str]) -> str:

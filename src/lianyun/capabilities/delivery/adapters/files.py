@@ -341,8 +341,10 @@ class Files:
         parcel: Parcel,
         still: Callable[[], None],
         sent: Callable[[int], None],
+        free: Callable[[int], None],
     ) -> Receipt:
         """Write the rows, the manifest and the mark, in this order; each appears whole."""
+        free(-1)
         with _told(), scratch() as folder:
             name = f"{parcel.name}.{self.form}"
             written = folder / name

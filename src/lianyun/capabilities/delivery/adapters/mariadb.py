@@ -52,8 +52,9 @@ class MariaDB:
     @contextlib.contextmanager
     def packing(self, taken: Taken) -> Iterator[None]:
         """See Receiver: what has changed is written aside."""
-        wanted = () if taken.full or not taken.upserts else (taken.ordered,)
-        self.ahead = pump.Ahead(taken, [_body(taken.columns, sql) for sql in wanted])
+        bodies = [_body(_keys(taken), taken.gone)] if taken.deletes and not taken.full else []
+        bodies += [_body(taken.columns, p.rows) for p in taken.pieces]
+        self.ahead = pump.Ahead(taken, bodies)
         try:
             yield
         finally:
@@ -129,6 +130,7 @@ class MariaDB:
         parcel: Parcel,
         still: Callable[[], None],
         sent: Callable[[int], None],
+        free: Callable[[int], None],
     ) -> Receipt:
         """Bring a parcel in one transaction with its position; a parcel that is there changes nothing."""
         with self._open() as cursor:
@@ -146,7 +148,7 @@ class MariaDB:
                     return Receipt()
                 if not taken.full and (stand is None or stand.position != parcel.stood):
                     raise ReceiverError("接收库的位置在传送时改变了，将重新核对后再送", away=True)
-                size = self._fill(cursor, taken, parcel, fresh, still)
+                size = self._fill(cursor, taken, parcel, fresh, still, free)
                 cursor.execute(
                     _NOTE,
                     (parcel.subscription, parcel.number, parcel.upto, parcel.shape, parcel.table),
@@ -229,19 +231,25 @@ class MariaDB:
         parcel: Parcel,
         fresh: bool,
         still: Callable[[], None],
+        free: Callable[[int], None],
     ) -> int:
         place = _name(parcel.table)
         on = " AND ".join(f"t.{_name(k)} = x.{_name(k)}" for k in taken.keys)
-        keys = tuple(c for c in taken.columns if c.key)
+        keys = _keys(taken)
         body = ", ".join(f"{_name(c.name)} {self._kind(c, len(keys))}" for c in keys)
         primary = ", ".join(_name(c.name) for c in keys)
         size = 0
+        free(0)
         if taken.deletes:
             cursor.execute(f"CREATE TEMPORARY TABLE `_gone` ({body}, PRIMARY KEY ({primary}))")
             size += self._load(cursor, taken, taken.gone, "`_gone`", keys, still)
             leaving = f"DELETE t FROM {place} t JOIN `_gone` x ON {on}"
             cursor.execute(leaving)
-        if taken.upserts:
+        for number, piece in enumerate(taken.pieces):
+            free(number)
+            if piece.newcomers or piece.others:
+                size += self._load(cursor, taken, piece.rows, place, taken.columns, still)
+        if taken.full and taken.upserts:
             size += self._load(cursor, taken, taken.ordered, place, taken.columns, still)
         if taken.full and not fresh:
             cursor.execute(f"CREATE TEMPORARY TABLE `_stay` ({body}, PRIMARY KEY ({primary}))")
@@ -265,6 +273,8 @@ class MariaDB:
         """Bring a statement's rows into a table, replacing those of the same key."""
         if self.files:
             return self._load_file(cursor, taken, sql, place, columns, still)
+        if self.ahead is not None:
+            self.ahead.wait()
         listed = ", ".join(_name(c.name) for c in columns)
         slots = ", ".join(["%s"] * len(columns))
         size = 0
@@ -300,6 +310,10 @@ class MariaDB:
             told = cursor.fetchone()
             raise ReceiverError(f"接收库不能原样保存数据：{str(told[2])[:200]}")
         return 0
+
+
+def _keys(taken: Taken) -> tuple[Given, ...]:
+    return tuple(c for c in taken.columns if c.key)
 
 
 def _body(columns: tuple[Given, ...], sql: str) -> pump.Body:

@@ -8,7 +8,7 @@ from typing import Any
 
 import psycopg
 
-from lianyun.lake.portion import Given, Taken
+from lianyun.lake.portion import Given, Piece, Taken
 from lianyun.lake.publish import postgres_type
 from lianyun.lake.shelves import quote
 
@@ -44,8 +44,9 @@ class Postgres:
     @contextlib.contextmanager
     def packing(self, taken: Taken) -> Iterator[None]:
         """See Receiver: what has changed is written aside."""
-        wanted = () if taken.full else (taken.come, taken.changed)
-        self.ahead = pump.Ahead(taken, [_body(taken.columns, sql) for sql in wanted])
+        bodies = [_body(_keys(taken), taken.gone)] if taken.deletes and not taken.full else []
+        bodies += [_body(taken.columns, s) for p in taken.pieces for s in (p.come, p.changed)]
+        self.ahead = pump.Ahead(taken, bodies)
         try:
             yield
         finally:
@@ -121,6 +122,7 @@ class Postgres:
         parcel: Parcel,
         still: Callable[[], None],
         sent: Callable[[int], None],
+        free: Callable[[int], None],
     ) -> Receipt:
         """Bring a parcel in one transaction with its position; a parcel that is there changes nothing."""
         with self._open() as con:
@@ -136,10 +138,11 @@ class Postgres:
                 raise ReceiverError("接收库的位置在传送时改变了，将重新核对后再送", away=True)
             fresh = self._table(con, taken, parcel, ours=self._known(con, parcel))
             place, size = quote(parcel.table), 0
-            if fresh:
+            free(0)
+            if fresh and taken.full:
                 size = self._copy(con, taken, taken.rows, place, taken.columns, still)
             else:
-                size = self._merge(con, taken, place, still)
+                size = self._merge(con, taken, place, still, free)
             con.execute(
                 _NOTE,
                 (parcel.subscription, parcel.number, parcel.upto, parcel.shape, parcel.table),
@@ -224,6 +227,7 @@ class Postgres:
         taken: Taken,
         place: str,
         still: Callable[[], None],
+        free: Callable[[int], None],
     ) -> int:
         con.execute(b"SET LOCAL temp_buffers = '64MB'")
         keys = ", ".join(quote(k) for k in taken.keys)
@@ -233,8 +237,7 @@ class Postgres:
             con.execute(
                 f"CREATE TEMP TABLE _gone ON COMMIT DROP AS SELECT {keys} FROM {place} LIMIT 0".encode()
             )
-            gone = tuple(c for c in taken.columns if c.key)
-            size += self._copy(con, taken, taken.gone, "_gone", gone, still)
+            size += self._copy(con, taken, taken.gone, "_gone", _keys(taken), still)
             con.execute(f"DELETE FROM {place} t USING _gone x WHERE {on}".encode())
         if taken.full:
             size += self._replace(con, taken, place, taken.ordered, still)
@@ -243,19 +246,38 @@ class Postgres:
                 f"DELETE FROM {place} t WHERE NOT EXISTS (SELECT 1 FROM _come x WHERE {on})".encode()
             )
             return size
-        if taken.newcomers:
+        for number, piece in enumerate(taken.pieces):
+            free(number)
+            size += self._bring(con, taken, piece, place, still)
+        return size
+
+    def _bring(
+        self,
+        con: psycopg.Connection[Any],
+        taken: Taken,
+        piece: Piece,
+        place: str,
+        still: Callable[[], None],
+    ) -> int:
+        size = 0
+        if piece.newcomers:
             try:
                 with con.transaction():
-                    size += self._copy(con, taken, taken.come, place, taken.columns, still)
+                    size += self._copy(con, taken, piece.come, place, taken.columns, still)
             except psycopg.errors.UniqueViolation:
                 # somebody there has added such rows by hand: ours take their place
-                return size + self._replace(con, taken, place, taken.ordered, still)
-        if taken.upserts > taken.newcomers:
-            size += self._update(con, taken, place, still)
+                return size + self._replace(con, taken, place, piece.rows, still)
+        if piece.others:
+            size += self._update(con, taken, piece, place, still)
         return size
 
     def _update(
-        self, con: psycopg.Connection[Any], taken: Taken, place: str, still: Callable[[], None]
+        self,
+        con: psycopg.Connection[Any],
+        taken: Taken,
+        piece: Piece,
+        place: str,
+        still: Callable[[], None],
     ) -> int:
         """Bring rows that the receiver should have; those that somebody removed there come back.
 
@@ -265,17 +287,24 @@ class Postgres:
         on = " AND ".join(f"t.{quote(k)} = x.{quote(k)}" for k in taken.keys)
         listed = ", ".join(quote(c.name) for c in taken.columns)
         sets = ", ".join(f"{quote(c.name)} = x.{quote(c.name)}" for c in taken.columns if not c.key)
-        con.execute(f"CREATE TEMP TABLE _changed (LIKE {place}) ON COMMIT DROP".encode())
-        size = self._copy(con, taken, taken.changed, "_changed", taken.columns, still)
+        self._empty(con, "_changed", place)
+        size = self._copy(con, taken, piece.changed, "_changed", taken.columns, still)
         con.execute(b"SET LOCAL enable_hashjoin = off")
         con.execute(b"SET LOCAL enable_mergejoin = off")
         done = con.execute(f"UPDATE {place} t SET {sets} FROM _changed x WHERE {on}".encode())
-        if done.rowcount < taken.upserts - taken.newcomers:
+        if done.rowcount < piece.others:
             con.execute(
                 f"INSERT INTO {place} ({listed}) SELECT {listed} FROM _changed x "
                 f"WHERE NOT EXISTS (SELECT 1 FROM {place} t WHERE {on})".encode()
             )
         return size
+
+    def _empty(self, con: psycopg.Connection[Any], name: str, place: str) -> None:
+        """A table of this transaction's own without rows, of the shape of another."""
+        con.execute(
+            f"CREATE TEMP TABLE IF NOT EXISTS {name} (LIKE {place}) ON COMMIT DROP".encode()
+        )
+        con.execute(f"TRUNCATE {name}".encode())
 
     def _copy(
         self,
@@ -309,7 +338,7 @@ class Postgres:
     ) -> int:
         """Bring rows of which nobody knows whether the receiver has them; they stay in `_come`."""
         keys = ", ".join(quote(k) for k in taken.keys)
-        con.execute(f"CREATE TEMP TABLE _come (LIKE {place}) ON COMMIT DROP".encode())
+        self._empty(con, "_come", place)
         size = self._copy(con, taken, rows, "_come", taken.columns, still)
         rest = [c.name for c in taken.columns if not c.key]
         sets = ", ".join(f"{quote(n)} = excluded.{quote(n)}" for n in rest)
@@ -320,6 +349,10 @@ class Postgres:
             f"ON CONFLICT ({keys}) DO {doing}".encode()
         )
         return size
+
+
+def _keys(taken: Taken) -> tuple[Given, ...]:
+    return tuple(c for c in taken.columns if c.key)
 
 
 def _body(columns: tuple[Given, ...], sql: str) -> pump.Body:

@@ -32,6 +32,7 @@ class Ahead:
 
     def __init__(self, taken: Taken, bodies: Sequence[Body]) -> None:
         self._taken, self._wrong = taken, list[BaseException]()
+        self._done: dict[Body, threading.Event] = {body: threading.Event() for body in bodies}
         folder = Path(settings.HOME) / "delivery"
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._files: dict[Body, IO[bytes]] = {}
@@ -42,20 +43,36 @@ class Ahead:
 
     def _write(self) -> None:
         try:
-            for (sql, form), file in self._files.items():
-                _copy_out(self._taken, sql, form, file.fileno())
+            for body, file in self._files.items():
+                _copy_out(self._taken, *body, file.fileno())
+                self._done[body].set()
         except BaseException as error:
             self._wrong.append(error)
+        finally:
+            for done in self._done.values():
+                done.set()
 
     def file(self, body: Body) -> int | None:
-        """Waits; the descriptor of a file with this body, at its beginning, or None."""
-        self._thread.join()
+        """Waits for this body; the descriptor of its file, at its beginning.
+
+        None for a body that nobody asked for ahead; then all others are written, so that the
+        engine may be asked for it.
+        """
+        found = self._files.get(body)
+        if found is None:
+            self._thread.join()
+        else:
+            self._done[body].wait()
         if self._wrong:
             raise self._wrong[0]
-        found = self._files.get(body)
-        if found is not None:
-            found.seek(0)
-        return found.fileno() if found is not None else None
+        if found is None:
+            return None
+        found.seek(0)
+        return found.fileno()
+
+    def wait(self) -> None:
+        """Until all is written: the engine is free."""
+        self._thread.join()
 
     def close(self) -> None:
         """End what is still being written; the files are gone."""

@@ -49,8 +49,10 @@ class Webhook:
         parcel: Parcel,
         still: Callable[[], None],
         sent: Callable[[int], None],
+        free: Callable[[int], None],
     ) -> Receipt:
         """POST part after part, in order, beginning with the first that was not taken yet."""
+        free(-1)
         digest, size, part = hashlib.sha256(), 0, 0
         total = max(1, -(-taken.upserts // rules.PARTS) + -(-taken.deletes // rules.PARTS))
         with self._client() as (client, url, extensions):

@@ -57,7 +57,7 @@ def test_text_is_masked_as_the_kernel_masks_it(
 
 @pytest.mark.parametrize("mask", [m for m in MASKS if m != "none"])
 @pytest.mark.parametrize("kind", list(KINDS))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(data=st.data())
 def test_other_types_are_masked_as_their_text(
     con: duckdb.DuckDBPyConnection, kind: str, mask: str, data: st.DataObject

@@ -44,7 +44,7 @@ def keys(request: ActorRequest, client_id: str) -> HttpResponse:
             "pem": "" if "PRIVATE" in pem else pem,
             "use": use,
             "front": settings.MUTUAL_TLS,
-            "service": client.grant.resource.name,
+            "service": client.grant.resource.name if client.grant.resource else "",
         },
         status=400 if problem else 200,
     )
