@@ -88,6 +88,8 @@ class Source:
     """A readable source: column titles and a function that starts reading from the top.
 
     `fraction` moves from 0 to 1 while it is being read; `excel` allows dates as serial numbers.
+    `scan` is SQL of the same rows and columns that any DuckDB can read by itself, where there is
+    such: then nothing need pass through this process's hands.
     """
 
     columns: list[str]
@@ -97,6 +99,7 @@ class Source:
     fraction: float = 0.0
     sniffed: Sniffed | None = None
     temporary: Any = field(default=None, repr=False)
+    scan: str = ""
 
     def schema(self) -> pa.Schema:
         """The Arrow schema of every batch: line, problem, text, one text column each."""
@@ -1298,7 +1301,27 @@ def from_parquet(path: str | Path) -> Source:
     made = _scanned(columns, str(path), lambda: (open_duckdb(), place), total)
     sample = tuple(tuple(v or "" for v in row) for row in rows)
     made.sniffed = Sniffed("parquet", tuple(columns), header_rows=0, sample_rows=sample)
+    if _ROW_NUMBER not in map(str.lower, columns):
+        made.scan = _parquet_sql(place, columns)
     return made
+
+
+_ROW_NUMBER = "file_row_number"
+
+
+def _parquet_sql(place: str, columns: Sequence[str]) -> str:
+    """SQL of a Parquet file's rows as `row_schema` has them, each under its number in the file."""
+    texts = ", ".join(f"CAST({quote(c)} AS VARCHAR) AS c{i}" for i, c in enumerate(columns))
+    listed = [f"c{i}" for i in range(len(columns))]
+    nul = " OR ".join(f"coalesce(contains({c}, chr(0)), FALSE)" for c in listed)
+    told = ", ".join(f"coalesce({c}, '')" for c in listed)
+    return (
+        f"(SELECT _line, CASE WHEN _nul THEN {literal(NUL_BYTE)} END AS _problem, "
+        f"CASE WHEN _nul THEN replace(concat_ws(chr(9), {told}), chr(0), '\\x00') END AS _text, "
+        + ", ".join(f"CASE WHEN _nul THEN NULL ELSE {c} END AS {c}" for c in listed)
+        + f" FROM (SELECT *, {nul} AS _nul FROM "
+        f"(SELECT {_ROW_NUMBER} + 1 AS _line, {texts} FROM {place})))"
+    )
 
 
 def _from_where(

@@ -391,12 +391,14 @@ class _Load:
                 *(Column(name) for name in names),
             ],
         )
-        self.con.register("landing", self.source.reader())
+        place = self.source.scan or "landing"
+        if not self.source.scan:
+            self.con.register("landing", self.source.reader())
         targets = ", ".join(quote(n) for n in ("_batch", "_line", "_problem", "_text", *names))
         values = "".join(f", c{i}" for i in range(len(names)))
         sql = (
             f"INSERT INTO {self.raw} ({targets}) "
-            f"SELECT {literal(self.batch)}, _line, _problem, _text{values} FROM landing"
+            f"SELECT {literal(self.batch)}, _line, _problem, _text{values} FROM {place}"
         )
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             running = pool.submit(self.con.execute, sql)
@@ -413,7 +415,8 @@ class _Load:
                 if not running.done():
                     self.con.interrupt()
                 raise
-        self.con.unregister("landing")
+        if not self.source.scan:
+            self.con.unregister("landing")
 
     def landed_rows(self) -> str:
         """SQL of the batch's readable rows as they arrived; the few set aside, if any were."""
@@ -421,15 +424,19 @@ class _Load:
             return "leftover"
         return f"(FROM {self.raw} WHERE {self.mine} AND _problem IS NULL)"
 
-    def put_aside(self, accepted: str) -> str:
-        """Keeps the readable rows not in `accepted` (SQL of lines) at hand; returns their relation.
+    def put_aside(self, accepted: str = "", *, others: str = "") -> str:
+        """Keeps the readable rows not in `accepted`, or those in `others` (SQL of lines), at hand.
 
-        They are read leniently now and reported later: looking for them in raw once is enough.
+        Returns their relation. They are read leniently now and reported later: looking for them in
+        raw once is enough.
         """
         self.con.execute(
-            f"CREATE OR REPLACE TEMP TABLE remaining AS SELECT r._line FROM {self.raw} r "
-            f"ANTI JOIN ({accepted}) a ON a._line = r._line "
-            f"WHERE r.{self.mine} AND r._problem IS NULL"
+            "CREATE OR REPLACE TEMP TABLE remaining AS "
+            + (
+                others
+                or f"SELECT r._line FROM {self.raw} r ANTI JOIN ({accepted}) a "
+                f"ON a._line = r._line WHERE r.{self.mine} AND r._problem IS NULL"
+            )
         )
         self.con.execute(
             f"CREATE OR REPLACE TEMP TABLE leftover AS SELECT r.* FROM {self.raw} r "
@@ -576,12 +583,11 @@ class _Load:
         source = f"({checks.verdicts(relation, carry, plain=self.plain)})"
         self.con.execute(f"CREATE OR REPLACE TEMP TABLE stage AS SELECT {wanted} FROM {source}")
         if self.plain and self.one("SELECT count(*) FROM stage WHERE NOT _good")[0]:
+            rest = self.put_aside(others="SELECT _line FROM stage WHERE NOT _good")
             self.con.execute("DELETE FROM stage WHERE NOT _good")
-            rest = self.put_aside("SELECT _line FROM stage")
             self.con.execute(
                 f"INSERT INTO stage SELECT {wanted} FROM ({checks.verdicts(rest, carry)})"
             )
-            self.set_aside = False
         self.tell(0.7, "与已有数据比较")
         winner = "arg_max(_line, (_mark, _line))" if mark else "max(_line)"
         self.con.execute(
@@ -604,6 +610,7 @@ class _Load:
             self.con.execute(
                 "UPDATE stage SET _good = FALSE WHERE _line IN (SELECT _line FROM clashes)"
             )
+            self.set_aside = False  # what clashes is refused, too, and was not put aside
         self.con.execute(
             "CREATE OR REPLACE TEMP VIEW accepted AS SELECT _line FROM stage WHERE _good"
         )

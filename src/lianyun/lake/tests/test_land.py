@@ -10,6 +10,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import httpx
 import openpyxl
 import psycopg
@@ -388,3 +389,19 @@ def test_titles_match_whatever_their_dress() -> None:
         ItemCheck("amount", "补贴金额"),
     ]
     assert land.match_columns(["补贴标准", "补贴金额"], shared) == {0: "standard", 1: "amount"}
+
+
+def test_parquet_is_read_alike_by_the_lake_itself(tmp_path: Path) -> None:
+    file = tmp_path / "mixed.parquet"
+    with duckdb.connect() as con:
+        con.execute(
+            "COPY (SELECT i AS n, CASE WHEN i = 3 THEN 'a' || chr(0) || 'b' WHEN i = 5 THEN '' "
+            "WHEN i <> 7 THEN '名' || i END AS 名称, DATE '2026-01-01' + i::INT AS d "
+            f"FROM range(10) r(i)) TO '{file}'"
+        )
+    source = land.from_parquet(file)
+    streamed = source.reader().read_all().sort_by("_line")
+    with open_duckdb() as con:
+        itself = con.execute(f"SELECT * FROM {source.scan} ORDER BY _line").to_arrow_table()
+    assert itself.to_pylist() == streamed.to_pylist()
+    assert [row["_line"] for row in itself.to_pylist() if row["_problem"]] == [4]
