@@ -12,11 +12,12 @@ from .ledger import (
 )
 from .proof import GAP, Proof, Standing, Unproven, proof, seals, signing_keys, standing
 from .receipts import receipt
-from .tallies import Tally, hours_since, keys_asked, tallies
+from .tallies import ReadAbout, Tally, hours_since, keys_asked, read_about, tallies
 
 __all__ = [
     "GAP",
     "Proof",
+    "ReadAbout",
     "Standing",
     "Tally",
     "Unproven",
@@ -29,6 +30,7 @@ __all__ = [
     "ledger",
     "names",
     "proof",
+    "read_about",
     "readers_since",
     "receipt",
     "seals",

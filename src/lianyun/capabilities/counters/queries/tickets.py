@@ -13,6 +13,7 @@ from django.utils import timezone
 from lianyun.capabilities.audit import api as audit
 from lianyun.capabilities.hall import api as hall_api
 from lianyun.kernel.access import Actor, Denied
+from lianyun.kernel.models import Party
 
 from ..adapters.declared import rules as declared
 from ..models import Counter, Hall, Ticket
@@ -49,6 +50,35 @@ def next_for(counter: Counter, now: dt.datetime) -> Ticket | None:
     heads += list(rows.filter(wanted=counter).order_by("place_at", "id")[:1])
     line = _in_line(heads, called, now, counter)
     return line[0] if line else None
+
+
+@dataclass(frozen=True)
+class Near:
+    """Somebody known whose ticket will be called soon: so many are still before it."""
+
+    person: Party
+    code: str
+    label: str
+    hall: str
+    ahead: int
+
+
+def near(number: int, ahead: int, *, viewer: Actor) -> list[Near]:
+    """Who waits in a called ticket's queue with at most so many before, of those who are known.
+
+    Nobody where the ticket is gone or of another day.
+    """
+    viewer.require(halls.SERVE)
+    now = timezone.now()
+    called = Ticket.objects.select_related("hall").filter(pk=number, day=today(now)).first()
+    if called is None:
+        return []
+    line = waiting(called.hall, [called.letter], now)[: ahead + 1]
+    return [
+        Near(t.person, t.code, t.label, called.hall.title, place)
+        for place, t in enumerate(line)
+        if t.person is not None
+    ]
 
 
 def _rows(

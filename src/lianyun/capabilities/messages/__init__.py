@@ -1,0 +1,1 @@
+"""Messages: what happened reaches the person it concerns: inbox, mail, text."""

@@ -1,0 +1,1 @@
+"""Rules: what a declaration may say, how words are filled in, when something may be sent."""
