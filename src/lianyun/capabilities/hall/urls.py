@@ -8,7 +8,6 @@ app_name = "hall"
 _MY, _DESK = "my/cases/", "workbench/hall/"
 urlpatterns = [
     path("my/", own.home, name="mine"),
-    path("my/messages/", own.messages_page, name="messages"),
     path("my/materials/", own.my_materials, name="my_materials"),
     path(_MY, own.cases, name="cases"),
     path(f"{_MY}apply/<slug:item>/", applying.apply, name="apply"),

@@ -24,7 +24,7 @@ SHOWN = 60
 
 @signed_in
 def home(request: ActorRequest) -> HttpResponse:
-    """What is to be done, what is under way, what is new."""
+    """What is to be done, what is under way; what is new comes from the inbox."""
     rows = applications.lines(request.actor, list(applications.mine(request.actor)[:SHOWN]))
     return render(
         request,
@@ -34,7 +34,8 @@ def home(request: ActorRequest) -> HttpResponse:
             "who": identity.acting(request),
             "todo": [r for r in rows if r.todo],
             "open": [r for r in rows if r.open and not r.todo][:5],
-            "news": applications.news(request.actor, 8),
+            "inbox": address_of("messages:inbox"),
+            "recent": address_of("messages:recent"),
             "to_confirm": applications.to_confirm(request.actor),
             "offers": address_of("offers:mine"),
             "policies": address_of("offers:own_policies") if request.actor.behalf else "",
@@ -71,12 +72,6 @@ def cases(request: ActorRequest) -> HttpResponse:
 
 
 @signed_in
-def messages_page(request: ActorRequest) -> HttpResponse:
-    """What happened to the person's cases, newest first."""
-    return render(request, "hall/messages.html", {"news": applications.news(request.actor, 100)})
-
-
-@signed_in
 def my_materials(request: ActorRequest) -> HttpResponse:
     """What was handed in or proven so far: by whom, for what, and the files again."""
     return render(
@@ -97,6 +92,7 @@ def case(request: ActorRequest, code: str) -> HttpResponse:
     line = applications.lines(request.actor, [application])[0]
     if line.news:
         actions.see(application, by=request.actor)
+    owner, _, part_of = application.bundle.partition(":")
     return render(
         request,
         "hall/case.html",
@@ -111,6 +107,7 @@ def case(request: ActorRequest, code: str) -> HttpResponse:
             "extended": shown.extended(request.actor, application.case),
             "rate": "" if line.open else address_of("ratings:rate", application.case.code),
             "parcels": address_of("counters:parcels", application.code),
+            "led": address_of(f"{owner}:own", part_of),
             "events": list(timeline(application.case))[:60],
             "consents": [o for o in looking.offered(request.actor, application) if o.agreed],
         },
