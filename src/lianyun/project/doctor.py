@@ -198,6 +198,22 @@ def _proxy() -> Iterator[Finding]:
         yield Finding("受信任的代理", True, words)
 
 
+def _ways_out() -> Iterator[Finding]:
+    """Whether messages leave the house: without a server mail and texts are simulated (docs/guides/messages.md)."""
+    for name, variable, what in (
+        ("邮件服务器", "LIANYUN_MAIL_HOST", "通知邮件"),
+        ("短信网关", "LIANYUN_TEXT_GATEWAY_URL", "验证码和通知短信"),
+    ):
+        told = os.environ.get(variable) or ""
+        yield Finding(
+            name,
+            bool(told),
+            told or "没有配置",
+            "" if told else f"请设置 {variable}：演示城市的{what}只是模拟数据，正式环境发不出去",
+            optional=True,
+        )
+
+
 def _for_tests() -> Iterator[Finding]:
     for program, package, what in (
         ("chromium-headless-shell", "chromium-headless-shell", "浏览器测试"),
@@ -216,5 +232,8 @@ def _for_tests() -> Iterator[Finding]:
 
 def examine() -> list[Finding]:
     """Look at everything; the database is started if it is the embedded one and not running."""
-    looks = (_python, _home, _database, _lake, _engine, _libraries, _port, _proxy, _for_tests)
+    looks = (
+        *(_python, _home, _database, _lake, _engine, _libraries, _port, _proxy),
+        *(_ways_out, _for_tests),
+    )
     return [finding for look in looks for finding in look()]

@@ -11,6 +11,7 @@ from typing import Any
 
 from lianyun.capabilities.forms import api as forms
 from lianyun.capabilities.items import api as items
+from lianyun.capabilities.messages import api as messages
 from lianyun.capabilities.offers import api as offers
 from lianyun.capabilities.packages import api as packages
 from lianyun.decision import BadTable, compile_decision, load
@@ -434,6 +435,7 @@ def faults() -> list[str]:
         _roles(world, found.append)
         found += forms.pack_faults()
         found += items.pack_faults()
+        found += messages.pack_faults()
         found += packages.pack_faults()
         found += offers.pack_faults()
     except packs.BadPack as error:

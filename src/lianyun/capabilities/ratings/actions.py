@@ -22,6 +22,13 @@ PATH = "rating_rework"
 ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 CODE_LENGTH = 10
 CALLS = ("call_back", "call_back_again")
+ANSWERS = {
+    "void": "经复核，这条评价不计入统计",
+    "reworked": "已整改并回访",
+    "explained": "已整改，并作出书面说明",
+    "unreached": "已整改，多次回访没有联系上您",
+}
+"""What the rater is told at the end of a rework, by the path's outcome."""
 
 
 def _told(level: str, tags: Iterable[str], text: str) -> rules.Told:
@@ -168,7 +175,21 @@ def work(rating: Rating, step: str, outcome: str, *, note: str, by: Actor) -> Ca
         row.void = True
         row.save(update_fields=["void"])
         record("rating.voided", row, by=by, case=done, data={"reason": note})
+    _answered(row, done, by)
     return done
+
+
+def _answered(rating: Rating, rework: Case, by: Actor) -> None:
+    """Who gave the rating is to hear what came of it."""
+    if rework.state != Case.CLOSED or rating.by is None:
+        return
+    told = {
+        "to": rating.by.ref,
+        "item_name": rating.case.title if rating.case else rating.window or "窗口服务",
+        "department_name": str(rating.department),
+        "result": ANSWERS.get(rework.outcome, "已办结"),
+    }
+    record("rating.answered", rating, by=by, case=rework, data=told)
 
 
 @action("ratings.rework")
@@ -197,7 +218,7 @@ def call_back(
     outcome = rules.called_back(reached, satisfied, before, tries)
     record("rating.called_back", row, by=by, case=row.rework, data={"reached": reached})
     if outcome:
-        cases.step(item, outcome, note=note.strip(), by=by)
+        _answered(row, cases.step(item, outcome, note=note.strip(), by=by), by)
     return made
 
 
