@@ -223,6 +223,24 @@ class Styled(forms.Form):
                 made.error_messages["required"] = f"请{verb}{made.label or name}"
 
 
+class Visitor(Styled):
+    """Who stands before an officer with the identity card."""
+
+    name = forms.CharField(label="姓名", max_length=50)
+    number = forms.CharField(label="公民身份号码", max_length=18)
+    seen = forms.BooleanField(
+        label="已当面核对居民身份证原件与本人一致",
+        error_messages={"required": "请当面核对居民身份证原件后勾选"},
+    )
+
+    def clean_number(self) -> str:
+        """The number with its check digit."""
+        number = str(self.cleaned_data["number"]).strip().upper()
+        if not citizen_number_ok(number):
+            raise forms.ValidationError("号码有误，请核对位数和末位")
+        return number
+
+
 def is_choice_list(bound: forms.BoundField) -> bool:
     """True for radios and checkbox groups, which want a fieldset with a legend."""
     return isinstance(bound.field.widget, forms.RadioSelect | forms.CheckboxSelectMultiple)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .actions.bookings import book, book_for, cancel
+from .actions.bookings import book, book_for, cancel, rebook
+from .actions.closings import close_day, lift_closing
 from .actions.devices import add_device, enroll
 from .actions.halls import sign_off, sign_on, sync_declared
 from .actions.parcels import choose, post
@@ -18,9 +19,10 @@ from .actions.tickets import (
 from .queries.bookings import bookable_days, free
 from .queries.figures import day as figures_of_day
 from .queries.halls import counters, hall_of, halls, halls_for
-from .queries.tickets import queues
+from .queries.tickets import Near, near, queues
 
 __all__ = [
+    "Near",
     "add_device",
     "book",
     "book_for",
@@ -29,6 +31,7 @@ __all__ = [
     "cancel",
     "check_in",
     "choose",
+    "close_day",
     "counters",
     "enroll",
     "figures_of_day",
@@ -37,9 +40,12 @@ __all__ = [
     "hall_of",
     "halls",
     "halls_for",
+    "lift_closing",
+    "near",
     "pass_over",
     "post",
     "queues",
+    "rebook",
     "recall",
     "serve",
     "sign_off",

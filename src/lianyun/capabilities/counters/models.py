@@ -133,6 +133,44 @@ class Slot(models.Model):
         return midnight + dt.timedelta(minutes=self.begin)
 
 
+class Closing(models.Model):
+    """A day on which a hall, or one queue of it (`letter`), does not open; lifted ones stay on record."""
+
+    hall = models.ForeignKey(Hall, models.PROTECT, related_name="closings")
+    letter = models.CharField("队列", max_length=2, blank=True, default="")
+    day = models.DateField("日期")
+    reason = models.CharField("原因", max_length=200)
+    by = models.ForeignKey(Party, models.PROTECT, null=True, related_name="+")
+    made_at = models.DateTimeField("安排时间", default=timezone.now)
+    moved = models.PositiveIntegerField("改期的预约", default=0)
+    called_off = models.PositiveIntegerField("取消的预约", default=0)
+    lifted_at = models.DateTimeField("取消安排时间", null=True)
+
+    class Meta:
+        verbose_name = verbose_name_plural = "停办安排"
+        ordering = ["day", "letter"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["hall", "letter", "day"],
+                condition=models.Q(lifted_at=None),
+                name="closed_once_a_day",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.day} {self.what}"
+
+    @property
+    def what(self) -> str:
+        """The whole hall, or which queue of it."""
+        return f"{self.letter} {self.hall.queue_title(self.letter)}" if self.letter else "全厅"
+
+    @property
+    def ref(self) -> str:
+        """Portable pointer."""
+        return f"closing:{self.pk}"
+
+
 class Booking(models.Model):
     """An appointment of a person for an item in a slot; its code checks in."""
 
@@ -147,6 +185,11 @@ class Booking(models.Model):
     made_at = models.DateTimeField("预约时间", default=timezone.now)
     cancelled_at = models.DateTimeField("取消时间", null=True)
     missed_at = models.DateTimeField("爽约记录时间", null=True)
+    why = models.CharField("停办原因", max_length=200, blank=True, default="")
+    before = models.CharField("原来的时段", max_length=60, blank=True, default="")
+    successor = models.OneToOneField(
+        "self", models.PROTECT, null=True, related_name="former", verbose_name="改约为"
+    )
 
     class Meta:
         verbose_name = verbose_name_plural = "预约"
@@ -167,6 +210,11 @@ class Booking(models.Model):
     def ref(self) -> str:
         """Portable pointer."""
         return f"booking:{self.pk}"
+
+    @property
+    def called_off(self) -> bool:
+        """Whether the hall, not the person, has cancelled it."""
+        return self.cancelled_at is not None and bool(self.why)
 
 
 class Device(models.Model):
@@ -340,4 +388,4 @@ class Parcel(models.Model):
         return parcels.STAGES[self.stage]
 
 
-__all__ = ["Booking", "Counter", "Device", "Hall", "Parcel", "Slot", "Ticket"]
+__all__ = ["Booking", "Closing", "Counter", "Device", "Hall", "Parcel", "Slot", "Ticket"]

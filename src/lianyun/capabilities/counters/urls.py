@@ -31,6 +31,7 @@ urlpatterns = [
     path(f"{_W}parcels/<int:number>/post/", parcels.post, name="post"),
     path(f"{_W}halls/", manage.home, name="manage"),
     path(_H, manage.hall, name="manage_hall"),
+    path(f"{_H}closing/", manage.closing, name="closing"),
     path(f"{_H}queue/", manage.queue, name="manage_queue"),
     path(f"{_H}counter/", manage.counter, name="manage_counter"),
     path(f"{_H}devices/", manage.devices, name="devices"),

@@ -153,6 +153,30 @@ def cancel(booking: Booking, *, by: Actor) -> None:
 
 
 @action(None)
+def rebook(booking: Booking, day: dt.date, begin: int, *, by: Actor) -> Booking:
+    """Take another slot in place of one that the hall called off, once; pressed again the same one.
+
+    Whoever could cancel the first may do so. Raises UserError and Denied.
+    """
+    if not queries.reaches(by, booking):
+        raise Denied("没有这个预约")
+    row = (
+        Booking.objects.select_for_update(of=("self",))
+        .select_related("slot__hall", "person", "successor")
+        .get(pk=booking.pk)
+    )
+    if row.successor is not None:
+        record("booking.rebooked_already", row.successor, by=by)
+        return row.successor
+    if not row.called_off:
+        raise UserError("这个预约没有被大厅取消，请直接取消后再预约")
+    made = _book(row.slot.hall, row.item, day, begin, row.person, row.group, by)
+    row.successor = made
+    row.save(update_fields=["successor"])
+    return made
+
+
+@action(None)
 def count_missed(*, by: Actor) -> int:
     """Count appointments of former days to which nobody came; returns how many."""
     now, count = timezone.now(), 0
@@ -165,4 +189,4 @@ def count_missed(*, by: Actor) -> int:
     return count
 
 
-__all__ = ["book", "book_for", "cancel", "count_missed"]
+__all__ = ["book", "book_for", "cancel", "count_missed", "rebook"]

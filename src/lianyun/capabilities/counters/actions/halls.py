@@ -18,6 +18,7 @@ from lianyun.kernel.party import department
 from ..adapters.declared import declared
 from ..models import Counter, Hall, Slot, Ticket
 from ..queries import halls as queries
+from ..queries.bookings import booked
 from ..rules import hours
 
 SERVE, MANAGE = queries.SERVE, queries.MANAGE
@@ -105,6 +106,10 @@ def edit_hall(
     except ValueError as wrong:
         raise UserError("休息日应写成 2026-12-31 的样子，每行一天") from wrong
     row = Hall.objects.select_for_update(no_key=True).get(pk=hall.pk)
+    fresh = [dt.date.fromisoformat(d) for d in shut if d not in row.closed]
+    if kept := [d for d in fresh if booked(row, d).exists()]:
+        told = "、".join(d.isoformat() for d in kept)
+        raise UserError(f"{told} 已有预约，请在“停办安排”中处理，预约的人才会得到通知")
     row.title, row.address, row.phone = title.strip()[:100], address.strip()[:200], phone[:40]
     row.days, row.hours, row.closed, row.edited_at = days, pairs, shut, timezone.now()
     row.save()

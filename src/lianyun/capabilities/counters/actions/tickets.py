@@ -89,6 +89,8 @@ def take(
         raise UserError(f"大厅现在不开放（{row.hours_text}）")
     if letter not in {q["letter"] for q in row.queues}:
         raise UserError("请选择要办的业务")
+    if why := halls.closings(row, letter).get(queries.today(now)):
+        raise UserError(f"这项业务今天停办：{why}")
     found = items.find(item) if item else None
     kept = group if group in groups() else ""
     made = _give(

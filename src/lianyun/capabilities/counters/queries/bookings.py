@@ -41,7 +41,7 @@ def free(viewer: Actor, hall: Hall, letter: str, day: dt.date, now: dt.datetime)
     step = int(declared()["slot_minutes"])
     local = timezone.localtime(now)
     passed = local.hour * 60 + local.minute if day == local.date() else -1
-    if not halls.opens(hall, day):
+    if not halls.opens(hall, day, letter):
         return []
     capacity = int(hall.queue(letter).get("capacity", 0))
     rows = Slot.objects.filter(hall=hall, letter=letter, day=day)
@@ -122,6 +122,10 @@ def may_cancel(viewer: Actor, booking: Booking, now: dt.datetime) -> bool:
 def standing(viewer: Actor, booking: Booking, now: dt.datetime) -> tuple[str, str]:
     """How an appointment stands, in words and colour."""
     del viewer
+    if booking.successor_id is not None:
+        return "已改约", "grey"
+    if booking.called_off:
+        return "大厅停办，已取消", "amber"
     if booking.cancelled_at is not None:
         return "已取消", "grey"
     if getattr(booking, "ticket", None) is not None:
@@ -129,6 +133,44 @@ def standing(viewer: Actor, booking: Booking, now: dt.datetime) -> tuple[str, st
     if booking.day < timezone.localtime(now).date():
         return "未到场", "red"
     return "已预约", "blue"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A free slot that is offered in place of one that the hall has called off."""
+
+    day: dt.date
+    slot: Free
+
+    @property
+    def value(self) -> str:
+        """How a form names it."""
+        return f"{self.day.isoformat()}|{self.slot.begin}"
+
+
+def proposals(viewer: Actor, booking: Booking, now: dt.datetime, most: int = 3) -> list[Proposal]:
+    """The next free slots for an appointment that was called off: one a day, nearest to its hour."""
+    hall, out = booking.slot.hall, []
+    for day in bookable_days(viewer, hall, now):
+        found = [f for f in free(viewer, hall, booking.slot.letter, day, now) if f.left > 0]
+        if found:
+            out.append(Proposal(day, rules.nearest(found, booking.slot.begin)))
+        if len(out) == most:
+            break
+    return out
+
+
+def affected(viewer: Actor, hall: Hall, day: dt.date, letter: str = "") -> int:
+    """How many appointments a closing would touch."""
+    viewer.require(halls.MANAGE, hall.department)
+    return booked(hall, day, letter).count()
+
+
+def booked(hall: Hall, day: dt.date, letter: str = "") -> models.QuerySet[Booking]:
+    """Appointments of a day that stand and for which nobody has checked in, the earliest first."""
+    rows = Booking.objects.filter(slot__hall=hall, day=day, cancelled_at=None, ticket=None)
+    rows = rows.filter(slot__letter=letter) if letter else rows
+    return rows.order_by("slot__begin", "id")
 
 
 def unkept(viewer: Actor, today: dt.date) -> models.QuerySet[Booking]:
@@ -142,13 +184,17 @@ def unkept(viewer: Actor, today: dt.date) -> models.QuerySet[Booking]:
 __all__ = [
     "APPLY",
     "Free",
+    "Proposal",
+    "affected",
     "blocked_until",
     "bookable_days",
+    "booked",
     "free",
     "may_book_for",
     "may_cancel",
     "mine",
     "one",
+    "proposals",
     "reaches",
     "standing",
     "unkept",

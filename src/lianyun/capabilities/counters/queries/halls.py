@@ -15,7 +15,7 @@ from lianyun.kernel.access import Actor, Denied, UserError
 from lianyun.kernel.clock import CalendarMissing, calendar
 from lianyun.kernel.models import Party
 
-from ..models import Counter, Device, Hall
+from ..models import Closing, Counter, Device, Hall
 from ..rules import hours
 
 READ, MANAGE, SERVE, HELP = (
@@ -110,8 +110,27 @@ def works(day: dt.date) -> bool:
         return day.weekday() < 5
 
 
-def opens(hall: Hall, day: dt.date) -> bool:
-    """Whether a hall opens on a day at all."""
+def arranged(viewer: Actor, hall: Hall) -> list[Closing]:
+    """The days from today on which a hall or a queue of it will not open."""
+    viewer.require(READ, hall.department)
+    rows = hall.closings.filter(lifted_at=None, day__gte=timezone.localdate())
+    return list(rows.select_related("hall"))
+
+
+def closings(hall: Hall, letter: str = "") -> dict[dt.date, str]:
+    """The days from today on which a hall, or this queue of it, does not open, each with the reason."""
+    rows = Closing.objects.filter(
+        hall=hall, letter__in={"", letter}, lifted_at=None, day__gte=timezone.localdate()
+    )
+    return {c.day: c.reason for c in rows.order_by("-letter")}
+
+
+def opens(hall: Hall, day: dt.date, letter: str = "") -> bool:
+    """Whether a hall, or this queue of it, opens on a day at all."""
+    return _opens(hall, day) and day not in closings(hall, letter)
+
+
+def _opens(hall: Hall, day: dt.date) -> bool:
     return hall.active and hours.opens(day, days=hall.days, working=works(day), closed=hall.closed)
 
 
@@ -125,9 +144,10 @@ def open_now(hall: Hall, now: dt.datetime) -> bool:
 def open_days(hall: Hall, today: dt.date, count: int) -> list[dt.date]:
     """The next days on which a hall opens, today included, `count` of them (within 60 days)."""
     out: list[dt.date] = []
+    shut = closings(hall)
     for n in range(60):
         day = today + dt.timedelta(days=n)
-        if opens(hall, day):
+        if day not in shut and _opens(hall, day):
             out.append(day)
             if len(out) == count:
                 break
@@ -183,6 +203,8 @@ __all__ = [
     "MANAGE",
     "READ",
     "SERVE",
+    "arranged",
+    "closings",
     "counter_of",
     "counters",
     "department_names",

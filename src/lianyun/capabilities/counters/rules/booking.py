@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
 EARLY, DUE, LATE = "early", "due", "late"
 LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
@@ -27,6 +27,21 @@ def arrival(starts: dt.datetime, now: dt.datetime, *, early: int, late: int) -> 
     if now < starts - dt.timedelta(minutes=early):
         return EARLY
     return DUE if now <= starts + dt.timedelta(minutes=late) else LATE
+
+
+class Begins(Protocol):
+    """What has a beginning, in minutes after midnight."""
+
+    @property
+    def begin(self) -> int: ...
+
+
+T = TypeVar("T", bound=Begins)
+
+
+def nearest(slots: Sequence[T], begin: int) -> T:
+    """Of some free slots the one nearest to an hour; of two as near, the earlier."""
+    return min(slots, key=lambda s: (abs(s.begin - begin), s.begin))
 
 
 def blocked_until(
@@ -55,5 +70,6 @@ __all__ = [
     "arrival",
     "blocked_until",
     "may_cancel",
+    "nearest",
     "plain",
 ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
@@ -14,8 +13,7 @@ from django.utils import timezone
 from lianyun.capabilities.identity import api as identity
 from lianyun.capabilities.items import api as items
 from lianyun.kernel.access import UserError
-from lianyun.kernel.element import citizen_number_ok
-from lianyun.ui.forms import Styled, once
+from lianyun.ui.forms import Visitor, once
 from lianyun.ui.pages import ActorRequest, page, signed_in
 
 from ..actions import bookings as actions
@@ -136,6 +134,10 @@ def detail(request: ActorRequest, code: str) -> HttpResponse:
         raise Http404("no such appointment")
     if request.method == "POST":
         try:
+            if slot := request.POST.get("slot", ""):
+                made = actions.rebook(booking, *_wanted(slot), by=request.actor)
+                messages.success(request, "已改约，请按新的时段到大厅签到。")
+                return redirect("counters:appointment", code=made.code)
             actions.cancel(booking, by=request.actor)
             messages.success(request, "预约已取消。")
         except UserError as error:
@@ -153,6 +155,9 @@ def detail(request: ActorRequest, code: str) -> HttpResponse:
                 "words": words,
                 "tone": tone,
                 "live": words == "已预约",
+                "proposals": queries.proposals(request.actor, booking, now)
+                if booking.called_off and booking.successor_id is None
+                else [],
                 "may_cancel": queries.may_cancel(request.actor, booking, now),
                 "ticket": getattr(booking, "ticket", None),
                 "picture": qr(booking.code),
@@ -163,19 +168,13 @@ def detail(request: ActorRequest, code: str) -> HttpResponse:
     )
 
 
-class Person(Styled):
-    """Who stands before the clerk."""
-
-    name = forms.CharField(label="姓名", max_length=50)
-    number = forms.CharField(label="公民身份号码", max_length=18)
-    seen = forms.BooleanField(label="已当面核对居民身份证原件与本人一致")
-
-    def clean_number(self) -> str:
-        """The number with its check digit."""
-        number = str(self.cleaned_data["number"]).strip().upper()
-        if not citizen_number_ok(number):
-            raise forms.ValidationError("号码有误，请核对位数和末位")
-        return number
+def _wanted(text: str) -> tuple[dt.date, int]:
+    """Day and beginning of a proposed slot."""
+    day, _, begin = text.partition("|")
+    try:
+        return dt.date.fromisoformat(day), int(begin)
+    except ValueError as wrong:
+        raise UserError("请选择时段") from wrong
 
 
 @page(permission=halls.HELP)
@@ -189,7 +188,7 @@ def for_others(request: ActorRequest) -> HttpResponse:
 def for_other(request: ActorRequest, item: str) -> HttpResponse:
     """A clerk books for whoever stands before him."""
     found = _item(item)
-    form = Person(request.POST or None)
+    form = Visitor(request.POST or None)
     context = _choice(request, found)
     if request.method == "POST" and form.is_valid():
         try:

@@ -14,7 +14,7 @@ from lianyun.capabilities.items import api as items
 from lianyun.kernel.access import UserError
 from lianyun.kernel.element import mask_value
 from lianyun.ui.context import address_of
-from lianyun.ui.forms import once
+from lianyun.ui.forms import Visitor, once
 from lianyun.ui.pages import ActorRequest, page
 
 from ..actions import halls as seats
@@ -22,7 +22,6 @@ from ..actions import tickets as actions
 from ..adapters import declared
 from ..queries import halls as queries
 from ..queries import tickets as waiting
-from .booking import Person
 from .public import follow_address, qr, quiet
 
 SERVE = queries.SERVE
@@ -149,7 +148,7 @@ def accept(request: ActorRequest, number: int) -> HttpResponse:
     code = given.get("item", "") or ("" if text else ticket.item)
     item = items.find(code) if code else None
     answers = items.answers_of(item, given) if item else {}
-    form = Person(request.POST or None)
+    form = Visitor(request.POST or None)
     if request.method == "POST" and item is not None and form.is_valid():
         try:
             if not once(request):

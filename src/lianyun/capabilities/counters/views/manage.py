@@ -15,8 +15,10 @@ from lianyun.ui import charts
 from lianyun.ui.forms import Styled, once
 from lianyun.ui.pages import ActorRequest, page
 
+from ..actions import closings
 from ..actions import devices as terminals
 from ..actions import halls as actions
+from ..queries import bookings
 from ..queries import figures as numbers
 from ..queries import halls as queries
 from ..queries import tickets as waiting
@@ -40,6 +42,24 @@ class HallForm(Styled):
         required=False,
         widget=forms.Textarea(attrs={"rows": 3}),
         help_text="每行一天，如 2026-12-31；法定节假日不用写",
+    )
+
+
+class ClosingForm(Styled):
+    """A day on which a hall or a queue does not open."""
+
+    day = forms.DateField(label="停办日期", widget=forms.DateInput(attrs={"type": "date"}))
+    letter = forms.ChoiceField(label="停办范围", required=False)
+    reason = forms.CharField(
+        label="原因", max_length=200, help_text="会告知预约的人，如：系统升级、大厅检修"
+    )
+    move = forms.ChoiceField(
+        label="已有的预约",
+        choices=[
+            ("", "取消，由本人一键改约"),
+            ("yes", "改到最近的空闲时段，没有的取消"),
+        ],
+        required=False,
     )
 
 
@@ -138,7 +158,58 @@ def hall(request: ActorRequest, code: str) -> HttpResponse:
                 for q in found.queues
             ],
             "may_manage": viewer.may(MANAGE, found.department),
+            "arranged": queries.arranged(viewer, found),
         },
+    )
+
+
+@page(permission=MANAGE)
+def closing(request: ActorRequest, code: str) -> HttpResponse:
+    """Close a day: how many appointments it touches is shown first; lift a closing."""
+    viewer = request.actor
+    found = queries.managed_hall(viewer, code, MANAGE)
+    do = request.POST.get("do", "")
+    form = ClosingForm(request.POST if do in ("look", "close") else None)
+    form.fields["letter"].choices = [  # type: ignore[attr-defined]
+        ("", "全厅"),
+        *((q["letter"], f"{q['letter']} {q['title']}") for q in found.queues),
+    ]
+    touched: int | None = None
+    if request.method == "POST":
+        try:
+            if do == "lift":
+                row = next(
+                    (c for c in queries.arranged(viewer, found) if str(c.pk) == request.POST.get("closing")),
+                    None,
+                )  # fmt: skip
+                if row is None:
+                    raise UserError("没有这项停办安排")
+                closings.lift_closing(row, by=viewer)
+                messages.success(request, "已恢复开放；已经改期或取消的预约不变。")
+                return redirect("counters:manage_hall", code=code)
+            if form.is_valid():
+                told = form.cleaned_data
+                touched = bookings.affected(viewer, found, told["day"], told["letter"])
+                if do == "close":
+                    if once(request):
+                        made = closings.close_day(
+                            found, told["day"], reason=told["reason"], letter=told["letter"],
+                            move=bool(told["move"]), by=viewer,
+                        )  # fmt: skip
+                        messages.success(
+                            request,
+                            f"已安排停办：{made.moved} 个预约改期，{made.called_off} 个取消，均已告知。",
+                        )
+                    return redirect("counters:manage_hall", code=code)
+        except UserError as wrong:
+            if do == "lift":
+                messages.error(request, str(wrong))
+                return redirect("counters:manage_hall", code=code)
+            form.add_error(None, str(wrong))
+    return render(
+        request,
+        "counters/closing.html",
+        {"hall": found, "form": form, "touched": touched},
     )
 
 

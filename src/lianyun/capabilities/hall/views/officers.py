@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from django import forms
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
@@ -14,33 +13,14 @@ from lianyun.capabilities.audit import api as audit
 from lianyun.capabilities.forms import api as form_files
 from lianyun.capabilities.items import api as items
 from lianyun.kernel.access import UserError
-from lianyun.kernel.element import citizen_number_ok
 from lianyun.ui import charts
-from lianyun.ui.forms import Styled, once
+from lianyun.ui.forms import Visitor, once
 from lianyun.ui.pages import ActorRequest, page
 from lianyun.ui.tables import Column, Empty, Table
 
 from .. import actions
 from ..queries import applications, looking, report, shown
 from .applying import served
-
-
-class Person(Styled):
-    """Who stands before the clerk."""
-
-    name = forms.CharField(label="姓名", max_length=50)
-    number = forms.CharField(label="公民身份号码", max_length=18)
-    seen = forms.BooleanField(
-        label="已当面核对居民身份证原件与本人一致",
-        error_messages={"required": "请当面核对居民身份证原件后勾选"},
-    )
-
-    def clean_number(self) -> str:
-        """The number with its check digit."""
-        number = str(self.cleaned_data["number"]).strip().upper()
-        if not citizen_number_ok(number):
-            raise forms.ValidationError("号码有误，请核对位数和末位")
-        return number
 
 
 @page(permission="hall.help")
@@ -62,7 +42,7 @@ def help_apply(request: ActorRequest, item: str) -> HttpResponse:
     found = items.find(item)
     if found is None:
         raise Http404("no such item")
-    form = Person(request.POST or None)
+    form = Visitor(request.POST or None)
     answers = items.answers_of(found, request.POST)
     if request.method == "POST" and form.is_valid():
         try:
