@@ -22,6 +22,7 @@ from .actions import (
     filled,
     hand_in,
     help_begin,
+    help_part,
     look_up,
     make_ready,
     open_ready,
@@ -29,6 +30,7 @@ from .actions import (
     supplement,
     take_back,
     verify,
+    visitor,
     withdraw,
 )
 from .adapters import sources
@@ -42,7 +44,7 @@ from .queries.looking import Book, Judged, Offered
 from .queries.rehearsing import REHEARSED
 from .queries.shown import Shown, ShownMaterial
 from .rules.asked import purpose_of
-from .rules.stages import STEPS
+from .rules.stages import CODE_TRIES, STEPS
 
 
 def application_of(case: Case, viewer: Actor) -> Shown:
@@ -73,6 +75,12 @@ def answers(case: Case, viewer: Actor) -> dict[str, Any]:
         "applicant_name": found.applicant.name,
         "applicant_number": _looking.number_of(found.applicant),
     }
+
+
+def filer(case: Case, viewer: Actor) -> Party | None:
+    """Who filed the application behind a case: the applicant, his agent, or the clerk who helped."""
+    found = _applications.of_case(viewer, case)
+    return found.by if found is not None else None
 
 
 def shared_values(case: Case, material: str, viewer: Actor) -> dict[str, str]:
@@ -165,6 +173,7 @@ def deliver(case: Case, licence: Any | None, note: str = "", *, by: Actor) -> No
 
 
 __all__ = [
+    "CODE_TRIES",
     "REHEARSED",
     "STEPS",
     "Application",
@@ -184,9 +193,11 @@ __all__ = [
     "consent",
     "deliver",
     "file",
+    "filer",
     "filled",
     "hand_in",
     "help_begin",
+    "help_part",
     "lines",
     "look_up",
     "make_ready",
@@ -204,5 +215,6 @@ __all__ = [
     "take_back",
     "terms",
     "verify",
+    "visitor",
     "withdraw",
 ]

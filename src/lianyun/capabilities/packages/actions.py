@@ -19,7 +19,7 @@ from lianyun.kernel.element import mask_value
 from lianyun.kernel.event import record
 from lianyun.kernel.models import Case, Event, Party
 
-from .models import Filing, FilingStep
+from .models import HELPER, Filing, FilingStep
 from .queries import filings, offered
 from .rules import plan as planning
 
@@ -79,6 +79,62 @@ def begin(code: str, *, applicant: Party, answers: Mapping[str, Any], by: Actor)
     return made
 
 
+@action(None)
+def help_begin(
+    code: str, *, number: str, name: str, answers: Mapping[str, Any], seen: bool, by: Actor
+) -> Filing:
+    """A clerk begins a package for somebody who stands before him with the identity card (帮办代办).
+
+    The rule is the hall's: nothing is looked up or filled in before the person agrees, by digits on
+    the phone or on a signed paper, once for all the items that the person was told. Raises Denied
+    without `hall.help`, and UserError.
+    """
+    applicant = hall.visitor(number=number, name=name, seen=seen, by=by)
+    assert by.party is not None
+    told = _planned(code, answers, by, applicant)
+    made = Filing.objects.create(
+        code=_code(),
+        package=code,
+        name=told.package.name,
+        applicant=applicant,
+        by=by.party,
+        relation=HELPER,
+        department=filings.department(by, told.package.lead),
+        answers=told.answered,
+        promised_days=told.package.promised_days,
+    )
+    _put_steps(made, told, by)
+    record(
+        "package.begun", made, by=by,
+        data={"package": code, "items": len(told.chosen), "relation": HELPER},
+    )  # fmt: skip
+    return made
+
+
+def _part(filing: Filing, item: str, answers: Mapping[str, str], by: Actor) -> hall.Application:
+    """The application of one item: a clerk's waits for the person's word as a single one does."""
+    if filing.relation == HELPER:
+        return hall.help_part(
+            item, applicant=filing.applicant, answers=answers, bundle=filing.ref, by=by
+        )
+    return hall.begin(item, applicant=filing.applicant, answers=answers, bundle=filing.ref, by=by)
+
+
+def confirm(filing: Filing, *, code: str = "", paper: Any = None, by: Actor) -> bool:
+    """The person agrees to all items that wait for it: the digits read to the clerk, or a signed paper.
+
+    Returns whether that was right; the hall's own rule counts wrong digits.
+    """
+    _own(filing, by)
+    waits = filings.unconfirmed(by, filing)
+    if not waits:
+        raise UserError("这个套餐不需要再确认")
+    if paper is not None:
+        hall.confirm_on_paper(waits[0], uploaded=paper, by=by)
+        return True
+    return hall.confirm(waits[0], code=code, by=by)
+
+
 def _put_steps(filing: Filing, told: planning.Plan, by: Actor) -> None:
     """Make the filing's steps and applications those that follow; what no longer does is dropped."""
     there = {s.item: s for s in filing.steps.all()}
@@ -91,13 +147,7 @@ def _put_steps(filing: Filing, told: planning.Plan, by: Actor) -> None:
     for place, part in enumerate(told.chosen):
         step = there.get(part.member.item)
         if step is None:
-            made = hall.begin(
-                part.member.item,
-                applicant=filing.applicant,
-                answers=part.answers,
-                bundle=filing.ref,
-                by=by,
-            )
+            made = _part(filing, part.member.item, part.answers, by)
             step = FilingStep(filing=filing, item=part.member.item, application=made.code)
         else:
             hall.answer(known[step.item], answers=part.answers, by=by)
@@ -535,11 +585,13 @@ __all__ = [
     "answer",
     "begin",
     "carry",
+    "confirm",
     "consent",
     "file",
     "forget_drafts",
     "go_on",
     "hand_in",
+    "help_begin",
     "on_case_closed",
     "promise",
     "retry",

@@ -9,7 +9,8 @@ from django.utils import timezone
 
 from lianyun.kernel.models import Case, Party
 
-RELATIONS = {"self": "本人", "agent": "代理人"}
+SELF, AGENT, HELPER = "self", "agent", "helper"
+RELATIONS = {SELF: "本人", AGENT: "代理人", HELPER: "帮办人员"}
 
 
 class Filing(models.Model):
@@ -90,4 +91,4 @@ class FilingStep(models.Model):
         return f"{self.filing_id} {self.item_name}"
 
 
-__all__ = ["RELATIONS", "Filing", "FilingStep"]
+__all__ = ["AGENT", "HELPER", "RELATIONS", "SELF", "Filing", "FilingStep"]

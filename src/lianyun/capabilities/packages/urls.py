@@ -14,6 +14,7 @@ urlpatterns = [
     path(f"{_MY}<str:code>/", own.filing, name="filing"),
     path(f"{_MY}<str:code>/go/", own.go_on, name="go_on"),
     path(f"{_MY}<str:code>/situation/", own.situation, name="situation"),
+    path(f"{_MY}<str:code>/confirm/", own.confirm, name="confirm"),
     path(f"{_MY}<str:code>/consent/", own.consent, name="consent"),
     path(f"{_MY}<str:code>/materials/", own.materials, name="materials"),
     path(f"{_MY}<str:code>/materials/<slug:material>/", own.material, name="material"),
@@ -21,5 +22,7 @@ urlpatterns = [
     path(f"{_MY}<str:code>/retry/", own.retry, name="retry"),
     path(f"{_MY}<str:code>/withdraw/", own.withdraw, name="withdraw"),
     path(_DESK, officers.report, name="report"),
+    path(f"{_DESK}help/", officers.help_desk, name="help"),
+    path(f"{_DESK}help/<slug:code>/", officers.help_apply, name="help_apply"),
     path(f"{_DESK}cases/<str:code>/", officers.case, name="case"),
 ]

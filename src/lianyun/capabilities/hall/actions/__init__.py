@@ -1,6 +1,14 @@
 """Actions: begin, confirm, consent, look up, hand in, file, supplement, withdraw, deliver."""
 
-from .beginning import answer, begin, confirm, forget_drafts, help_begin
+from .beginning import (
+    answer,
+    begin,
+    confirm,
+    forget_drafts,
+    help_begin,
+    help_part,
+    visitor,
+)
 from .consenting import consent, withdraw_consent
 from .filing import (
     correct_form,
@@ -29,6 +37,7 @@ __all__ = [
     "forget_drafts",
     "hand_in",
     "help_begin",
+    "help_part",
     "look_up",
     "make_ready",
     "open_ready",
@@ -38,6 +47,7 @@ __all__ = [
     "take_back",
     "urge",
     "verify",
+    "visitor",
     "withdraw",
     "withdraw_consent",
 ]

@@ -14,7 +14,7 @@ from lianyun.kernel.event import record
 from ..models import Application, MaterialState
 from ..queries import looking
 from ..rules import grounds, stages
-from .beginning import PAPER, allowed, confirmed, unfiled
+from .beginning import PAPER, allowed, confirmed, unfiled, waiting_with
 
 AUTHORISATION = "authorisation"
 """The slot of a signed authorisation among a draft's attachments."""
@@ -138,15 +138,21 @@ def promise(application: Application, material: str, *, accepted: bool, by: Acto
 
 @action("hall.help")
 def confirm_on_paper(application: Application, *, uploaded: Any, by: Actor) -> None:
-    """The helped person agreed on a signed paper, of which the clerk hands in a photograph."""
+    """The helped person agreed on a signed paper, of which the clerk hands in a photograph.
+
+    Of a bundle all that wait are agreed to with one paper; each keeps it, for its own department.
+    """
     allowed(application, by)
+    parts = waiting_with(application)
     row = unfiled(application)
     if row.relation != stages.HELPER or row.confirmed_at is not None:
         raise UserError("这份申请不需要再确认")
-    forms.keep_attachment(draft_for(row, by=by), AUTHORISATION, uploaded, most=FILES, by=by)
-    row.confirm_way, row.confirmed_at = PAPER, timezone.now()
-    row.save(update_fields=["confirm_way", "confirmed_at"])
-    record("application.confirmed", row, by=by, data={"way": PAPER})
+    paper = uploaded if isinstance(uploaded, tuple) else (str(uploaded.name), uploaded.read())
+    for part in parts:
+        forms.keep_attachment(draft_for(part, by=by), AUTHORISATION, paper, most=FILES, by=by)
+        part.confirm_way, part.confirmed_at = PAPER, timezone.now()
+        part.save(update_fields=["confirm_way", "confirmed_at"])
+        record("application.confirmed", part, by=by, data={"way": PAPER})
 
 
 __all__ = [

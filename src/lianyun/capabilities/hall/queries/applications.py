@@ -210,51 +210,54 @@ def confirm_code(viewer: Actor, application: Application) -> str:
 
 
 def code_for(viewer: Actor, application: Application) -> str:
-    """The digits that confirm an application, made of its code by the installation's key."""
-    return stages.code_of(audit.keyed_hash(f"hall-confirm:{application.code}"))
+    """The digits that confirm an application, made of its code by the installation's key.
+
+    Of a bundle they are made of all that wait: what is added later wants digits of its own.
+    """
+    told = "+".join(a.code for a in asked_with(viewer, application))
+    return stages.code_of(audit.keyed_hash(f"hall-confirm:{told}"))
 
 
-def to_confirm(viewer: Actor) -> list[Application]:
-    """Applications that a clerk began for the viewer and that wait for the viewer's word."""
+def asked_with(viewer: Actor, application: Application) -> list[Application]:
+    """The application and those of its bundle that wait for the same word; the viewer was checked."""
+    if not application.bundle:
+        return [application]
+    rows = Application.objects.filter(
+        bundle=application.bundle,
+        applicant=application.applicant_id,
+        relation=stages.HELPER,
+        confirmed_at=None,
+    )
+    return list(rows.order_by("pk")) or [application]
+
+
+def to_confirm(viewer: Actor) -> list[tuple[Application, str]]:
+    """What a clerk began for the viewer and waits for the viewer's word, with its name in words.
+
+    Of a bundle the first stands for all.
+    """
     if viewer.party is None:
         return []
-    return list(
+    rows = (
         Application.objects.filter(
             applicant=viewer.party, relation=stages.HELPER, confirmed_at=None, case=None
         )
         .exclude(wrong_codes__gte=stages.CODE_TRIES)
-        .select_related(*_WITH)[:10]
+        .select_related(*_WITH)
+        .order_by("pk")[:60]
     )
+    groups: dict[str, list[Application]] = {}
+    for row in rows:
+        groups.setdefault(row.bundle or row.code, []).append(row)
+    return [
+        (g[0], g[0].item_name if len(g) == 1 else f"{g[0].item_name}等 {len(g)} 个事项")
+        for g in groups.values()
+    ]
 
 
 def item_of(viewer: Actor, application: Application) -> Any:
     """The item as it stood when the application was begun; a draft's may have been withdrawn since."""
     return items.find(application.item, application.item_version)
-
-
-def news(viewer: Actor, limit: int = 30) -> list[tuple[Event, Application]]:
-    """What happened to the viewer's filed cases lately, newest first: the messages."""
-    rows = {a.case_id: a for a in mine(viewer).exclude(case=None)[:100]}
-    events = Event.objects.filter(case_id_ref__in=list(rows), kind__in=MESSAGES).order_by("-id")[
-        :limit
-    ]
-    return [(e, rows[e.case_id_ref]) for e in events]
-
-
-MESSAGES = (
-    "application.filed",
-    "application.supplemented",
-    "application.delivered",
-    "application.wanted",
-    "case.stepped",
-    "case.closed",
-    "case.suspended",
-    "case.resumed",
-    "case.extended",
-    "licence.issued",
-    "relay.sent",
-    "relay.progressed",
-)
 
 
 def drafts_due(viewer: Actor, days: int) -> models.QuerySet[Application]:
@@ -267,8 +270,8 @@ __all__ = [
     "APPLY",
     "FOLLOW",
     "HELP",
-    "MESSAGES",
     "Line",
+    "asked_with",
     "by_case_code",
     "code_for",
     "confirm_code",
@@ -277,7 +280,6 @@ __all__ = [
     "item_of",
     "lines",
     "mine",
-    "news",
     "of_bundle",
     "of_case",
     "one",

@@ -252,7 +252,9 @@ def test_a_clerk_helps_an_old_man_who_agrees(hall: None, officer: Any) -> None:
     digits = applications.confirm_code(old_man, row)
     assert digits
     assert applications.confirm_code(clerk, row) == ""
-    assert [a.code for a in applications.to_confirm(old_man)] == [row.code]
+    assert [(a.code, what) for a, what in applications.to_confirm(old_man)] == [
+        (row.code, row.item_name)
+    ]
     for _ in range(5):
         assert not actions.confirm(row, code="x", by=clerk)
     with pytest.raises(UserError, match="书面授权"):

@@ -18,11 +18,11 @@ from lianyun.kernel.access import Actor
 from lianyun.kernel.models import Case, Event, Party
 from lianyun.ui.events import EVENTS
 
-from ..models import Filing, FilingStep
+from ..models import HELPER, Filing, FilingStep
 from ..rules import plan as planning
 
 _WITH = ("applicant", "by", "department", "case")
-FOLLOW, APPLY = "follow", "apply"
+FOLLOW, APPLY, HELP = "follow", "apply", "hall.help"
 
 
 def reaches(viewer: Actor, filing: Filing, scope: str = FOLLOW) -> bool:
@@ -30,6 +30,8 @@ def reaches(viewer: Actor, filing: Filing, scope: str = FOLLOW) -> bool:
     if viewer.party is None:
         return False
     if viewer.party.pk == filing.applicant_id:
+        return True
+    if filing.relation == HELPER and filing.by_id == viewer.party.pk and viewer.may(HELP):
         return True
     return identity.may_act(viewer.party, filing.applicant, scope)
 
@@ -48,7 +50,28 @@ def mine(viewer: Actor) -> QuerySet[Filing]:
     if viewer.behalf is not None:
         may = identity.may_act(viewer.party, viewer.behalf, FOLLOW)
         whose = Q(applicant=viewer.behalf) if may else Q(pk=None)
+    elif viewer.may(HELP):
+        whose |= Q(by=viewer.party, relation=HELPER)
     return Filing.objects.filter(whose).select_related(*_WITH).order_by("-id")
+
+
+def helped(viewer: Actor) -> QuerySet[Filing]:
+    """The packages with which the viewer helps somebody, newest first."""
+    viewer.require(HELP)
+    rows = Filing.objects.filter(by=viewer.party, relation=HELPER)
+    return rows.select_related(*_WITH).order_by("-id")
+
+
+def only_helps(viewer: Actor, filing: Filing) -> bool:
+    """Whether the viewer is but the clerk who helped: what was filed is not the clerk's to read."""
+    return filing.applicant not in hall.principals(viewer)
+
+
+def unconfirmed(viewer: Actor, filing: Filing) -> list[hall.Application]:
+    """The items of a helped package to which the person has not agreed yet; the viewer was checked."""
+    if filing.relation != HELPER or filing.filed:
+        return []
+    return [a for a in applications(viewer, filing).values() if a.confirmed_at is None]
 
 
 def steps(viewer: Actor, filing: Filing) -> list[FilingStep]:
@@ -480,6 +503,7 @@ def department(viewer: Actor, slug: str) -> Party:
 __all__ = [
     "APPLY",
     "FOLLOW",
+    "HELP",
     "Line",
     "Progress",
     "Source",
@@ -492,17 +516,20 @@ __all__ = [
     "drafts_due",
     "form_codes",
     "happened",
+    "helped",
     "lines",
     "materials",
     "mine",
     "of_case",
     "offered",
     "one",
+    "only_helps",
     "progress",
     "reaches",
     "sections",
     "step_rows",
     "steps",
+    "unconfirmed",
     "unfinished",
     "whole",
 ]

@@ -1,19 +1,24 @@
-"""Officers: the figures of packages, and one package's items beside an officer's own case."""
+"""Officers: figures of packages, one package beside an officer's own case, the clerk who helps."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.http import Http404, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 
+from lianyun.kernel.access import UserError
 from lianyun.kernel.element import mask_value
+from lianyun.ui.forms import Visitor, once
 from lianyun.ui.pages import ActorRequest, page
 from lianyun.ui.tables import Column, Empty, Filter, Table
 
-from ..queries import filings
+from .. import actions
+from ..queries import filings, offered
 from ..queries import report as figures
+from ..rules.package import PERSON
+from .public import page_of
 
 
 @page(permission="packages.read")
@@ -92,4 +97,39 @@ def case(request: ActorRequest, code: str) -> HttpResponse:
             "applicant": _name(filing),
             "progress": filings.progress(request.actor, filing),
         },
+    )
+
+
+@page(permission="hall.help")
+def help_desk(request: ActorRequest) -> HttpResponse:
+    """Packages for persons, and those with which the clerk helps."""
+    text = request.GET.get("q", "").strip()[:60]
+    found = offered.search(request.actor, text, PERSON)
+    mine = filings.lines(request.actor, filings.helped(request.actor)[:50])
+    return render(request, "packages/help.html", {"q": text, "tiles": found[:20], "rows": mine})
+
+
+@page(permission="hall.help")
+def help_apply(request: ActorRequest, code: str) -> HttpResponse:
+    """Begin a package for whoever stands before the clerk."""
+    sent = request.method == "POST"
+    given = (request.POST if sent else request.GET).dict()
+    told = offered.plan(request.actor, code, given)
+    if told is None or told.package.audience != PERSON:
+        raise Http404("no such package")
+    look = given.pop("do", "") == "look"
+    form = Visitor(request.POST if sent and not look else None)
+    ready = sent and not look
+    if ready and not told.open and form.is_valid():
+        try:
+            if not once(request):
+                return redirect("packages:help")
+            made = actions.help_begin(code, answers=given, by=request.actor, **form.cleaned_data)
+            return redirect("packages:confirm", code=made.code)
+        except UserError as error:
+            form.add_error(None, str(error))
+    return render(
+        request,
+        "packages/help_apply.html",
+        {**page_of(request, told), "form": form, "unanswered": ready and bool(told.open)},
     )

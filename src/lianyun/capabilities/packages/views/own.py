@@ -107,11 +107,44 @@ def go_on(request: ActorRequest, code: str) -> HttpResponse:
     filing = own(request, code)
     if filing.filed:
         return redirect("packages:filing", code=code)
+    if filings.unconfirmed(request.actor, filing):
+        return redirect("packages:confirm", code=code)
     if filing.consented_at is None:
         return redirect("packages:consent", code=code)
     if not filings.whole(request.actor, filing):
         return redirect("forms:begin", filing.draft)
     return redirect("packages:materials", code=code)
+
+
+@signed_in
+def confirm(request: ActorRequest, code: str) -> HttpResponse:
+    """The person whom a clerk helps agrees to the whole package: by digits or by a signed paper."""
+    filing = _open(request, code)
+    waits = filings.unconfirmed(request.actor, filing)
+    if not waits:
+        return redirect("packages:go_on", code=code)
+    if not filings.only_helps(request.actor, filing):  # the person: reads the digits, or agrees
+        return redirect("hall:confirm", code=waits[0].code)
+    wrong = ""
+    if request.method == "POST":
+        try:
+            digits, paper = request.POST.get("digits", ""), request.FILES.get("paper")
+            if actions.confirm(filing, code=digits, paper=paper, by=request.actor):
+                return redirect("packages:consent", code=code)
+            wrong = "确认码不正确，请与本人核对"
+        except UserError as error:
+            wrong = str(error)
+        waits = filings.unconfirmed(request.actor, filing)
+    return render(
+        request,
+        "packages/confirm.html",
+        {
+            "filing": filing,
+            "waits": waits,
+            "left": max(0, hall.CODE_TRIES - waits[0].wrong_codes) if waits else 0,
+            "wrong": wrong,
+        },
+    )
 
 
 def _open(request: ActorRequest, code: str) -> Any:
@@ -126,6 +159,8 @@ def _open(request: ActorRequest, code: str) -> Any:
 def consent(request: ActorRequest, code: str) -> HttpResponse:
     """Which sources may be looked into, each once for all items; each may be refused."""
     filing = _open(request, code)
+    if filings.unconfirmed(request.actor, filing):
+        return redirect("packages:confirm", code=code)
     found = list(filings.applications(request.actor, filing).values())
     sources = filings.offered(request.actor, found)
     if request.method == "POST" or not sources:
@@ -264,6 +299,7 @@ def filing(request: ActorRequest, code: str) -> HttpResponse:
         {
             "filing": row,
             "progress": filings.progress(request.actor, row),
+            "helps": filings.only_helps(request.actor, row),
             "events": filings.happened(request.actor, row),
         },
     )
