@@ -165,8 +165,16 @@ def test_rows_by_declared_columns(client: Client, stops_open: Opening) -> None:
     assert "total" not in read(client, ROWS, _total="0")
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
-def test_nothing_from_outside_is_sql(client: Client, stops_open: Opening, attack: str) -> None:
+def test_nothing_from_outside_is_sql(client: Client, stops_open: Opening) -> None:
+    for n, attack in enumerate(ATTACKS):
+        # From an address of its own: together they would be more than the open rate lets one do.
+        _is_a_word_only(Client(REMOTE_ADDR=f"198.51.100.{n + 1}"), attack)
+    for name in ("datastore_search_sql", "datastore_upsert", "package_create"):
+        assert client.post(f"/open/api/3/action/{name}", {"sql": "SELECT 1"}).status_code == 404
+
+
+def _is_a_word_only(client: Client, attack: str) -> None:
+    """Nothing of the text reaches the engine but as a value."""
     for parameters in (
         {attack: "1"},
         {"_fields": attack},
@@ -192,20 +200,26 @@ def test_nothing_from_outside_is_sql(client: Client, stops_open: Opening, attack
         content_type="application/json",
     )
     assert answer.json()["result"]["total"] == 0
-    for name in ("datastore_search_sql", "datastore_upsert", "package_create"):
-        assert client.post(f"/open/api/3/action/{name}", {"sql": "SELECT 1"}).status_code == 404
 
 
-@pytest.mark.parametrize(
-    "body", ["", "{", "[]", "null", '{"resource_id": {"a": 1}}', '{"resource_id": "jt_stops", "filters": 5}']
-)  # fmt: skip
-def test_odd_requests_are_refused_in_words(client: Client, stops_open: Opening, body: str) -> None:
-    answer = client.post(
-        "/open/api/3/action/datastore_search", body, content_type="application/json"
-    )
-    assert answer.status_code in (404, 409)
-    assert answer.json()["success"] is False
-    assert answer.json()["error"]["message"]
+ODD = (
+    "",
+    "{",
+    "[]",
+    "null",
+    '{"resource_id": {"a": 1}}',
+    '{"resource_id": "jt_stops", "filters": 5}',
+)
+
+
+def test_odd_requests_are_refused_in_words(client: Client, stops_open: Opening) -> None:
+    for body in ODD:
+        answer = client.post(
+            "/open/api/3/action/datastore_search", body, content_type="application/json"
+        )
+        assert answer.status_code in (404, 409), body
+        assert answer.json()["success"] is False, body
+        assert answer.json()["error"]["message"], body
 
 
 def test_hostile_texts_are_refused_in_words(client: Client, stops_open: Opening) -> None:
