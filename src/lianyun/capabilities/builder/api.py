@@ -35,7 +35,8 @@ def pack_of(row: Workbook, viewer: Actor) -> bytes:
     viewer.require("builder.read")
     declared = _content.assembled(row.content, row.code, str(row.department.slug))
     told = f"由服务编制导出：{row.title}（第 {row.number} 次修订）"
-    return archive.packed(archive.files(declared, row.code, row.title, told))
+    lineage = sorted(found := queries.digests(viewer, row), key=lambda d: -found[d])
+    return archive.packed(archive.files(declared, row.code, row.title, told, lineage))
 
 
 __all__ = [

@@ -54,6 +54,8 @@ class Revision(models.Model):
     note = models.CharField("说明", max_length=300, blank=True, default="")
     by = models.ForeignKey(Party, models.PROTECT, null=True, related_name="+")
     at = models.DateTimeField("时间", default=timezone.now)
+    places = OrderedJSON("有出入之处", default=list)
+    settled_at = models.DateTimeField("选定时间", null=True)
 
     class Meta:
         verbose_name = verbose_name_plural = "草案修订"

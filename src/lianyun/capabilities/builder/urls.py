@@ -18,6 +18,7 @@ urlpatterns = [
     path(f"{_ONE}pack.zip", listing.pack, name="pack"),
     path(f"{_ONE}history/", listing.history, name="history"),
     path(f"{_ONE}history/<int:number>/", listing.revision, name="revision"),
+    path(f"{_ONE}history/<int:number>.bpmn", listing.drawing, name="drawing"),
     path(f"{_ONE}clash/<int:number>/", editing.clash, name="clash"),
     path(f"{_ONE}submit/", publishing.submit, name="submit"),
     path(f"{_ONE}take-back/", publishing.take_back, name="take_back"),

@@ -1,6 +1,15 @@
 """Actions: every write of the builder, each allowed, atomic and recorded."""
 
-from .making import Saved, begin_workbook, copy_item, import_pack, restore, save_part, settle
+from .making import (
+    Imported,
+    Saved,
+    begin_workbook,
+    copy_item,
+    import_pack,
+    restore,
+    save_part,
+    settle,
+)
 from .publishing import (
     PUBLISHED,
     on_case_closed,
@@ -14,6 +23,7 @@ from .rehearsing import forget_rehearsal, keep_rehearsal
 
 __all__ = [
     "PUBLISHED",
+    "Imported",
     "Saved",
     "begin_workbook",
     "copy_item",

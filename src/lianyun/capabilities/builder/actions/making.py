@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +18,9 @@ from lianyun.kernel.models import Party
 
 from .. import queries
 from ..models import Revision, Workbook
-from ..rules import archive, layout
+from ..rules import archive, telling
 from ..rules import content as parts
+from ..rules.meeting import Met, Place, chosen, met, same
 
 if TYPE_CHECKING:
     from lianyun.kernel.access import Actor
@@ -38,9 +39,18 @@ class Saved:
     one's own words were laid aside."""
 
     row: Workbook
-    clashes: tuple[str, ...] = ()
+    clashes: tuple[Place, ...] = ()
     aside: Revision | None = None
     merged: bool = False
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What became of a pack: the workbook, what to tell, and where both sides said something else."""
+
+    row: Workbook
+    words: str
+    asides: tuple[Revision, ...] = ()
 
 
 def _locked(row: Workbook) -> Workbook:
@@ -148,39 +158,62 @@ def save_part(
         mine = parts.vetted({part: told})[part]
     except parts.BadContent as wrong:
         raise UserError(str(wrong)) from wrong
-    made = parts.merged(before.get(part) or {}, now.get(part) or {}, mine, keys)
+    made = met(before.get(part) or {}, now.get(part) or {}, mine, keys)
     aside = None
     if made.clashes:
-        scope = set(keys) if keys is not None else set(mine) | set(now.get(part) or {})
-        own = {k: v for k, v in (now.get(part) or {}).items() if k not in scope} | mine
         since = f"与第 {fresh.number} 次修订" if base + 1 == fresh.number else f"与第 {base + 1} 至 {fresh.number} 次修订"  # fmt: skip
-        aside = Revision.objects.create(
-            workbook=fresh, number=fresh.number, part=part, content={**now, part: own}, aside=True,
-            note=f"{since}同时改了：{'、'.join(map(layout.label, made.clashes))}"[:300],
-            by=by.party,
-        )  # fmt: skip
-        record("workbook.met", fresh, by=by, data={"part": part, "keys": list(made.clashes)})
-    if made.part != (now.get(part) or {}):
+        aside = _aside(fresh, part, made, mine, f"{since}同时改了", by)
+    if not same(made.part, now.get(part) or {}):
         _keep(fresh, {**now, part: made.part}, part, note, by)
         told_of = {"part": part, "revision": fresh.number, "title": f"修改{parts.PARTS[part]}"}
         record("workbook.saved", fresh, by=by, data=told_of)
     elif not made.clashes:
         record("workbook.unchanged", fresh, by=by, data={"part": part})
-    return Saved(fresh, made.clashes, aside, base != row.number)
+    touched = not same(before.get(part) or {}, now.get(part) or {})
+    return Saved(fresh, made.clashes, aside, touched and not made.clashes)
+
+
+def _aside(
+    row: Workbook, part: str, made: Met, mine: Mapping[str, Any], why: str, by: Actor
+) -> Revision:
+    """Keep beside what stands: the same part with mine wherever both said something else."""
+    words = "、".join(dict.fromkeys(telling.place_words(part, c[:1]) for c in made.clashes))
+    aside = Revision.objects.create(
+        workbook=row,
+        number=row.number,
+        part=part,
+        content={**row.content, part: chosen(made.part, mine, made.clashes)},
+        aside=True,
+        places=[list(place) for place in made.clashes],
+        note=f"{why}：{words}"[:300],
+        by=by.party,
+    )
+    record("workbook.met", row, by=by, data={"part": part, "places": aside.places})
+    return aside
 
 
 @action("builder.edit", department=_owner)
-def settle(row: Workbook, aside: Revision, *, mine: bool, by: Actor) -> Workbook:
-    """Decide between one's own words that were laid aside and what stands: the aside stays in the history."""
+def settle(row: Workbook, aside: Revision, *, mine: Collection[int], by: Actor) -> Workbook:
+    """Decide, place by place, between the words that were laid aside (`mine`: their numbers) and what stands.
+
+    What others have saved elsewhere stays. Raises UserError where it is decided already.
+    """
     fresh = _locked(row)
     _editable(fresh)
-    if mine:
-        part = aside.part
+    told = Revision.objects.select_for_update().get(pk=aside.pk)
+    if told.settled_at is not None:
+        raise UserError("这几处已经选定，不用再选；各次内容都在修订记录里")
+    part = told.part
+    places = [tuple(map(str, p)) for n, p in enumerate(told.places) if n in mine]
+    now = dict(fresh.content.get(part) or {})
+    content = chosen(now, told.content[part], places)
+    if not same(content, now):
         _keep(
-            fresh, {**fresh.content, part: aside.content[part]}, part,
-            "用自己的内容覆盖了同时的修改", by,
-        )  # fmt: skip
-    record("workbook.settled", fresh, by=by, data={"part": aside.part, "mine": mine})
+            fresh, {**fresh.content, part: content}, part, f"{len(places)} 处用了未并入的内容", by
+        )
+    told.settled_at = timezone.now()
+    told.save(update_fields=["settled_at"])
+    record("workbook.settled", fresh, by=by, data={"part": part, "mine": len(places)})
     return fresh
 
 
@@ -195,14 +228,15 @@ def restore(row: Workbook, number: int, *, by: Actor) -> Workbook:
     return fresh
 
 
-def import_pack(department: Party, data: bytes, *, by: Actor) -> Workbook:
-    """Begin a workbook of a pack in a zip, or put it into the workbook of that code as a new revision.
+def import_pack(department: Party, data: bytes, *, by: Actor) -> Imported:
+    """Begin a workbook of a pack in a zip, or merge it into the workbook of that code.
 
-    Nothing of it is installed or run: it is a draft to be checked. Raises UserError.
+    Nothing of it is installed or run: it is a draft to be checked. What both sides changed since
+    they were last the same is laid aside and told. Raises UserError.
     """
     try:
         declared = archive.unpacked(data)
-        item = declared[parts.ITEM]
+        item, lineage = declared[parts.ITEM], archive.lineage_of(data)
         content = parts.vetted(parts.taken_apart(declared))
     except (archive.BadArchive, parts.BadContent) as wrong:
         raise UserError(str(wrong)) from wrong
@@ -211,14 +245,42 @@ def import_pack(department: Party, data: bytes, *, by: Actor) -> Workbook:
     code, name = str(item.get("code") or ""), str(item.get("name") or "")
     before = queries.rows(by).filter(code=code, department=department).first()
     if before is None:
-        return begin_workbook(department, code, name, content=content, note="由行业包导入", by=by)
-    return _replace(before, content, by=by)
+        row = begin_workbook(department, code, name, content=content, note="由行业包导入", by=by)
+        return Imported(row, "已导入为草案，请先检查")
+    return _take_in(before, content, lineage, by=by)
 
 
 @action("builder.edit", department=_owner)
-def _replace(row: Workbook, content: Mapping[str, Any], *, by: Actor) -> Workbook:
+def _take_in(
+    row: Workbook, content: Mapping[str, Any], lineage: Sequence[str], *, by: Actor
+) -> Imported:
+    """Merge what a pack says into a workbook, on the newest revision that the pack was made from."""
     fresh = _locked(row)
     _editable(fresh)
-    _keep(fresh, content, parts.ITEM, "由行业包导入", by)
-    record("workbook.saved", fresh, by=by, data={"title": "由行业包导入"})
-    return fresh
+    own = queries.digests(by, fresh)
+    number = own.get(parts.digest(content, fresh.code))
+    if number is not None:
+        record("workbook.unchanged", fresh, by=by, data={"title": "导入的行业包没有新内容"})
+        return Imported(fresh, f"压缩包与第 {number} 次修订相同，没有新的修改")
+    common = max((own[d] for d in lineage if d in own), default=0)
+    base = queries.content_at(by, fresh, common) if common else {}
+    now, found, asides = dict(fresh.content), {}, []
+    for part in parts.PARTS:
+        mine = dict(content.get(part) or {})
+        made = met(base.get(part) or {}, now.get(part) or {}, mine)
+        found[part] = made.part
+        if made.clashes:
+            asides.append((part, made, mine))
+    since = f"自第 {common} 次修订以来" if common else "与本草案没有共同的来历，"
+    if not same(found, {p: now.get(p) or {} for p in parts.PARTS}):
+        _keep(fresh, found, parts.ITEM, "由行业包导入，并入本草案", by)
+    kept = tuple(
+        _aside(fresh, part, made, mine, f"{since}行业包和本草案都改了", by)
+        for part, made, mine in asides
+    )
+    record("workbook.saved", fresh, by=by, data={"title": "由行业包导入", "clashes": len(kept)})
+    words = "已并入本草案，请先检查"
+    if kept:
+        many = sum(len(a.places) for a in kept)
+        words = f"已导入；有 {many} 处两边都改过，本草案的内容暂时保留，请逐处选定"
+    return Imported(fresh, words, kept)

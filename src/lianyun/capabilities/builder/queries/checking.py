@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,7 @@ from lianyun.capabilities.licences import api as licences
 from lianyun.decision import BadTable, Model, compile_decision, load
 from lianyun.decision.way import steps_of
 from lianyun.kernel.access import Actor
-from lianyun.kernel.path import BadPath, Decision, current
+from lianyun.kernel.path import BadPath, current, current_decision
 
 from ..rules import checks, text
 from ..rules import content as parts
@@ -80,8 +81,7 @@ def decision_of(content: Mapping[str, Any], code: str) -> Model | None:
     """The decision that a service asks; None where it has none or it cannot be read."""
     told = content.get(parts.DECISION) or {}
     if parts.USE in told:
-        rows = Decision.objects.filter(key=str(told[parts.USE])).order_by("-version")
-        found = rows.first()
+        found = current_decision(str(told[parts.USE]))
         return found.model if found else None
     if not told:
         return None
@@ -150,7 +150,14 @@ def _around(content: Mapping[str, Any], code: str, department: str, viewer: Acto
         questions=None
         if form is None
         else tuple(
-            checks.Question(f.id, f.title, f.kind, f.personal or f.mask != "none", f.required)
+            checks.Question(
+                f.id,
+                f.title,
+                f.kind,
+                f.personal or f.mask != "none",
+                f.required,
+                tuple((str(k), str(v)) for k, v in f.options[:60]),
+            )
             for _, f in form.plain_fields()
         ),
         repeated=frozenset(p.id for p in form.parts if p.repeat) if form else frozenset(),
@@ -163,10 +170,49 @@ def _around(content: Mapping[str, Any], code: str, department: str, viewer: Acto
 
 def known_facts(
     content: Mapping[str, Any], code: str, department: str, viewer: Actor
-) -> dict[str, str]:
-    """What tables and conditions may ask of a case of this service: name → title."""
+) -> list[checks.Fact]:
+    """What tables and conditions may ask of a case of this service."""
     around = _around(content, code, department, viewer)
-    return checks.facts(content.get(parts.ITEM) or {}, around)
+    return checks.told_facts(content.get(parts.ITEM) or {}, around)
+
+
+def path_facts(
+    content: Mapping[str, Any], code: str, department: str, viewer: Actor
+) -> list[checks.Fact]:
+    """What the conditions of a path may ask: what the table said first, then the case's facts."""
+    item = content.get(parts.ITEM) or {}
+    own = {str(s.get("id")) for s in item.get("situations") or []} | {"promised_days", "legal_days"}
+    out = []
+    model = decision_of(content, code)
+    for output in (o for t in model.tables for o in t.outputs) if model is not None else ():
+        words = dict(checks.RESULTS) if output.name == "result" else {}
+        values = [v.strip('"') for v in output.values]
+        choices = tuple((v, words.get(v, v)) for v in values)
+        title = f"决策表的{output.title or output.name}"
+        kind = "choice" if choices else "text"
+        out.append(checks.Fact(f"verdict.{output.name}", title, kind, choices))
+    for fact in known_facts(content, code, department, viewer):
+        name = fact.name if fact.name in own else f"facts.{fact.name}"
+        out.append(checks.Fact(name, fact.title, fact.kind, fact.choices))
+    return out
+
+
+_KEYS = re.compile(r"（[a-z_:， 或=]+）")
+"""Keys of the text that a finding names for whoever writes text; the pages have words for them."""
+
+
+def _placed(page: str, fault: flows.Fault, declared: Mapping[str, Any]) -> Finding:
+    """A fault of a path or a table with its place on the page, in the page's own words."""
+    words = _KEYS.sub("", fault.words)
+    place = "basis" if fault.rule == "basis" and fault.where == declared.get("title") else ""
+    for at, step in enumerate(declared.get("steps") or []):
+        if fault.where and fault.where in (step.get("title"), step.get("id")):
+            place = f"steps.{at}.basis" if fault.rule == "basis" else f"steps.{at}"
+        elif page == parts.PATH and str(step.get("id") or "") and f" {step.get('id')}" in words:
+            place = f"steps.{at}"
+            words = words.replace(f"步骤 {step['id']}", f"“{step.get('title') or step['id']}”")
+    where = "" if fault.where in ("", "文件", "流程") else f"{fault.where}："
+    return Finding(page, place, f"{where}{words}", fault.severity)
 
 
 def check(content: Mapping[str, Any], code: str, department: str, viewer: Actor) -> Checked:
@@ -198,10 +244,7 @@ def check(content: Mapping[str, Any], code: str, department: str, viewer: Actor)
         ("decision", table_told(content, code, viewer)),
     ):
         if reading is not None:
-            found += [
-                Finding(page, "", f"{f.where}：{f.words}" if f.where else f.words, f.severity)
-                for f in reading.faults
-            ]
+            found += [_placed(page, f, declared.get(page) or {}) for f in reading.faults]
     if parts.LICENCE in declared:
         found += [Finding("licence", "", w) for w in licences.faults_of(declared[parts.LICENCE])]
     found += checks.between(content, _around(content, code, department, viewer))

@@ -77,11 +77,25 @@ def clash(viewer: Actor, row: Workbook, number: int) -> Revision:
     return found
 
 
-def last_of(viewer: Actor, row: Workbook, part: str) -> Revision | None:
-    """The last save of a part."""
+def saved_as(viewer: Actor, row: Workbook, number: int) -> Revision | None:
+    """One save, without its content."""
     viewer.require("builder.read")
-    found = row.revisions.select_related("by").filter(aside=False, part=part)
+    found = row.revisions.select_related("by").filter(aside=False, number=number)
     return found.defer("content").first()
+
+
+def digests(viewer: Actor, row: Workbook) -> dict[str, int]:
+    """What the newest hundred revisions said, as digests, each with its (newest) number."""
+    viewer.require("builder.read")
+    rows = row.revisions.filter(aside=False).order_by("-number")[:100]
+    return {parts.digest(r.content, row.code): r.number for r in reversed(rows)}
+
+
+def open_asides(viewer: Actor, row: Workbook) -> list[Revision]:
+    """Words that were laid aside and not yet decided about, the newest first."""
+    viewer.require("builder.read")
+    found = row.revisions.filter(aside=True, settled_at=None).exclude(places=[])
+    return list(found.select_related("by").defer("content")[:20])
 
 
 def editors_since(viewer: Actor, row: Workbook) -> set[int]:

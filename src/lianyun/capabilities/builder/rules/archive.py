@@ -6,7 +6,7 @@ import io
 import re
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import content as parts
@@ -14,6 +14,7 @@ from . import text
 
 MOST_BYTES = 2_000_000
 MOST_FILES = 40
+MOST_LINEAGE = 100
 _FILE = re.compile(r"(?:[a-z][a-z0-9_]{0,59}/)?(items|forms|paths|decisions|licences)/([a-z][a-z0-9_]{0,59})\.(yaml|bpmn|dmn)")  # fmt: skip
 
 
@@ -22,14 +23,16 @@ class BadArchive(ValueError):
 
 
 def files(
-    declared: Mapping[str, Mapping[str, Any]], code: str, title: str, told: str
+    declared: Mapping[str, Mapping[str, Any]],
+    code: str,
+    title: str,
+    told: str,
+    lineage: Sequence[str] = (),
 ) -> dict[str, str]:
-    """The pack's files by path."""
-    out = {
-        f"{code}/pack.yaml": text.write(
-            {"name": code, "title": title, "needs": ["core"], "description": told}
-        )
-    }
+    """The pack's files by path; `lineage` are the digests of what it was made from, the newest first."""
+    about = {"name": code, "title": title, "needs": ["core"], "description": told}
+    whole = {**about, "lineage": list(lineage)[:MOST_LINEAGE]} if lineage else about
+    out = {f"{code}/pack.yaml": text.write(whole)}
     for part, data in declared.items():
         folder = f"{code}/{parts.FOLDERS[part]}/{code}"
         for raw in ("bpmn", "dmn"):
@@ -39,6 +42,20 @@ def files(
         else:
             out[f"{folder}.yaml"] = text.write(data)
     return out
+
+
+def lineage_of(data: bytes) -> tuple[str, ...]:
+    """The digests of what a pack was made from; empty where it does not say. Raises BadArchive."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:  # `unpacked` has found it readable
+        for entry in archive.infolist():
+            if entry.filename.endswith("pack.yaml") and entry.file_size <= 100_000:
+                try:
+                    told = text.read(archive.read(entry).decode("utf-8")).get("lineage")
+                except (text.BadText, UnicodeDecodeError) as wrong:
+                    raise BadArchive(f"pack.yaml：{wrong}") from wrong
+                listed = told if isinstance(told, list) else []
+                return tuple(str(d)[:64] for d in listed[:MOST_LINEAGE])
+    return ()
 
 
 def packed(found: Mapping[str, str]) -> bytes:

@@ -11,12 +11,27 @@ from . import content as parts
 from .steps import every
 
 ERROR, WARNING = "error", "warning"
-_ALWAYS = {
-    "materials_freed": "免交材料数", "materials_uploaded": "上传材料数", "applicant_age": "申请人周岁",
-    "applicant_kind": "申请人类别", "promised_days": "承诺时限", "legal_days": "法定时限",
-    "helped": "帮办代办", "item": "事项", "item_name": "事项名称",
-}  # fmt: skip
-"""Facts that the hall puts into every case for tables and paths."""
+Choices = tuple[tuple[str, str], ...]
+_KINDS: Choices = (("person", "个人"), ("entity", "企业和其他组织"))
+_ALWAYS: dict[str, tuple[str, str, Choices]] = {
+    "applicant_age": ("申请人周岁", "number", ()),
+    "applicant_kind": ("申请人类别", "choice", _KINDS),
+    "materials_freed": ("免交材料数", "number", ()),
+    "materials_uploaded": ("上传材料数", "number", ()),
+    "helped": ("帮办代办", "boolean", ()),
+    "promised_days": ("承诺时限（工作日）", "number", ()),
+    "legal_days": ("法定时限", "number", ()),
+    "item": ("事项的标识", "text", ()),
+    "item_name": ("事项名称", "text", ()),
+}
+"""Facts that the hall puts into every case for tables and paths: name → title, kind, choices."""
+_MET: Choices = (
+    ("licence", "电子证照"), ("library", "共享数据"), ("service", "网络核验"), ("earlier", "前序已交"),
+    ("forerun", "前面事项的结果"), ("promise", "告知承诺"), ("upload", "上传"),
+)  # fmt: skip
+"""How a material was met, as the hall records it."""
+RESULTS: Choices = (("granted", "准予"), ("refused", "不予"), ("review", "转人工办理"))
+"""What a table's `result` says, as the approval desk understands it."""
 _OWN = {
     "name", "person_name", "citizen_number", "holder_name", "holder_number", "owner_name", "owner",
     "owner_number", "entity_name", "unit_name", "credit_code",
@@ -50,6 +65,7 @@ class Question:
     kind: str
     secret: bool = False
     required: bool = False
+    options: Choices = ()
 
 
 @dataclass(frozen=True)
@@ -86,18 +102,46 @@ class Around:
     licence: Licence | None
 
 
+@dataclass(frozen=True)
+class Fact:
+    """Something that a table or a condition may ask of a case."""
+
+    name: str
+    title: str
+    kind: str = "text"
+    choices: Choices = ()
+
+
 def facts(item: Mapping[str, Any], around: Around) -> dict[str, str]:
     """What tables and conditions may ask of a case of this service: name → title."""
-    out = dict(_ALWAYS)
-    for situation in item.get("situations") or []:
-        out[str(situation.get("id"))] = str(situation.get("question") or situation.get("id"))
-    for material in item.get("materials") or []:
-        name = str(material.get("id") or material.get("standard") or "")
-        out[f"m_{name}"] = f"“{material.get('name') or name}”怎样满足"
+    return {f.name: f.title for f in told_facts(item, around)}
+
+
+def told_facts(item: Mapping[str, Any], around: Around) -> list[Fact]:
+    """What may be asked of a case of this service: the applicant's own answers first."""
+    out: dict[str, Fact] = {}
     for asked in around.questions or ():
         if not asked.secret and asked.kind in _FACT_KINDS:
-            out[asked.id] = asked.title
-    return out
+            kind = {"money": "number", "multi": "text", "moment": "text"}.get(
+                asked.kind, asked.kind
+            )
+            kind = "choice" if asked.options and asked.kind == "choice" else kind
+            kind = "text" if kind == "choice" and not asked.options else kind
+            out[asked.id] = Fact(asked.id, asked.title, kind, asked.options)
+    for situation in item.get("situations") or []:
+        name = str(situation.get("id"))
+        options = tuple(
+            (str(o.get("id")), str(o.get("title") or o.get("id")))
+            for o in situation.get("options") or []
+        )
+        out[name] = Fact(name, str(situation.get("question") or name), "choice", options)
+    for material in item.get("materials") or []:
+        name = str(material.get("id") or material.get("standard") or "")
+        title = f"材料“{material.get('name') or name}”怎样满足"
+        out[f"m_{name}"] = Fact(f"m_{name}", title, "choice", _MET)
+    for name, (title, kind, choices) in _ALWAYS.items():
+        out.setdefault(name, Fact(name, title, kind, choices))
+    return list(out.values())
 
 
 def between(content: Mapping[str, Any], around: Around) -> Iterator[Finding]:
@@ -282,13 +326,16 @@ def placed(field: str, words: str, severity: str, item: Mapping[str, Any]) -> Fi
 __all__ = [
     "ERROR",
     "PLACES",
+    "RESULTS",
     "WARNING",
     "Around",
     "Element",
+    "Fact",
     "Finding",
     "Licence",
     "Question",
     "between",
     "facts",
     "placed",
+    "told_facts",
 ]

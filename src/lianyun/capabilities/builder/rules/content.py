@@ -1,12 +1,14 @@
-"""Content: the five parts of a service, how they become declarations of a pack, and how two saves meet."""
+"""Content: the five parts of a service, and how they become declarations of a pack and come back."""
 
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from .meeting import same
 
 ITEM, FORM, PATH, DECISION, LICENCE = "item", "form", "path", "decision", "licence"
 PARTS = {
@@ -208,49 +210,16 @@ def taken_apart(declared: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return out
 
 
-# ---- two editors ---------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Merged:
-    """One part after a save: its content, and the keys in which another save says something else."""
-
-    part: dict[str, Any]
-    clashes: tuple[str, ...] = ()
-
-
-def merged(
-    base: Mapping[str, Any],
-    theirs: Mapping[str, Any],
-    mine: Mapping[str, Any],
-    keys: Iterable[str] | None = None,
-) -> Merged:
-    """What stands when `mine` was written on `base` and `theirs` was saved meanwhile.
-
-    `keys` are those that stood on the page; others stay theirs. A key that only one changed is
-    taken; one that both changed differently is a clash and stays theirs.
-    """
-    scope = set(keys) if keys is not None else {*base, *theirs, *mine}
-    out, clashes = dict(theirs), []
-    for key in [*mine, *(k for k in scope if k not in mine)]:
-        if key not in scope:
-            continue
-        before, now, told = base.get(key), theirs.get(key), mine.get(key)
-        if told in (before, now):
-            continue
-        if now != before:
-            clashes.append(key)
-            continue
-        if key in mine:
-            out[key] = told
-        else:
-            out.pop(key, None)
-    return Merged(out, tuple(clashes))
-
-
 def changed(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """The parts in which two contents differ."""
-    return [p for p in PARTS if (before.get(p) or {}) != (now.get(p) or {})]
+    return [p for p in PARTS if not same(before.get(p) or {}, now.get(p) or {})]
+
+
+def digest(content: Mapping[str, Any], code: str) -> str:
+    """What a content says, in sixteen letters; the same for what went out as a pack and came back."""
+    told = taken_apart(assembled(content, code, ""))
+    text = json.dumps(told, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def page_of(part: str, key: str = "") -> str:
@@ -277,12 +246,11 @@ __all__ = [
     "PATH",
     "USE",
     "BadContent",
-    "Merged",
     "assembled",
     "changed",
+    "digest",
     "empty",
     "keys_of",
-    "merged",
     "own",
     "page_of",
     "taken_apart",

@@ -2,8 +2,9 @@
 
 A field: `name` (dotted inside the part), `label`, `kind` (text, area, lines, number, bool, select,
 multi, map, list), `help`, `choices` (the name of a list, or pairs), `when` ({sibling: [values]}),
-`of` (choices that depend on a sibling: {list, key, prefix}), and for lists `fields`, `item`, `title`,
-`blank`. The browser draws it; keys that no field shows are left as they are.
+`of` (choices that depend on a sibling: {list, key, prefix}), `fine` (folded away: who wants it opens
+it), and for lists `fields`, `item`, `title`, `blank`. A kind `when` is a condition that is put together
+by choosing, `days` working days or a limit of the item, `numbering` how numbers are made. The browser draws it; keys that no field shows are left as they are.
 """
 
 from __future__ import annotations
@@ -79,18 +80,21 @@ _GROUNDS = _f("grounds", "免提交的依据（按次序试）", "list", item="�
 MATERIALS: list[dict[str, Any]] = [
     {"title": "情形", "note": "问几个问题，按回答减少材料；用不着的可以不设。", "fields": [
         _f("situations", "", "list", item="一个问题", title="question", blank={"id": "", "question": "", "options": [{"id": "yes", "title": "是"}, {"id": "no", "title": "否"}]}, fields=[
-            _f("question", "问题", required=True), _f("id", "标识（小写英文）", required=True),
-            _f("options", "选项", "list", item="一个选项", title="title", fields=[_f("title", "选项", required=True), _f("id", "标识", required=True)]),
-            _f("when", "什么时候问", help="留空为总是问，如 vehicle == 'firm'。"), _f("help", "解释"),
+            _f("question", "问题", required=True, help="申请人看到的问法，如“车辆登记在谁名下？”。"),
+            _f("options", "选项", "list", item="一个选项", title="title", blank={"id": "", "title": ""}, fields=[_f("title", "选项", required=True), _f("id", "标识", required=True, fine=True, help="小写英文或数字，系统内部用；条件里用到它，定了就不要改。")]),
+            _f("help", "解释", help="显示在问题下面，帮申请人选对。"),
+            _f("when", "什么时候问", "when", empty="总是问"),
+            _f("id", "标识", required=True, fine=True, help="小写英文，系统内部用；别处的条件靠它找到这个问题，定了就不要改。"),
         ])]},
     {"title": "申请材料", "note": "能不交的就不要交：给每份材料写明可以免提交的依据，只能从真实存在的证照、数据中选。", "fields": [
         _f("materials", "", "list", item="一份材料", title="name", blank={"id": "", "name": "", "grounds": []}, fields=[
             _f("standard", "标准材料", "select", choices="standards", help="选了标准材料，名称、出具部门和依据都有了，只填不同的。", empty="（自己写）"),
-            _f("name", "材料名称", help="选了标准材料的可以不填。"), _f("id", "标识（小写英文）", help="选了标准材料的可以不填。"),
+            _f("name", "材料名称", help="选了标准材料的可以不填。"),
             _f("issuer", "出具部门", "select", choices="departments", empty="（不限）"),
-            _f("required", "必须有", "bool", preset=True), _f("when", "什么时候要", help="留空为总是要，如 vehicle == 'own'。"),
-            _f("note", "填写和提交说明", "area"), _f("format", "形式要求", help="默认：原件或清晰照片、扫描件。"),
+            _f("required", "必须有", "bool", preset=True), _f("when", "什么时候要", "when", empty="总是要"),
             _GROUNDS,
+            _f("note", "填写和提交说明", "area", fine=True), _f("format", "形式要求", help="默认：原件或清晰照片、扫描件。", fine=True),
+            _f("id", "标识", fine=True, help="小写英文，系统内部用。选了标准材料的可以不填。"),
         ])]},
 ]  # fmt: skip
 
@@ -105,30 +109,32 @@ _FROM = _f("from", "城市已经知道的，替申请人填好（按次序试）
     _f("element", "证照要素", "select", of={"list": "licence_elements", "key": "licence", "prefix": ""}, when={"licence": ["*"]}),
 ])  # fmt: skip
 _QUESTION: list[Field] = [
-    _f("title", "题目", help="用数据元的可以不填。"), _f("id", "标识（小写英文）", required=True),
+    _f("title", "题目", help="用数据元的可以不填。"),
     _f("element", "数据元", "select", choices="elements", empty="（不用数据元）"),
     _f("kind", "类型", "select", choices="kinds", empty="（由数据元定）"),
-    _f("required", "必填", "bool"), _f("help", "提示"),
-    _f("options", "选项（代码 = 名称）", "map", when={"kind": ["choice", "multi"]}),
+    _f("required", "必填", "bool"), _f("help", "提示", help="显示在题目下面的一句话。"),
+    _f("options", "选项（代码 = 名称）", "map", when={"kind": ["choice", "multi"]}, help="左边的代码系统内部用，右边是申请人看到的。"),
     _f("domain", "或用代码表", "select", choices="codelists", when={"kind": ["choice", "multi"]}, empty="—"),
     _f("text", "声明的内容", "area", when={"kind": ["declaration"]}),
     _f("min", "最少／最小", when={"kind": ["text", "number", "money", "date"]}, scalar=True),
     _f("max", "最多／最大", when={"kind": ["text", "number", "money", "date"]}, scalar=True),
     _f("unit", "单位", when={"kind": ["number", "money"]}),
-    _f("pattern", "格式（正则表达式）", when={"kind": ["text"]}), _f("say", "格式不对时的话", when={"kind": ["text"]}),
-    _f("when", "什么时候问", help="如 applicant_kind == 'person'；留空为总是问。"),
-    _f("locked", "填好后不许改", "bool"), _FROM,
+    _f("when", "什么时候问", "when", empty="总是问"), _FROM,
+    _f("locked", "自动填好后不许改", "bool", fine=True),
+    _f("pattern", "格式（正则表达式）", when={"kind": ["text"]}, fine=True), _f("say", "格式不对时的话", when={"kind": ["text"]}, fine=True),
+    _f("id", "标识", required=True, fine=True, help="小写英文，系统内部用；决策表、证照靠它找到这一题，定了就不要改。"),
 ]  # fmt: skip
 FORM: list[dict[str, Any]] = [
     {"title": "", "fields": [
         _f("use", "用现成的申请表", "select", choices="forms", empty="（自己设计）", whole=True, help="选了现成的，下面就不用设计。"),
         _f("title", "申请表名称", required=True, when={"use": [None]}), _f("note", "填表说明", "area", when={"use": [None]}),
         _f("parts", "各部分", "list", item="一个部分", title="title", when={"use": [None]}, blank={"id": "", "title": "", "fields": []}, fields=[
-            _f("title", "部分名称", required=True), _f("id", "标识（小写英文）", required=True), _f("note", "说明"),
-            _f("when", "什么时候填", help="留空为总是填。"),
-            _f("repeat.item", "可重复填写，每次叫", help="如“一辆车”；留空为只填一次。"),
-            _f("repeat.min", "至少几次", "number", when={"repeat.item": ["*"]}), _f("repeat.max", "至多几次", "number", when={"repeat.item": ["*"]}),
+            _f("title", "部分名称", required=True), _f("note", "说明"),
             _f("fields", "题目", "list", item="一个题目", title="title", alt="element", target=True, blank={"id": "", "title": "", "kind": "text", "required": True}, fields=_QUESTION),
+            _f("when", "什么时候填", "when", empty="总是填", fine=True),
+            _f("repeat.item", "可重复填写，每次叫", help="如“一辆车”；留空为只填一次。", fine=True),
+            _f("repeat.min", "至少几次", "number", when={"repeat.item": ["*"]}, fine=True), _f("repeat.max", "至多几次", "number", when={"repeat.item": ["*"]}, fine=True),
+            _f("id", "标识", required=True, fine=True, help="小写英文，系统内部用。"),
         ]),
     ]},
 ]  # fmt: skip
@@ -138,23 +144,25 @@ PATH: list[dict[str, Any]] = [
         _f("use", "办理流程", "select", choices="paths", empty="（自己组合环节）", whole=True, help="现成的流程能用就用；要自己排环节的，选最后一项。"),
         _f("title", "流程名称", required=True, when={"use": [None]}), _f("basis", "依据", when={"use": [None]}),
         _f("steps", "环节", "list", item="一个环节", title="title", when={"use": [None]}, target=True, fields=[
-            _f("title", "环节名称", required=True), _f("id", "标识", required=True, help="决定环节叫 decide、送达环节叫 deliver，审批台按它办事。"),
+            _f("title", "环节名称", required=True, help="申请人和办理人都看得到。"),
             _f("permission", "谁办", "select", choices="permissions", empty="—", when={"decide": [None], "choose": [None], "timer": [None], "wait": [None]}),
-            _f("department", "在哪里办", "select", choices="desks", empty="—", when={"permission": ["*"]}),
-            _f("days", "几个工作日内", scalar=True, when={"permission": ["*"]}, help="数字，或 promised_days（承诺时限）。"),
-            _f("clock", "共用的时限", when={"permission": ["*"]}, help="同名的环节共用一个法定时限，如 decision。"),
-            _f("decide", "用哪张决策表", when={"decide": ["*"]}, help="= decision 为本服务的决策表。"),
-            _f("timer.days", "等几个工作日", "number", when={"timer": ["*"]}),
-            _f("wait.message", "等的消息", when={"wait": ["*"]}),
-            _f("each", "同时问哪些部门", when={"each": ["*"]}, help="departments 为事项的全部实施部门。"),
-            _f("outcomes", "办理结果和去向", "entries", when={"permission": ["*"]}, item="一种结果", fields=[
-                _f("title", "结果", required=True), _f("go", "去哪个环节", "select", steps=True, empty="（下一个环节）"),
-                _f("end", "或者办结为", "select", choices=[["granted", "准予"], ["refused", "不予"], ["not_accepted", "不予受理"], ["withdrawn", "撤回"], ["expired", "逾期终止"]], empty="—"),
-                _f("reason", "要写理由", "bool"), _f("style", "按钮", "select", choices=[["good", "正面"], ["bad", "负面"]], empty="—")]),
-            _f("choose", "分流条件（按次序，最后一条不写条件）", "list", item="一条去路", title="title", when={"choose": ["*"]}, fields=[
-                _f("title", "名称", required=True), _f("when", "条件", help="如 verdict.result == 'granted'；最后一条留空。"),
+            _f("days", "办理时限", "days", when={"permission": ["*"]}, help="超过了会亮黄灯、红灯。"),
+            _f("basis", "依据", when={"permission": ["*"]}, help="法律或规定的名称和条款，办理人看得到。"),
+            _f("decide", "用哪张决策表", "select", choices=[["= decision", "本服务的决策表（第 5 步里编）"]], when={"decide": ["*"]}, help="由规则直接得出结论，后面接“按条件分流”。"),
+            _f("timer.days", "等几个工作日", "number", when={"timer": ["*"]}, help="到期自动走到下一个环节，不用人办。"),
+            _f("wait.message", "等的消息", when={"wait": ["*"]}, help="业务系统发来的消息的名称，与对方约定，小写英文。"),
+            _f("outcomes", "办理结果和去向", "entries", when={"permission": ["*"]}, item="一种结果", title="title", help="每种结果是办理人的一个按钮；按下后去哪个环节，或者直接办结。", fields=[
+                _f("title", "按钮上的字", required=True), _f("go", "去哪个环节", "select", steps=True, empty="（下一个环节）"),
+                _f("end", "或者办结为", "select", choices=[["granted", "准予"], ["refused", "不予"], ["not_accepted", "不予受理"], ["withdrawn", "撤回"], ["expired", "逾期终止"]], empty="—", help="选了办结，就不再去别的环节。"),
+                _f("reason", "要写理由", "bool"), _f("style", "按钮颜色", "select", choices=[["good", "蓝色（同意）"], ["bad", "红色（不同意）"]], empty="白色")]),
+            _f("choose", "分流条件", "list", item="一条去路", title="title", when={"choose": ["*"]}, help="从上往下看，符合哪一条就走哪一条；最后一条不写条件，其余的都走它。", blank={"title": ""}, fields=[
+                _f("title", "名称", required=True, help="写在流程图的连线上。"), _f("when", "条件", "when", empty="其余的都走这里"),
                 _f("go", "去哪个环节", "select", steps=True, empty="（下一个环节）"), _f("end", "或者办结为", "select", choices=[["granted", "准予"], ["refused", "不予"]], empty="—")]),
-            _f("final", "之后不能撤回", "bool", when={"permission": ["*"]}),
+            _f("department", "在哪里办", "select", choices="desks", empty="—", when={"permission": ["*"]}, fine=True),
+            _f("each", "同时问哪些部门", "select", choices=[["departments", "事项的全部共同实施部门"]], when={"each": ["*"]}, fine=True),
+            _f("clock", "共用的时限", when={"permission": ["*"]}, help="写同一个名字的环节合用一个时限，如审查和决定都写 decision。", fine=True),
+            _f("final", "办完以后申请人不能再撤回", "bool", when={"permission": ["*"]}, fine=True),
+            _f("id", "标识", required=True, help="小写英文，系统内部用。决定环节必须叫 decide，制证送达必须叫 deliver，审批台按它办事。", fine=True),
         ]),
     ]},
 ]  # fmt: skip
@@ -162,8 +170,9 @@ PATH: list[dict[str, Any]] = [
 DECISION: list[dict[str, Any]] = [
     {"title": "", "fields": [
         _f("use", "用现成的决策表", "select", choices="decisions", empty="（自己编，或者不用）", whole=True),
-        _f("title", "决策表名称", when={"use": [None]}), _f("basis", "依据", when={"use": [None]}),
-        _f("policy", "几条规则同时命中时", "select", when={"use": [None]}, choices=[["F", "取最先命中的一条（F）"], ["U", "只许命中一条（U）"], ["A", "结果须相同（A）"], ["P", "取优先级最高的结果（P）"], ["C", "收集全部结果（C）"]]),
+        _f("title", "决策表名称", when={"use": [None]}, help="申请人在结果里看得到，如“绿地认养规则”。"), _f("basis", "依据", when={"use": [None]}, help="这些规则从哪里来。"),
+        _f("policy", "几条规则同时符合时", "select", when={"use": [None]}, choices=[["F", "用最上面的一条（最常用）"], ["U", "不许有两条同时符合"], ["A", "可以，但结果必须相同"], ["P", "用结果最优先的一条"], ["C", "把结果都列出来"]]),
+        _f("also_running", "新规则也用于在办件的依据", when={"use": [None]}, help="一般留空：申请时的规则管到底。只有规定写明也适用于已经受理的申请、对申请人更有利的才填，如“立法法第一百零四条但书”。"),
     ]},
 ]  # fmt: skip
 
@@ -171,20 +180,26 @@ LICENCE: list[dict[str, Any]] = [
     {"title": "", "fields": [
         _f("use", "结果证照", "select", choices="licences", empty="（自己设计，或者没有结果证照）", whole=True),
         _f("title", "证照名称", when={"use": [None]}, help="留空为没有结果证照。"),
-        _f("serial", "本部门证照类型序号（三位数字）", when={"use": [None]}),
+        _f("serial", "本部门证照类型序号（三位数字）", when={"use": [None]}, help="证照类型代码的最后三位，本部门内不重复；900 以上留给本市自己的证照。"),
         _f("holders", "发给谁", "multi", when={"use": [None]}, choices=[["person", "自然人"], ["legal_entity", "法人和其他组织"]]),
         _f("basis", "依据", when={"use": [None]}),
         _f("elements", "要素（按印制次序）", "list", item="一个要素", title="title", alt="element", target=True, when={"use": [None]}, blank={"name": "", "element": ""}, fields=[
-            _f("name", "标识（小写英文）", required=True), _f("element", "数据元", "select", choices="elements", empty="（不用数据元）"),
-            _f("title", "印制的名称", help="不填的用数据元的名称。"), _f("type", "类型（不用数据元时）", "select", choices=[["C", "文字"], ["D", "日期"], ["N", "数"]], empty="—"),
-            _f("required", "必须有", "bool"), _f("wide", "占一整行", "bool"), _f("hidden", "不印出来", "bool")]),
-        _f("number", "哪个要素是编号", "select", names="elements", when={"use": [None]}), _f("numbering", "编号规则", when={"use": [None]}, help="如 RY{year}{serial:05}，签发时自动编号。"),
+            _f("title", "印制的名称", help="不填的用数据元的名称。"), _f("element", "数据元", "select", choices="elements", empty="（不用数据元）", help="城市统一的信息项；选了它，格式和遮盖都有了。"),
+            _f("type", "类型", "select", choices=[["C", "文字"], ["D", "日期"], ["N", "数"]], empty="—", when={"element": [None]}),
+            _f("required", "必须有", "bool"), _f("wide", "占一整行", "bool"), _f("hidden", "不印出来", "bool", fine=True),
+            _f("name", "标识", required=True, fine=True, help="小写英文，系统内部用；与申请表同名的题目自动填进来。发布后只能增加，不能改。")]),
+        _f("numbering", "编号", "numbering", when={"use": [None]}, help="签发时自动编号，从 1 开始。"),
+        _f("years", "有效期（年，0 为长期）", "number", when={"use": [None]}),
+    ]},
+    {"title": "版式", "fields": [
+        _f("look.layout", "版式", "select", when={"use": [None]}, choices=[["portrait", "竖版"], ["landscape", "横版"], ["card", "卡片"]]),
+        _f("look.colour", "颜色", "colour", when={"use": [None]}), _f("look.heading", "大标题", when={"use": [None]}, help="不填的用证照名称。"),
+    ]},
+    {"title": "各要素的用处", "folded": True, "note": "证照要有编号、持证人和日期。按样板设计的已经对好，改了要素再来看。", "fields": [
+        _f("number", "哪个要素是编号", "select", names="elements", when={"use": [None]}),
         _f("holder.name", "哪个要素是持证人名称", "select", names="elements", when={"use": [None]}), _f("holder.number", "哪个要素是持证人号码", "select", names="elements", when={"use": [None]}),
         _f("dates.issued", "哪个要素是发证日期", "select", names="elements", when={"use": [None]}),
         _f("dates.from", "有效期起", "select", names="elements", empty="—", when={"use": [None]}), _f("dates.to", "有效期止", "select", names="elements", empty="—", when={"use": [None]}),
-        _f("years", "有效期（年，0 为长期）", "number", when={"use": [None]}),
-        _f("look.layout", "版式", "select", when={"use": [None]}, choices=[["portrait", "竖版"], ["landscape", "横版"], ["card", "卡片"]]),
-        _f("look.colour", "颜色", "colour", when={"use": [None]}), _f("look.heading", "大标题", when={"use": [None]}, help="不填的用证照名称。"),
     ]},
 ]  # fmt: skip
 

@@ -30,20 +30,6 @@ SERVICE: dict[str, Any] = {
 }  # fmt: skip
 
 
-def test_two_saves_of_different_keys_are_merged_and_of_the_same_are_told() -> None:
-    base = {"name": "甲", "basis": "一", "kind": "promised"}
-    theirs = {**base, "name": "乙"}
-    both = parts.merged(base, theirs, {**base, "basis": "二"})
-    assert both == parts.Merged({**theirs, "basis": "二"})
-    clash = parts.merged(base, theirs, {**base, "name": "丙", "basis": "三"})
-    assert clash.clashes == ("name",)
-    assert clash.part == {**theirs, "basis": "三"}
-    page = parts.merged(base, theirs, {"basis": "四"}, keys=("basis",))
-    assert page.part == {**theirs, "basis": "四"}
-    gone = parts.merged(base, base, {"name": "甲", "kind": "promised"})
-    assert "basis" not in gone.part
-
-
 def test_a_service_goes_into_a_pack_and_comes_back_the_same() -> None:
     declared = parts.assembled(SERVICE, "garden", "cg")
     assert declared["item"]["form"] == declared["item"]["decision"] == "garden"

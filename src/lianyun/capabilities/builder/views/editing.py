@@ -18,6 +18,7 @@ from lianyun.ui.forms import once
 from lianyun.ui.pages import ActorRequest, page
 
 from .. import actions, queries
+from ..rules import checks
 from ..rules import content as parts
 from ..rules import text as words
 from .listing import frame
@@ -86,18 +87,27 @@ def edit(request: ActorRequest, code: str, page: str) -> HttpResponse:
 def _near(row: Any, page: str, request: ActorRequest) -> dict[str, Any]:
     """What other parts of the same service offer to this page."""
     slug = str(row.department.slug)
-    if page == "decision":
-        return {
-            "facts": list(queries.known_facts(row.content, row.code, slug, request.actor).items())
-        }
+    if page in ("decision", "path", "materials", "form"):
+        ask = queries.path_facts if page == "path" else queries.known_facts
+        found = ask(row.content, row.code, slug, request.actor)
+        if page in (
+            "materials",
+            "form",
+        ):  # their own questions are taken from the page as it stands
+            found = [f for f in found if f.name == "applicant_kind" and page == "form"]
+        facts = {"facts": [(f.name, f.title, f.kind, f.choices) for f in found]}
+        if page in ("decision", "path"):
+            return {**facts, "results": checks.RESULTS}
+        out: dict[str, Any] = facts
+    else:
+        out = {}
     if page in ("materials", "page"):
         form = queries.form_of(row.content, row.code)
         fields = [(f.id, f.title) for _, f in form.plain_fields()] if form else []
-        out: dict[str, Any] = {"fields": fields}
+        out["fields"] = fields
         if page == "page":
             out["elements"] = queries.licence_names(row.content, row.code, slug)
-        return out
-    return {}
+    return out
 
 
 def _findings(checked: queries.Checked, page: str) -> list[dict[str, str]]:
@@ -131,26 +141,40 @@ def _save(
 
 @page(permission="builder.edit")
 def clash(request: ActorRequest, code: str, number: int) -> HttpResponse:
-    """Two saved the same thing: the later one sees both and decides; nothing is lost either way."""
+    """Two saved the same thing: the later one sees both, place by place, and decides; nothing is lost."""
     row = queries.find(request.actor, code)
     aside = queries.clash(request.actor, row, number)
-    now = row.content.get(aside.part) or {}
-    mine = aside.content.get(aside.part) or {}
     if request.method == "POST":
+        mine = [n for n in range(len(aside.places)) if request.POST.get(f"take-{n}") == "mine"]
         try:
-            actions.settle(row, aside, mine=request.POST.get("take") == "mine", by=request.actor)
-            messages.success(request, "已用您的内容" if request.POST.get("take") == "mine" else "已保留对方的内容，您的内容在修订记录里")  # fmt: skip
+            actions.settle(row, aside, mine=mine, by=request.actor)
+            words = f"{len(mine)} 处用了未并入的内容" if mine else "保留了现在的内容"
+            messages.success(request, f"{words}；两份内容都在修订记录里")
         except UserError as mistake:
             messages.error(request, str(mistake))
-        return redirect("builder:edit", code=code, page=parts.page_of(aside.part))
+            return redirect("builder:clash", code=code, number=number)
+        others = queries.open_asides(request.actor, row)
+        if others:
+            return redirect("builder:clash", code=code, number=others[0].pk)
+        return redirect("builder:edit", code=code, page=_clash_page(aside))
+    slug = str(row.department.slug)
     context = {
-        **frame(row, parts.page_of(aside.part), request),
+        **frame(row, _clash_page(aside), request),
         "aside": aside,
+        "own": request.actor.party is not None and aside.by_id == request.actor.party.pk,
         "part_title": parts.PARTS[aside.part],
-        "lines": words.difference(now, mine),
-        "theirs": queries.last_of(request.actor, row, aside.part),
+        "choices": queries.choices(
+            row.content, aside.content, aside.part, aside.places, (code, slug), request.actor
+        ),
+        "theirs": queries.saved_as(request.actor, row, aside.number),
+        "settles": [n for n, (_, part, _) in parts.PAGES.items() if part == aside.part],
     }
     return render(request, "builder/clash.html", context)
+
+
+def _clash_page(aside: Any) -> str:
+    """The page on which the first of the places stands."""
+    return parts.page_of(aside.part, aside.places[0][0] if aside.places else "")
 
 
 @page(permission="builder.read")

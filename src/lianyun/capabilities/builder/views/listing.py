@@ -13,7 +13,7 @@ from lianyun.ui.pages import ActorRequest, page
 from lianyun.ui.tables import Column, Empty, Filter, Table
 
 from .. import actions, api, queries
-from ..rules import archive, text
+from ..rules import archive
 from ..rules import content as parts
 
 
@@ -93,9 +93,12 @@ def import_page(request: ActorRequest) -> HttpResponse:
                 raise UserError("请选择实施主体和文件")
             if (uploaded.size or 0) > archive.MOST_BYTES:
                 raise UserError(f"文件超过 {archive.MOST_BYTES // 1_000_000} MB")
-            row = actions.import_pack(party, uploaded.read(), by=request.actor)
-            messages.success(request, "已导入为草案，请先检查")
-            return redirect("builder:overview", code=row.code)
+            done = actions.import_pack(party, uploaded.read(), by=request.actor)
+            if done.asides:
+                messages.warning(request, done.words)
+                return redirect("builder:clash", code=done.row.code, number=done.asides[0].pk)
+            messages.success(request, done.words)
+            return redirect("builder:overview", code=done.row.code)
         except UserError as mistake:
             problem = str(mistake)
     context = {"departments": departments, "problem": problem}
@@ -121,6 +124,7 @@ def overview(request: ActorRequest, code: str) -> HttpResponse:
         "in_review": queries.in_review(row),
         "may_withdraw": request.actor.may("builder.review"),
         "history": queries.history(request.actor, row)[:6],
+        "asides": [(a, parts.PARTS[a.part]) for a in queries.open_asides(request.actor, row)],
         "fresh": row.live != row.number,
     }
     return render(request, "builder/overview.html", context)
@@ -160,6 +164,15 @@ def history(request: ActorRequest, code: str) -> HttpResponse:
     return render(request, "builder/history.html", context)
 
 
+@page(permission="builder.read")
+def drawing(request: ActorRequest, code: str, number: int) -> HttpResponse:
+    """The path of one revision as BPMN."""
+    row = queries.find(request.actor, code)
+    content = queries.content_at(request.actor, row, number)
+    _, drawn = queries.bpmn_of(content, code, request.actor)
+    return HttpResponse(drawn or "<none/>", content_type="application/xml")
+
+
 @page(permission="builder.edit")
 def revision(request: ActorRequest, code: str, number: int) -> HttpResponse:
     """What one save changed against now; back to it."""
@@ -172,9 +185,14 @@ def revision(request: ActorRequest, code: str, number: int) -> HttpResponse:
         except UserError as mistake:
             messages.error(request, str(mistake))
         return redirect("builder:overview", code=code)
-    diffs = [
-        (parts.PARTS[p], text.difference(old.get(p) or {}, row.content.get(p) or {}))
-        for p in parts.changed(old, row.content)
-    ]
-    context = {**frame(row, "history", request), "number": number, "diffs": diffs}
+    slug = str(row.department.slug)
+    context = {
+        **frame(row, "history", request),
+        "number": number,
+        "differences": queries.differences(old, row.content, code, slug, request.actor),
+        "before_word": f"第 {number} 次修订",
+        "now_word": "现在",
+        "now_bpmn": reverse("builder:drawing", args=[code, row.number]),
+        "before_bpmn": reverse("builder:drawing", args=[code, number]),
+    }
     return render(request, "builder/revision.html", context)

@@ -8,13 +8,13 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 
 from lianyun.kernel.access import UserError
 from lianyun.ui.pages import ActorRequest, page
 
 from .. import actions, queries
 from ..rules import content as parts
-from ..rules import text
 
 
 def _press(request: ActorRequest, code: str, do: Callable[[Any], Any], said: str) -> HttpResponse:
@@ -89,18 +89,23 @@ def review(request: ActorRequest, number: int) -> HttpResponse:
         except UserError as mistake:
             problem = str(mistake)
     slug = str(row.department.slug)
-    before = found.before or {}
+    drawings = {"now_bpmn": reverse("builder:drawing", args=[row.code, found.revision])}
+    if found.before:
+        drawings["before_bpmn"] = reverse("builder:drawing", args=[row.code, row.live])
     context = {
+        **drawings,
+        "before_word": "已发布的",
+        "now_word": "提交的",
         "v": found,
         "row": row,
         "problem": problem,
         "note": request.POST.get("note", ""),
         "item": queries.item_of(found.content, row.code, slug),
         "checked": queries.check(found.content, row.code, slug, request.actor),
-        "diffs": [
-            (parts.PARTS[p], text.difference(before.get(p) or {}, found.content.get(p) or {}))
-            for p in parts.changed(before, found.content)
-        ],
+        "differences": queries.differences(
+            found.before or {}, found.content, row.code, slug, request.actor
+        ),
+        "own_licence": parts.own(found.content, parts.LICENCE),
     }
     return render(request, "builder/review.html", context, status=400 if problem else 200)
 

@@ -1,11 +1,15 @@
 // Builder: draws an editor over a part of a service from a layout, checks it while it is typed, previews it.
 "use strict";
 (() => {
+  const settled = document.querySelector("[data-settles]"); // what was laid aside is kept by the server
+  if (settled) for (const page of settled.dataset.settles.split(" ")) sessionStorage.removeItem(`builder ${page}`);
   const root = document.querySelector("[data-editor]");
   if (!root) return;
+  const { el } = window.Choosing;
   const told = (id) => JSON.parse(document.getElementById(id).textContent);
   const schema = told("b-schema"), lists = told("b-lists");
   let state = told("b-content"), findings = told("b-findings");
+  const service = document.querySelector(".crumbs li:nth-child(2)")?.textContent || "";
   const page = root.dataset.page, readonly = "readonly" in root.dataset;
   const box = root.querySelector("[data-fields]"), summary = root.querySelector("[data-findings]");
   const form = root.querySelector("[data-save]"), said = root.querySelector("[data-state]");
@@ -13,17 +17,6 @@
   const open = new Set();
   let dirty = false, timer = 0, asked = 0, kept = {}, tried = {}, count = 0, dragged = null;
 
-  const el = (tag, attrs = {}, ...inside) => {
-    const node = document.createElement(tag);
-    for (const [name, value] of Object.entries(attrs)) {
-      if (value === undefined || value === null || value === false) continue;
-      if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-      else if (name === "text") node.textContent = value;
-      else node.setAttribute(name, value === true ? "" : value);
-    }
-    for (const one of inside.flat()) if (one) node.append(one);
-    return node;
-  };
   const get = (at, name) => name.split(".").reduce((o, k) => (o && typeof o === "object" ? o[k] : undefined), at);
   const put = (at, name, value) => {
     const keys = name.split("."), last = keys.pop();
@@ -44,9 +37,18 @@
     if (field.steps) return (state.steps || []).map((s) => [s.id, s.title || s.id]);
     return typeof field.choices === "string" ? lists[field.choices] || [] : field.choices || [];
   };
+  // What a condition may ask: the page's own questions as they stand, then what the server has told.
+  const facts = () => {
+    const told = lists.facts || [];
+    if (page === "materials") return [...(state.situations || []).filter((q) => q.id).map((q) => [q.id, q.question || q.id, "choice", (q.options || []).map((o) => [o.id, o.title || o.id])]), ...told];
+    if (page === "form") return [...(state.parts || []).filter((p) => !p.repeat).flatMap((p) => p.fields || []).filter((f) => f.id && ["choice", "number", "money", "date", "text", undefined].includes(f.kind)).map((f) => { const options = Object.entries(f.options || {}); return [f.id, f.title || titled(lists.elements || [], f.element) || f.id, options.length ? "choice" : f.kind === "number" || f.kind === "money" ? "number" : f.kind === "date" ? "date" : "text", options]; }), ...told];
+    if (page === "path") return [...told, ...(state.steps || []).filter((t) => t.each).flatMap((t) => Object.entries(t.outcomes || {}).map(([k, o]) => [`${t.id}.${k}`, `“${t.title}”中“${o.title}”的部门数`, "number", []]))];
+    return told;
+  };
   const titled = (pairs, value) => (pairs.find(([v]) => v === value) || [, value])[1];
   const changed = (again) => {
     dirty = true;
+    keep(false);
     if (said) said.textContent = "有未保存的修改";
     if (again) draw();
     clearTimeout(timer);
@@ -54,11 +56,30 @@
   };
   const fresh = (stem, used) => { let n = 1; while (used.includes(`${stem}${n}`)) n += 1; return `${stem}${n}`; };
 
+  // What was typed outlives the page: Back, another page, a save that was refused lose nothing.
+  const here = `builder ${root.dataset.code}/${page}`;
+  const keep = (sent) => { try { sessionStorage.setItem(here, JSON.stringify({ state, base: form?.elements.base.value, sent })); } catch (error) { /* a full or forbidden store: the page warns as before */ } };
+  function brought_back() {
+    let old = null;
+    try { old = JSON.parse(sessionStorage.getItem(here) || "null"); } catch (error) { old = null; }
+    if (!old || !form) return;
+    const stands = JSON.stringify(old.state) === JSON.stringify(state) || (old.sent && Number(form.elements.base.value) > Number(old.base));
+    if (stands) { sessionStorage.removeItem(here); return; }
+    const saved = state, base = form.elements.base.value;
+    state = old.state;
+    form.elements.base.value = old.base;
+    dirty = true;
+    const note = el("div", { class: "note blue bback", role: "status" }, el("div", {}, el("span", { text: "接着您上次没有保存的修改。" }), el("button", { type: "button", class: "btn small", text: "不要了，用已保存的", onclick: () => { sessionStorage.removeItem(here); state = saved; form.elements.base.value = base; dirty = false; note.remove(); if (said) said.textContent = ""; draw(); check(); } })));
+    root.querySelector(".bmain").prepend(note);
+    if (said) said.textContent = "有未保存的修改";
+    setTimeout(check);
+  }
+
   // ---- fields ------------------------------------------------------------------------------
   const help = (field, id) => field.help && el("p", { class: "help", id: `${id}-help`, text: field.help });
   function input(field, at, path) {
     const id = `b${(count += 1)}`, value = get(at, field.name);
-    const wrap = el("div", { class: `field${["area", "lines", "multi", "map"].includes(field.kind) ? " full" : ""}${field.kind === "select" ? " select" : ""}`, "data-path": path });
+    const wrap = el("div", { class: `field${["area", "lines", "multi", "map", "when"].includes(field.kind) ? " full" : ""}${field.kind === "select" ? " select" : ""}`, "data-path": path });
     const label = () => el("label", { for: id }, field.label, field.required && el("span", { class: "req", text: "*", title: "必填" }));
     const own = { id, "data-focus": path, disabled: readonly, "aria-describedby": field.help ? `${id}-help` : undefined };
     if (field.kind === "bool") {
@@ -90,6 +111,12 @@
       wrap.append(label(), select);
     } else if (field.kind === "map") {
       wrap.append(mapping(field, at, path));
+    } else if (field.kind === "when") {
+      wrap.append(window.Choosing.condition({ label: field.label, now: value || "", facts: facts(), empty: field.empty, readonly, path, change: (v, again) => { put(at, field.name, v); changed(again); } }));
+    } else if (field.kind === "days") {
+      wrap.append(label(), window.Choosing.days({ label: field.label, now: value, readonly, path, id, change: (v, again) => { put(at, field.name, v); changed(again); } }));
+    } else if (field.kind === "numbering") {
+      wrap.append(window.Choosing.numbering({ label: field.label, now: value, readonly, path, change: (v, again) => { put(at, field.name, v); changed(again); } }));
     } else if (field.kind === "area" || field.kind === "lines") {
       const text = el("textarea", { ...own, rows: field.kind === "lines" ? 3 : 3, oninput: (e) => { const v = e.target.value; put(at, field.name, field.kind === "lines" ? v.split("\n").map((l) => l.trim()).filter(Boolean) : v); changed(); } });
       text.value = Array.isArray(value) ? value.join("\n") : value ?? "";
@@ -162,6 +189,33 @@
     if (one.decide) out.push("决策表");
     return out;
   };
+  // A step in one line: by when, and where each outcome leads.
+  const END = { granted: "准予", refused: "不予", not_accepted: "不予受理", withdrawn: "撤回", expired: "逾期终止" };
+  function line_of(field, one, n) {
+    if (page !== "path") return "";
+    const steps = state.steps || [], name = (id) => titled(steps.map((s) => [s.id, s.title]), id);
+    const where = (way) => (way.end ? `办结（${END[way.end] || way.end}）` : way.go ? name(way.go) : steps[n + 1]?.title || "办结");
+    if (field.name === "steps") {
+      const days = one.days === undefined ? "" : one.days === "promised_days" ? "承诺时限内" : one.days === "legal_days" ? "法定时限内" : `${one.days} 个工作日内`;
+      const ways = one.choose ? one.choose.map((w) => `${w.title || "其余"} → ${where(w)}`) : one.timer ? [`${one.timer.days ?? "?"} 个工作日后 → ${where({})}`] : one.decide || one.wait ? [`→ ${where({})}`] : Object.values(one.outcomes || {}).map((o) => `${o.title || "？"} → ${where(o)}`);
+      return [days, ways.join("；")].filter(Boolean).join("　");
+    }
+    return "";
+  }
+  // A new step stands where its kind belongs; what led to the step behind it leads to it.
+  const ways = (step) => [...Object.values(step.outcomes || {}), ...(step.choose || [])];
+  function lead(from, to, before) {
+    for (const way of (state.steps || []).slice(0, before).flatMap(ways)) if (way.go === from) { if (to) way.go = to; else delete way.go; }
+  }
+  function put_in(made, kind) {
+    const steps = (state.steps = state.steps || []), find = (id) => steps.findIndex((s) => s.id === id), or_end = (...ids) => { for (const id of ids) if (find(id) >= 0) return find(id); return steps.length; };
+    const begun = find("supplement") === find("receive") + 1 && find("receive") >= 0 ? find("supplement") + 1 : find("receive") + 1, rule = steps.findLastIndex((s) => s.decide);
+    const to = { receive: 0, supplement: find("receive") + 1, rule: begun, way: rule >= 0 ? rule + 1 : begun, review: or_end("decide", "deliver"), opinions: or_end("decide", "deliver"), deliver: steps.length }[kind] ?? or_end("deliver");
+    const behind = steps[to];
+    steps.splice(to, 0, made);
+    if (behind && kind !== "supplement") lead(behind.id, made.id, to);
+    return to;
+  }
   function listing(field, at, path) {
     let entries = get(at, field.name);
     const mapped = field.kind === "entries";
@@ -185,6 +239,8 @@
       const card = el("details", { class: "bcard", "data-path": here, "data-card": here, ontoggle: (e) => { open[e.target.open ? "add" : "delete"](here); } });
       card.open = open.has(here);
       const head = el("summary", {}, el("span", { class: "grip", "aria-hidden": "true", text: "⠿", title: "拖动排序" }), el("b", { text: name_of(field, plain) }), ...marks(field, plain).map((m) => el("span", { class: "badge", text: m })));
+      const line = line_of(field, plain, n);
+      if (line) head.append(el("span", { class: "bway1", text: line }));
       card.append(head);
       if (!readonly) {
         head.draggable = true;
@@ -197,12 +253,12 @@
       if (!readonly) body.append(el("div", { class: "btools" },
         el("button", { type: "button", class: "btn small", "data-move": here, text: "↑ 上移", disabled: n === 0, onclick: () => move(n, n - 1) }),
         el("button", { type: "button", class: "btn small", text: "↓ 下移", disabled: n === entries.length - 1, onclick: () => move(n, n + 1) }),
-        el("button", { type: "button", class: "btn small", text: `去掉${name_of(field, plain).slice(0, 12)}`, onclick: () => { const next = entries.filter((_, k) => k !== n); write(next, names.filter((_, k) => k !== n)); open.delete(here); changed(true); } })));
+        el("button", { type: "button", class: "btn small", text: `去掉${name_of(field, plain).slice(0, 12)}`, onclick: () => { const next = entries.filter((_, k) => k !== n); if (page === "path" && field.name === "steps") lead(plain.id, entries[n + 1]?.id, entries.length); write(next, names.filter((_, k) => k !== n)); open.delete(here); changed(true); } })));
       card.append(body);
       set.append(card);
     });
     if (!entries.length) set.append(el("p", { class: "muted small", text: "还没有" }));
-    const add = (one, key) => { const made = structuredClone(one); const last = entries.length - 1; if (page === "path" && field.name === "steps" && entries[last]?.id === "deliver" && made.id !== "deliver") { write([...entries.slice(0, last), made, entries[last]], names); open.add(`${path}.${last}`); changed(true); show(root.querySelector(`[data-card="${path}.${last}"]`)); return; } for (const k of ["id"]) if (k in made && !made[k]) made[k] = fresh({ materials: "m", situations: "s", parts: "part", fields: "q", options: "o" }[field.name] || "x", every_id(field)); write([...entries, made], [...names, key]); open.add(`${path}.${entries.length}`); changed(true); const card = root.querySelector(`[data-card="${path}.${entries.length}"]`); card?.querySelector("input:not([type=checkbox]), select, textarea")?.focus(); };
+    const add = (one, key) => { const made = structuredClone(one); if (page === "path" && field.name === "steps") { const to = put_in(made, key); for (const at of [...open]) if (/^steps\.\d+$/.test(at)) open.delete(at); open.add(`${path}.${to}`); changed(true); show(root.querySelector(`[data-card="${path}.${to}"]`)); return; } for (const k of ["id"]) if (k in made && !made[k]) made[k] = fresh({ materials: "m", situations: "s", parts: "part", fields: "q", options: "o" }[field.name] || "x", field.name === "options" ? entries.map((o) => o.id) : every_id(field)); write([...entries, made], [...names, key]); open.add(`${path}.${entries.length}`); changed(true); const card = root.querySelector(`[data-card="${path}.${entries.length}"]`); card?.querySelector("input:not([type=checkbox]), select, textarea")?.focus(); };
     if (!readonly) set.append(adder(field, add));
     return set;
   }
@@ -225,30 +281,41 @@
       return row;
     }
     if (page === "path" && field.name === "steps") {
-      for (const one of lists.palette || []) row.append(el("button", { type: "button", class: "btn small", title: one.note, text: `＋ ${one.title}`, onclick: () => { const used = (state.steps || []).map((s) => s.id); add({ ...one.step, id: used.includes(one.step.id) ? fresh(one.step.id, used) : one.step.id }); } }));
+      const key = "palette", fold = el("details", { class: "bpalette", ontoggle: (e) => open[e.target.open ? "add" : "delete"](key) }, el("summary", { class: "btn", text: "＋ 加一个环节" }));
+      fold.open = open.has(key) || !(state.steps || []).length;
+      const grid = el("div", { class: "bkinds" });
+      for (const one of lists.palette || []) grid.append(el("button", { type: "button", onclick: () => { open.delete("palette"); const used = (state.steps || []).map((s) => s.id); add({ ...one.step, id: used.includes(one.step.id) ? fresh(one.step.id, used) : one.step.id }, one.kind); } }, el("b", { text: one.title }), el("span", { text: one.note })));
+      fold.append(grid);
+      row.append(fold);
       return row;
     }
     row.append(el("button", { type: "button", class: "btn small", text: `＋ ${field.item}`, onclick: () => { const key = field.kind === "entries" ? fresh("r", []) + Date.now().toString(36).slice(-3) : ""; add(field.blank || (field.kind === "entries" ? { title: "" } : Object.fromEntries(field.fields.filter((f) => f.required).map((f) => [f.name, ""]))), key); } }));
     return row;
   }
   function fields(group, at, path) {
-    const grid = el("div", { class: "form-grid" });
+    const grid = el("div", { class: "form-grid" }), fine = el("div", { class: "form-grid" });
     for (const field of group) {
-      if (!fits(field, at)) continue;
-      const here = path ? `${path}.${field.name}` : field.name;
-      if (field.kind === "list" || field.kind === "entries") { const one = listing(field, at, here); one.classList.add("full"); grid.append(one); } else grid.append(input(field, at, here));
+      if (!fits(field, at) || (!path && !started() && field.name !== "use")) continue;
+      const here = path ? `${path}.${field.name}` : field.name, place = field.fine ? fine : grid;
+      if (field.kind === "list" || field.kind === "entries") { const one = listing(field, at, here); one.classList.add("full"); place.append(one); } else place.append(input(field, at, here));
+    }
+    if (fine.childElementCount) {
+      const key = `fine:${path}`, fold = el("details", { class: "bfine full", ontoggle: (e) => open[e.target.open ? "add" : "delete"](key) }, el("summary", { text: "更多设置" }), fine);
+      fold.open = open.has(key);
+      grid.append(fold);
     }
     return grid;
   }
+  const started = () => (page === "decision" ? Boolean(state.use || state.outputs) : page === "licence" ? Boolean(state.use || state.elements || state.title) : true);
   const composed = () => {
     const by = Object.fromEntries((lists.palette || []).map((p) => [p.kind, p.step]));
     const steps = ["receive", "supplement", "decide", "deliver"].map((k) => structuredClone(by[k]));
     steps[0].outcomes.accept.go = "decide";
-    return { title: `${document.querySelector(".crumbs li:nth-child(2)")?.textContent || ""}办理`, basis: "", steps };
+    return { title: `${service}办理`, basis: "", steps };
   };
   function begun() {
-    if (page === "decision" && !state.use && !state.outputs && !readonly) return el("p", {}, el("button", { type: "button", class: "btn", text: "＋ 编一张决策表", onclick: () => { state = { title: "办理规则", basis: "", policy: "F", inputs: [], outputs: [{ name: "result", title: "结论", type: "string", values: ["granted", "refused", "review"] }, { name: "reason", title: "说明", type: "string" }], rules: [] }; changed(true); } }));
-    if (page === "licence" && !state.use && !state.elements && !readonly) return el("p", {}, el("button", { type: "button", class: "btn", text: "＋ 设计一个证照", onclick: () => { state = { title: "", serial: "9" + String(10 + Math.floor(Math.random() * 89)), holders: ["person"], years: 1, number: "number", numbering: "NO{year}{serial:05}", holder: { name: "holder_name", number: "holder_number" }, dates: { issued: "issued_on", to: "valid_to" }, elements: [{ name: "number", title: "编号", type: "C", required: true }, { name: "holder_name", element: "person_name", title: "持证人", required: true }, { name: "holder_number", element: "citizen_number", title: "身份号码", required: true }, { name: "issued_on", title: "发证日期", type: "D", required: true }, { name: "valid_to", title: "有效期至", type: "D" }], look: { layout: "portrait", colour: "#8a1c1c" } }; changed(true); } }));
+    if (page === "decision" && !state.use && !state.outputs && !readonly) return el("div", { class: "bbegin" }, el("p", { text: "决策表让规则直接得出结论：符合的当场准予，其余的转人工。每一行是一条规则：左边是条件，右边是结果。没有明确规则的服务不用它。" }), el("button", { type: "button", class: "btn primary", text: "＋ 编一张决策表", onclick: () => { state = { title: "办理规则", basis: "", policy: "F", inputs: [], outputs: [{ name: "result", title: "结论", type: "string", values: ["granted", "refused", "review"] }, { name: "reason", title: "给申请人的说明", type: "string" }], rules: [] }; changed(true); } }));
+    if (page === "licence" && !state.use && !state.elements && !readonly) return el("div", { class: "bbegin" }, el("p", { text: "办成以后发给申请人的电子证照：有编号、持证人、日期和您要的信息项，可以下载、出示二维码核验。只要一份书面结果的不用它。" }), el("button", { type: "button", class: "btn primary", text: "＋ 设计一个证照", onclick: () => { state = { title: `${service.replace(/(登记|申请|办理|备案|核发)$/, "")}证`, serial: "9" + String(10 + Math.floor(Math.random() * 89)), holders: ["person"], years: 1, number: "number", numbering: "NO{year}{serial:05}", holder: { name: "holder_name", number: "holder_number" }, dates: { issued: "issued_on", to: "valid_to" }, elements: [{ name: "number", title: "编号", type: "C", required: true }, { name: "holder_name", element: "person_name", title: "持证人", required: true }, { name: "holder_number", element: "citizen_number", title: "身份号码", required: true }, { name: "issued_on", title: "发证日期", type: "D", required: true }, { name: "valid_to", title: "有效期至", type: "D" }], look: { layout: "portrait", colour: "#8a1c1c" } }; changed(true); } }));
     return null;
   }
   function draw() {
@@ -299,12 +366,13 @@
   };
   async function check() {
     const mine = (asked += 1);
-    const [answer] = await Promise.all([ask(root.dataset.check).catch(() => null), preview()]);
+    const [answer] = await Promise.all([ask(root.dataset.check).catch(() => null), page === "path" ? null : preview()]);
     if (mine !== asked || !answer?.ok) return;
     const found = await answer.json();
     if (mine !== asked) return;
     findings = found.findings;
     mark();
+    if (page === "path") await preview(); // a drawing that cannot be made says what was found
     root.dataset.checked = String(mine);
   }
 
@@ -324,10 +392,14 @@
       for (const button of pane.querySelectorAll("[data-part]")) button.addEventListener("click", () => { part = button.dataset.part; preview(); });
       pane.querySelector("#part")?.addEventListener("change", (e) => { const values = Object.fromEntries([...pane.querySelectorAll("#part [name]")].filter((n) => (n.type !== "radio" && n.type !== "checkbox") || n.checked).map((n) => [n.name, n.value])); if (e.target.type === "radio" || e.target.tagName === "SELECT") preview({ ...values, do: "refresh", part: part || pane.querySelector("[data-part]")?.dataset.part || "" }); });
     } else if (page === "path") {
-      if (bare) { pane_note.textContent = "环节还不能成图，请看下面的提示。"; return; }
-      pane_note.textContent = "";
+      if (bare) { const why = findings.find((f) => f.severity === "error")?.words; pane_note.textContent = `${pane.dataset.drawn ? "图还是上一次能画时的样子" : "环节还不能成图"}${why ? `：${why}` : "，请看下面的提示"}。`; pane.classList.toggle("old", Boolean(pane.dataset.drawn)); return; }
+      pane_note.textContent = state.use ? "" : "点图上的环节，下面就打开它。";
+      pane.classList.remove("old");
       try {
-        viewer = viewer || new BpmnJS({ container: pane });
+        if (!viewer) {
+          viewer = new BpmnJS({ container: pane });
+          viewer.get("eventBus").on("element.click", (e) => { const n = (state.steps || []).findIndex((s) => s.id === e.element.id.replace(/_(?:label|result)$/, "")); if (n >= 0) show(root.querySelector(`[data-card="steps.${n}"]`)); });
+        }
         await viewer.importXML(await answer.text());
         viewer.get("canvas").zoom("fit-viewport", "auto");
         pane.dataset.drawn = "yes";
@@ -344,59 +416,94 @@
   const TYPES = [["string", "文字"], ["number", "数"], ["boolean", "是否"], ["date", "日期"]];
   const board = root.querySelector("[data-grid]"), tryer = root.querySelector("[data-try]");
   let verdict = { rows: {}, hit: [], outputs: [] };
+  const kind_of = (column) => ({ number: "number", boolean: "boolean", date: "date" })[column.type] || "text";
+  const fact_of = (column) => (lists.facts || []).find(([v]) => v === column.name);
+  const list_of = (then) => (Array.isArray(then) ? then : [then]);
+  const shown_value = (v) => String(v ?? "").replace(/^"(.*)"$/, "$1");
+  const words_of = (column, v) => (column.name === "result" ? titled(lists.results || [], v) : v);
   function grid() {
     if (!board) return;
     board.hidden = Boolean(state.use) || !state.outputs;
     if (board.hidden) { tryer?.replaceChildren(el("p", { class: "muted small", text: state.use ? "用现成的决策表；到“流程与决策表”里试。" : "还没有决策表。" })); return; }
     state.inputs = state.inputs || []; state.rules = state.rules || [];
-    const cell = (text, label, focus, write) => { const node = el("input", { type: "text", class: "mono", "aria-label": label, "data-focus": focus, disabled: readonly, oninput: (e) => { write(e.target.value); changed(); } }); node.value = text ?? ""; return node; };
+    const cell = (value, label, focus, write) => { const node = el("input", { type: "text", "aria-label": label, "data-focus": focus, disabled: readonly, oninput: (e) => { write(e.target.value); changed(); } }); node.value = value ?? ""; return node; };
+    const shift = (kind, from, to) => { const move = (list) => { list.splice(to, 0, ...list.splice(from, 1)); return list; }; move(state[kind]); for (const r of state.rules) { if (kind === "inputs") move(r.when); else r.then = move(list_of(r.then)); } changed(true); };
+    const drop = (kind, n) => { state[kind].splice(n, 1); for (const r of state.rules) { if (kind === "inputs") (r.when || []).splice(n, 1); else { const list = list_of(r.then); list.splice(n, 1); r.then = list; } } changed(true); };
     const head = (column, n, kind) => {
-      const out = kind === "outputs", th = el("th", { scope: "col", class: out ? "then" : "" });
-      const label = `${out ? "输出" : "输入"} ${n + 1}`;
+      const out = kind === "outputs", th = el("th", { scope: "col", class: out ? "then" : "" }), label = `${out ? "结果列" : "条件列"} ${n + 1}`, fixed = out && column.name === "result";
       th.append(el("span", { class: "flow-if", text: out ? "那么" : "如果" }));
-      if (out) th.append(cell(column.title, `${label}名称`, `${kind}.${n}.title`, (v) => { column.title = v; }), cell(column.name, `${label}标识`, `${kind}.${n}.name`, (v) => { column.name = v; }));
+      const known = fact_of(column);
+      if (out) th.append(fixed ? el("b", { text: column.title || "结论" }) : cell(column.title, `${label}名称`, `${kind}.${n}.title`, (v) => { column.title = v; }));
       else {
-        const facts = lists.facts || [], select = el("select", { "aria-label": `${label}取自`, "data-focus": `${kind}.${n}.name`, disabled: readonly, onchange: (e) => { column.name = e.target.value; column.title = titled(facts, e.target.value); changed(true); } });
-        if (!facts.some(([v]) => v === column.name)) select.append(el("option", { value: column.name || "", text: column.name ? `${column.title || column.name}（${column.name}）` : "请选择", selected: true }));
-        for (const [v, t] of facts) select.append(el("option", { value: v, text: `${t}（${v}）`, selected: v === column.name }));
+        const told = lists.facts || [], select = el("select", { "aria-label": `${label}看什么`, "data-focus": `${kind}.${n}.name`, disabled: readonly, onchange: (e) => { const next = told.find(([v]) => v === e.target.value); column.name = e.target.value; column.title = next?.[1] || e.target.value; column.type = { number: "number", boolean: "boolean", date: "date" }[next?.[2]] || "string"; delete column.values; for (const r of state.rules) r.when[n] = "-"; changed(true); } });
+        if (!known) select.append(el("option", { value: column.name || "", text: column.name ? `${column.title || column.name}（找不到）` : "请选择", selected: true }));
+        for (const [v, t] of told) select.append(el("option", { value: v, text: t, selected: v === column.name }));
         th.append(select);
       }
-      const types = el("select", { "aria-label": `${label}类型`, disabled: readonly, onchange: (e) => { column.type = e.target.value; changed(true); } });
-      for (const [v, t] of TYPES) types.append(el("option", { value: v, text: t, selected: v === (column.type || "string") }));
-      th.append(types);
-      if (out) th.append(cell((column.values || []).join?.("，") ?? column.values, `${label}取值`, `${kind}.${n}.values`, (v) => { const all = v.split(/[，,]/).map((x) => x.trim()).filter(Boolean); if (all.length) column.values = all; else delete column.values; }));
-      if (!readonly) th.append(el("button", { type: "button", class: "btn small quiet", "aria-label": `去掉${label}`, text: "去掉", onclick: () => { state[kind].splice(n, 1); for (const r of state.rules) { const list = out ? (Array.isArray(r.then) ? r.then : [r.then]) : r.when || []; list.splice(n, 1); if (out) r.then = list; else r.when = list; } changed(true); } }));
+      const more = el("details", { class: "bmore", ontoggle: (e) => open[e.target.open ? "add" : "delete"](`${kind}.${n}`) }, el("summary", { text: "列" }));
+      more.open = open.has(`${kind}.${n}`);
+      if (out && !fixed) {
+        const types = el("select", { "aria-label": `${label}类型`, disabled: readonly, onchange: (e) => { column.type = e.target.value; changed(true); } });
+        for (const [v, t] of TYPES) types.append(el("option", { value: v, text: t, selected: v === (column.type || "string") }));
+        more.append(types, el("label", { class: "small" }, el("span", { text: "只许填（用逗号隔开）" }), cell((column.values || []).join?.("，") ?? column.values, `${label}只许填`, `${kind}.${n}.values`, (v) => { const all = v.split(/[，,]/).map((x) => x.trim()).filter(Boolean); if (all.length) column.values = all; else delete column.values; })));
+      } else if (!out && !known) {
+        const types = el("select", { "aria-label": `${label}类型`, disabled: readonly, onchange: (e) => { column.type = e.target.value; changed(true); } });
+        for (const [v, t] of TYPES) types.append(el("option", { value: v, text: t, selected: v === (column.type || "string") }));
+        more.append(types);
+      }
+      if (!readonly) more.append(el("span", { class: "row" }, el("button", { type: "button", class: "btn small quiet", "aria-label": `${label}左移`, text: "←", disabled: n === 0, onclick: () => shift(kind, n, n - 1) }), el("button", { type: "button", class: "btn small quiet", "aria-label": `${label}右移`, text: "→", disabled: n === state[kind].length - 1, onclick: () => shift(kind, n, n + 1) }), !fixed && el("button", { type: "button", class: "btn small quiet", "aria-label": `去掉${label}`, text: "去掉这列", onclick: () => drop(kind, n) })));
+      th.append(more);
       return th;
     };
     const table = el("table", { class: "bgrid" }, el("caption", { class: "sr-only", text: "决策表：条件在左，结果在右" }));
-    table.append(el("thead", {}, el("tr", {}, el("th", { scope: "col", text: "序" }), state.inputs.map((c, n) => head(c, n, "inputs")), state.outputs.map((c, n) => head(c, n, "outputs")), el("th", { scope: "col", text: "依据与说明" }), el("th", { scope: "col" }, el("span", { class: "sr-only", text: "操作" })))));
+    table.append(el("thead", {}, el("tr", {}, el("th", { scope: "col", text: "序" }), state.inputs.map((c, n) => head(c, n, "inputs")), state.outputs.map((c, n) => head(c, n, "outputs")), el("th", { scope: "col" }, el("span", { class: "flow-if", text: "为什么" }), el("b", { text: "依据与说明" })), el("th", { scope: "col" }, el("span", { class: "sr-only", text: "操作" })))));
     const body = el("tbody");
     state.rules.forEach((rule, n) => {
       rule.when = rule.when || state.inputs.map(() => "-");
-      const then = Array.isArray(rule.then) ? rule.then : [rule.then];
+      const then = list_of(rule.then), name = `第 ${n + 1} 条`;
       const bad = verdict.rows?.[n], row = el("tr", { class: `${verdict.hit?.includes(n) ? "hit" : ""}${bad ? " bad" : ""}`, "data-row": n });
       row.append(el("th", { scope: "row", text: String(n + 1) }));
-      state.inputs.forEach((c, k) => row.append(el("td", {}, cell(rule.when[k], `第 ${n + 1} 条 ${c.title || c.name}`, `w.${n}.${k}`, (v) => { rule.when[k] = v || "-"; }))));
-      state.outputs.forEach((c, k) => row.append(el("td", { class: "then" }, cell(String(then[k] ?? "").replace(/^"(.*)"$/, "$1"), `第 ${n + 1} 条 ${c.title || c.name}`, `t.${n}.${k}`, (v) => { then[k] = v; rule.then = then; }))));
-      row.append(el("td", {}, cell(rule.note, `第 ${n + 1} 条依据与说明`, `n.${n}`, (v) => { rule.note = v; })));
-      const swap = (to) => { state.rules.splice(to, 0, ...state.rules.splice(n, 1)); changed(true); };
-      row.append(el("td", { class: "acts" }, !readonly && [el("button", { type: "button", class: "btn small quiet", "aria-label": `第 ${n + 1} 条上移`, text: "↑", disabled: n === 0, onclick: () => swap(n - 1) }), el("button", { type: "button", class: "btn small quiet", "aria-label": `去掉第 ${n + 1} 条`, text: "×", onclick: () => { state.rules.splice(n, 1); changed(true); } })]));
+      state.inputs.forEach((c, k) => row.append(el("td", { "data-label": c.title || c.name }, window.Choosing.cell({ label: `${name} ${c.title || c.name}`, now: rule.when[k], kind: kind_of(c), choices: fact_of(c)?.[3] || [], readonly, path: `w.${n}.${k}`, change: (v, again) => { rule.when[k] = v || "-"; changed(again); } }))));
+      state.outputs.forEach((c, k) => {
+        const label = `${name} ${c.title || c.name}`, td = el("td", { class: "then", "data-label": c.title || c.name }), value = shown_value(then[k]);
+        if (Array.isArray(c.values) && c.values.length) {
+          const select = el("select", { "aria-label": label, "data-focus": `t.${n}.${k}`, disabled: readonly, onchange: (e) => { then[k] = e.target.value; rule.then = then; changed(true); } });
+          for (const v of c.values.includes(value) ? c.values : [value, ...c.values]) select.append(el("option", { value: v, text: v === "" ? "请选择" : words_of(c, v), selected: v === value }));
+          td.append(select);
+        } else td.append(cell(value, label, `t.${n}.${k}`, (v) => { then[k] = v; rule.then = then; }));
+        row.append(td);
+      });
+      row.append(el("td", { "data-label": "依据与说明" }, cell(rule.note, `${name}依据与说明`, `n.${n}`, (v) => { rule.note = v; })));
+      const swap = (to) => { state.rules.splice(to, 0, ...state.rules.splice(n, 1)); changed(true); root.querySelector(`[data-row="${to}"] .acts button:not(:disabled)`)?.focus(); };
+      row.append(el("td", { class: "acts" }, !readonly && [
+        el("button", { type: "button", class: "btn small quiet", "aria-label": `${name}上移`, text: "↑", disabled: n === 0, onclick: () => swap(n - 1) }),
+        el("button", { type: "button", class: "btn small quiet", "aria-label": `${name}下移`, text: "↓", disabled: n === state.rules.length - 1, onclick: () => swap(n + 1) }),
+        el("button", { type: "button", class: "btn small quiet", "aria-label": `照${name}再来一条`, title: "照这条再来一条", text: "照抄", onclick: () => { state.rules.splice(n + 1, 0, structuredClone(rule)); changed(true); } }),
+        el("button", { type: "button", class: "btn small quiet", "aria-label": `去掉${name}`, text: "×", onclick: () => { state.rules.splice(n, 1); changed(true); } })]));
       body.append(row);
-      if (bad) body.append(el("tr", { class: "why" }, el("td", { colspan: state.inputs.length + state.outputs.length + 3, text: `第 ${n + 1} 条：${bad}` })));
+      if (bad) body.append(el("tr", { class: "why" }, el("td", { colspan: state.inputs.length + state.outputs.length + 3, text: `${name}：${bad}` })));
     });
     table.append(body);
-    board.replaceChildren(el("div", { class: "card-head" }, el("h2", { text: "规则" }), el("span", { class: "muted small", text: "格子里写 - 、< 5、[1..5)、甲, 乙、not(甲)" })), el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "决策表" }, table));
+    board.replaceChildren(el("div", { class: "card-head" }, el("h2", { text: "规则" }), el("span", { class: "muted small", text: state.policy === "F" || !state.policy ? "从上往下看，用最先符合的一条" : "" })), el("div", { class: "table-scroll", tabindex: "0", role: "group", "aria-label": "决策表" }, table));
+    if (!state.rules.length) board.append(el("p", { class: "muted", text: state.inputs.length ? "再写规则：每一行，左边选条件，右边选结果。最后一行都“不限”，其余的都转人工。" : "先加条件列：规则要看申请表、情形、材料里的哪几项。" }));
     if (verdict.problem && !Object.keys(verdict.rows || {}).length && state.rules.length) board.append(el("p", { class: "problem", text: verdict.problem }));
     if (!readonly) board.append(el("div", { class: "badd" },
-      el("button", { type: "button", class: "btn small primary", text: "＋ 一条规则", onclick: () => { state.rules.push({ when: state.inputs.map(() => "-"), then: state.outputs.map((o) => (o.values || [""])[0] || ""), note: "" }); changed(true); } }),
-      el("button", { type: "button", class: "btn small", text: "＋ 一个输入", onclick: () => { const free = (lists.facts || []).find(([v]) => !state.inputs.some((c) => c.name === v)) || ["", ""]; state.inputs.push({ name: free[0], title: free[1], type: "string" }); for (const r of state.rules) r.when = [...(r.when || []), "-"]; changed(true); } }),
-      el("button", { type: "button", class: "btn small", text: "＋ 一个输出", onclick: () => { state.outputs.push({ name: fresh("out", state.outputs.map((o) => o.name)), title: "", type: "string" }); for (const r of state.rules) r.then = [...(Array.isArray(r.then) ? r.then : [r.then]), ""]; changed(true); } })));
+      el("button", { type: "button", class: `btn small${state.inputs.length ? " primary" : ""}`, text: "＋ 一条规则", onclick: () => { state.rules.push({ when: state.inputs.map(() => "-"), then: state.outputs.map((o) => (o.name === "result" && (o.values || []).includes("review") ? "review" : (o.values || [""])[0] || "")), note: "" }); changed(true); } }),
+      el("button", { type: "button", class: `btn small${state.inputs.length ? "" : " primary"}`, text: "＋ 一个条件列", onclick: () => { const free = (lists.facts || []).find(([v]) => !state.inputs.some((c) => c.name === v)) || ["", "", "text"]; state.inputs.push({ name: free[0], title: free[1], type: { number: "number", boolean: "boolean", date: "date" }[free[2]] || "string" }); for (const r of state.rules) r.when = [...(r.when || []), "-"]; changed(true); } }),
+      el("button", { type: "button", class: "btn small", text: "＋ 一个结果列", onclick: () => { state.outputs.push({ name: fresh("out", state.outputs.map((o) => o.name)), title: "", type: "string" }); for (const r of state.rules) r.then = [...list_of(r.then), ""]; changed(true); } })));
     if (!tryer) return;
     tryer.replaceChildren();
-    state.inputs.forEach((c, n) => { const id = `try-${n}`; const node = el("input", { type: "text", id, "data-focus": id, oninput: (e) => { tried[c.name] = e.target.value; clearTimeout(timer); timer = setTimeout(grid_check, 300); } }); node.value = tried[c.name] || ""; tryer.append(el("div", { class: "field" }, el("label", { for: id, text: c.title || c.name }), node)); });
+    state.inputs.forEach((c, n) => {
+      const id = `try-${n}`, pairs = kind_of(c) === "boolean" ? [["true", "是"], ["false", "否"]] : fact_of(c)?.[3] || [];
+      const told = (v) => { tried[c.name] = v; clearTimeout(timer); timer = setTimeout(grid_check, 300); };
+      let node;
+      if (pairs.length) { node = el("select", { id, "data-focus": id, onchange: (e) => told(e.target.value) }, el("option", { value: "", text: "（不填）" })); for (const [v, t] of pairs) node.append(el("option", { value: v, text: t })); } else node = el("input", { type: kind_of(c) === "date" ? "date" : "text", id, "data-focus": id, oninput: (e) => told(e.target.value) });
+      node.value = tried[c.name] || "";
+      tryer.append(el("div", { class: `field${pairs.length ? " select" : ""}` }, el("label", { for: id, text: c.title || c.name }), node));
+    });
     const out = el("div", { "aria-live": "polite", "data-verdict": "" });
     if (verdict.tried) out.append(el("p", { class: "problem", text: verdict.tried }));
-    for (const [t, v] of verdict.outputs || []) out.append(el("p", {}, el("span", { class: "muted", text: `${t}：` }), el("b", { text: v })));
+    for (const [t, v] of verdict.outputs || []) out.append(el("p", {}, el("span", { class: "muted", text: `${t}：` }), el("b", { text: titled(lists.results || [], v) })));
     if (verdict.hit?.length) out.append(el("p", { class: "muted small", text: `命中第 ${verdict.hit.map((h) => h + 1).join("、")} 条　${(verdict.notes || []).join("；")}` }));
     else if (verdict.outputs?.length) out.append(el("p", { class: "muted small", text: "没有规则命中" }));
     tryer.append(out);
@@ -419,9 +526,14 @@
     if (page === "licence" && !state.use && !state.title && !state.elements) state = {};
     if (page === "decision" && !state.use && !state.outputs) state = {};
     form.elements.content.value = JSON.stringify(state);
+    keep(true);
     dirty = false;
   }, true);
-  window.addEventListener("beforeunload", (e) => { if (dirty) e.preventDefault(); });
+  // Within the builder nothing is lost; whoever closes the window is asked.
+  let inside = false;
+  document.addEventListener("click", (e) => { if (e.target.closest("a[href]")) { inside = true; setTimeout(() => { inside = false; }, 1500); } }, true);
+  window.addEventListener("beforeunload", (e) => { if (dirty && !inside) e.preventDefault(); });
+  if (!readonly) brought_back();
   if (!readonly && page === "decision" && state.outputs) kept = state;
   draw();
   preview();
