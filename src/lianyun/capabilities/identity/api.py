@@ -38,6 +38,7 @@ from .actions import (
     register,
     remove_role,
     rename_entity,
+    represent_new_firm,
 )
 from .adapters import (
     MAIL_USE,
@@ -326,6 +327,7 @@ __all__ = [
     "register",
     "remove_role",
     "rename_entity",
+    "represent_new_firm",
     "require_level",
     "send",
     "told_of",

@@ -16,6 +16,7 @@ from .agencies import (
     end_cover,
     end_representations,
     rename_entity,
+    represent_new_firm,
 )
 from .factors import (
     add_key,
@@ -145,6 +146,7 @@ __all__ = [
     "remove_role",
     "rename_entity",
     "renew_codes",
+    "represent_new_firm",
     "reset_factors",
     "reset_password",
     "send_code",

@@ -146,4 +146,4 @@ def test_a_name_that_was_taken_meanwhile_waits_for_an_officer(
     refused.save(update_fields=["data"])
     with pytest.raises(Denied):
         actions.register_firm(case=refused, by=SYSTEM)
-    assert adapters.names_with("没有这样的") == []
+    assert adapters.names_with("没有这样的") == {}

@@ -11,8 +11,8 @@ from lianyun.kernel import packs
 from lianyun.kernel.access import Actor
 from lianyun.kernel.models import Case
 
-from . import adapters, rules
-from .models import Firm
+from .. import adapters, rules
+from ..models import Firm
 
 ITEM = "company_opening"
 AUTHORITY = "连云港市市场监督管理局"
@@ -23,10 +23,14 @@ def words() -> rules.Words:
     return rules.Words.of(packs.mapping("legal_entity", "names.yaml"))
 
 
-def check_name(viewer: Actor, name: str) -> rules.Verdict:
-    """What may be said of a name today; raises UserError where the registers do not answer."""
+def check_name(viewer: Actor, name: str, own: str = "") -> rules.Verdict:
+    """What may be said of a name today; raises UserError where the registers do not answer.
+
+    `own` is the credit code of the firm that wants it: the name it bears stands in nobody's way.
+    """
     told = words()
-    return rules.judge(name, adapters.names_with(rules.core(name, told)), told)
+    known = adapters.names_with(rules.core(name, told))
+    return rules.judge(name, [n for n, codes in known.items() if codes != {own}], told)
 
 
 def firms(viewer: Actor) -> QuerySet[Firm]:

@@ -8,24 +8,21 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from lianyun.capabilities.hall import api as hall
+from lianyun.capabilities.identity import api as identity
 from lianyun.capabilities.licences import api as licences
+from lianyun.kernel import case as cases
 from lianyun.kernel.access import SYSTEM, Actor, Denied, UserError
 from lianyun.kernel.action import action
 from lianyun.kernel.element import credit_check_digit
 from lianyun.kernel.event import record
-from lianyun.kernel.models import Case, Event
+from lianyun.kernel.models import Case, Event, WorkItem
 
-from . import adapters, queries, rules
-from .models import Firm
+from .. import adapters, queries, rules
+from ..models import Firm
+from ..queries.changes import REGISTER
 
-_LOCK = 0x6C79_5202
-
-
-def on_decided(event: Event) -> None:
-    """An opening was granted: the firm is registered; called again nothing happens."""
-    case = Case.objects.filter(pk=event.case_id_ref or 0, subject=f"item:{queries.ITEM}").first()
-    if case is not None and (case.data.get("resolution") or {}).get("result") == "granted":
-        register_firm(case=case, by=SYSTEM)
+LOCK, MESSAGE, LICENCE = 0x6C79_5202, "registered", "business_licence"
+"""One at a time: a name and a number are given once, a firm's row is changed on top of what it is."""
 
 
 def on_registered(event: Event) -> None:
@@ -46,8 +43,8 @@ def register_firm(*, case: Case, name: str = "", by: Actor) -> Firm:
         by.require("registration.settle", case.department)
     if (case.data.get("resolution") or {}).get("result") != "granted":
         raise Denied("这件申请没有准予登记")
-    with connection.cursor() as cursor:  # one at a time: a name and a number are given once
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
     answers = hall.answers(case, by)
     wanted = name.strip() or str(answers["entity_name"])
     offered = [str(answers["entity_name"]), *_listed(str(answers.get("other_names") or ""))]
@@ -67,9 +64,23 @@ def register_firm(*, case: Case, name: str = "", by: Actor) -> Firm:
         firm.save()
         record("firm.waits", firm, by=by, case=case, data={"message": firm.trouble})
         return firm
+    _hand_over(firm, answers, by)
     told = {"title": "企业登记完成", "note": f"{wanted}，统一社会信用代码 {given['credit_code']}"}
     record("firm.registered", case, by=by, case=case, data=told)
     return firm
+
+
+def _hand_over(firm: Firm, answers: dict[str, Any], by: Actor) -> None:
+    """The licence to the applicant, the firm to its head, the case on to the other departments."""
+    case, code = firm.case, str(firm.credit_code)
+    if case.applicant is not None and queries.representative(answers)[1] == str(
+        answers.get("applicant_number") or ""
+    ):
+        identity.represent_new_firm(code, firm.name, case.applicant, by=SYSTEM)
+    licence = licences.current(LICENCE, identity.party_of_credit_code(code), SYSTEM)
+    hall.deliver(case, licence, f"{firm.name}已登记，统一社会信用代码 {code}", by=SYSTEM)
+    if WorkItem.objects.filter(case=case, step=REGISTER, done_at=None).exists():
+        cases.receive(case, MESSAGE, {"credit_code": code}, f"{case.code}:{MESSAGE}", by=by)
 
 
 def _listed(text: str) -> list[str]:
@@ -79,7 +90,9 @@ def _listed(text: str) -> list[str]:
 def _made(firm: Firm, answers: dict[str, Any], by: Actor) -> dict[str, Any]:
     """Code, licence and row of a firm; raises UserError with what stands in the way."""
     verdict = queries.check_name(by, firm.name)
-    taken = Firm.objects.filter(name=firm.name).exclude(made_at=None).exclude(pk=firm.pk).exists()
+    # One that was registered a moment ago stands in the register only when its row is stored.
+    fresh = Firm.objects.filter(name=firm.name, batch="").exclude(made_at=None)
+    taken = fresh.exclude(pk=firm.pk).exists()
     if verdict.level == rules.BAD or taken:
         raise UserError("；".join(verdict.reasons) or f"“{firm.name}”已经登记")
     number = queries.next_number(firm.region)
@@ -90,9 +103,8 @@ def _made(firm: Firm, answers: dict[str, Any], by: Actor) -> dict[str, Any]:
             break
         number += 1
     given = queries.elements(answers, firm.name, code, timezone.localdate())
-    licence = licences.issue(
-        "business_licence", None, given, case=firm.case, once=firm.case.ref, by=by
-    )
+    # The word by which a run over the register knows it too: it never gives a second one.
+    licence = licences.issue(LICENCE, None, given, case=firm.case, once=f"{code}|{code}", by=by)
     firm.credit_code, firm.licence = code, str(licence.identifier)
     firm.trouble, firm.made_at = "", timezone.now()
     firm.save()
