@@ -204,9 +204,7 @@ def _deliver(row: WorkItem, given: Mapping[str, Any], note: str, by: Actor) -> C
         lacking = [t for n, t in wanted.lacking if not elements.get(n)]
         if lacking:
             raise UserError(f"制证还缺少：{'、'.join(lacking)}，请在“制证送达”中补齐")
-        licence = licences.issue(
-            wanted.kind, done.applicant, elements, case=done, once=done.ref, by=by
-        )
+        licence = _given(done, wanted, elements, by)
     if queries.filed(done, by):
         hall.deliver(done, licence, note, by=by)
     record(
@@ -214,6 +212,28 @@ def _deliver(row: WorkItem, given: Mapping[str, Any], note: str, by: Actor) -> C
         data={"outcome": wanted.title if wanted else "", "note": note},
     )  # fmt: skip
     return done
+
+
+def _given(
+    case: Case, wanted: queries.Wanted, elements: Mapping[str, Any], by: Actor
+) -> licences.Licence:
+    """The licence that a case ends in: a new one, or the next version of the one that is renewed.
+
+    Of two renewals at once the second finds it renewed and adds nothing: no year is given twice.
+    """
+    if wanted.wrong:
+        raise UserError(wanted.wrong)
+    if wanted.held is None:
+        if wanted.ends is not None:
+            reason = f"{str(case.title).partition('（')[0]}（办件 {case.code}）"
+            licences.end_licence(wanted.ends, ending="annulled", reason=reason, by=SYSTEM)
+        holder = None if wanted.anothers else case.applicant
+        return licences.issue(wanted.kind, holder, elements, case=case, once=case.ref, by=by)
+    if wanted.renewed:
+        return wanted.held
+    return licences.change_licence(
+        wanted.held, elements, why=str(case.title).partition("（")[0], case=case, by=by
+    )
 
 
 def _deliver_at_once(case: Case, by: Actor) -> None:

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from . import rules
-from .actions import accept_late, claim, decide_together, resume_case, suspend_case, work
+from .actions import (
+    accept_late,
+    claim,
+    decide_together,
+    deliver_by_rule,
+    resume_case,
+    suspend_case,
+    work,
+)
 from .queries import (
     SUBJECT,
     cases,
@@ -30,6 +38,7 @@ __all__ = [
     "counts",
     "decide_together",
     "decision",
+    "deliver_by_rule",
     "item_title",
     "lamp_of",
     "lamp_words",

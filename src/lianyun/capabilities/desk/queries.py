@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -140,8 +141,24 @@ def cases(viewer: Actor) -> models.QuerySet[Case]:
     scope = viewer.departments("desk.read")
     if scope is None:
         return rows
-    at_desk = WorkItem.objects.filter(department_id__in=scope, permission__startswith="desk.")
-    return rows.filter(Q(department_id__in=scope) | Q(pk__in=at_desk.values("case_id")))
+    # Asked of each row by itself: of one matter nothing else is read.
+    at_desk = _at_desk(scope).filter(case_id=models.OuterRef("pk"))
+    return rows.filter(Q(department_id__in=scope) | models.Exists(at_desk))
+
+
+def _at_desk(scope: frozenset[int]) -> models.QuerySet[WorkItem]:
+    return WorkItem.objects.filter(department_id__in=scope, permission__startswith="desk.")
+
+
+def archived(viewer: Actor) -> models.QuerySet[Case]:
+    """The same applications for lists and figures: found by the departments, not by walking all."""
+    scope = viewer.departments("desk.read")
+    if scope is None:
+        return cases(viewer)
+    led = Case.objects.filter(department_id__in=scope).order_by().values("pk")
+    numbers = led.union(_at_desk(scope).order_by().values("case_id"))
+    rows = Case.objects.filter(subject__startswith=SUBJECT, pk__in=numbers)
+    return rows.select_related("path", "department", "applicant")
 
 
 def case_of(viewer: Actor, code: str) -> Case:
@@ -299,12 +316,22 @@ def filed(case: Case, viewer: Actor) -> bool:
 
 @dataclass(frozen=True)
 class Wanted:
-    """The licence that a case ends in: its type, the elements that are known, those that are not."""
+    """The licence that a case ends in: its type, the elements that are known, those that are not.
+
+    `held` is the licence that is renewed in place of a new one; `wrong` why it cannot be today;
+    `renewed` says that another application has renewed it already. `anothers`: the form names whose
+    it will be; `ends` is the licence that ends with it.
+    """
 
     kind: str
     title: str
     elements: dict[str, Any]
-    lacking: tuple[tuple[str, str], ...]
+    lacking: tuple[tuple[str, str], ...] = ()
+    held: licences.Licence | None = None
+    wrong: str = ""
+    renewed: bool = False
+    anothers: bool = False
+    ends: licences.Licence | None = None
 
 
 def wanted(viewer: Actor, case: Case) -> Wanted | None:
@@ -319,6 +346,8 @@ def wanted(viewer: Actor, case: Case) -> Wanted | None:
     if kind is None:
         return None
     known = hall.answers(case, viewer) if filed(case, viewer) else {}
+    if item.result.renews:
+        return _renewal(viewer, case, item.result, kind, known)
     values = rules.licence_elements(
         kind.names,
         {**(case.data.get("facts") or {}), **known},
@@ -333,7 +362,50 @@ def wanted(viewer: Actor, case: Case) -> Wanted | None:
         for i in kind.items
         if i.required and not values.get(i.name) and i.name not in made
     )
-    return Wanted(kind.name, kind.title, values, lacking)
+    ends, wrong = _ending(viewer, item.result, kind, known, values)
+    anothers = kind.holder_number in item.result.elements
+    return Wanted(kind.name, kind.title, values, lacking, wrong=wrong, anothers=anothers, ends=ends)
+
+
+def _ending(
+    viewer: Actor,
+    result: Any,
+    kind: licences.LicenceType,
+    known: Mapping[str, Any],
+    values: Mapping[str, Any],
+) -> tuple[licences.Licence | None, str]:
+    """The licence that ends with a case, and why it may not: it must be somebody's of this very form."""
+    number = str(known.get(result.ends) or "") if result.ends else ""
+    found = licences.numbered(kind.name, number, viewer) if number else None
+    if found is None:
+        return None, ""
+    named = {v for v in known.values() if isinstance(v, str)} - {values.get(kind.holder_number)}
+    if not any(licences.belongs_to(found, n) for n in named):
+        return None, f"编号“{number}”的{kind.title}不属于申请表中的当事人，请核对"
+    return found, ""
+
+
+def _renewal(
+    viewer: Actor, case: Case, result: Any, kind: licences.LicenceType, known: Mapping[str, Any]
+) -> Wanted:
+    """What changes of the licence that the applicant holds: its end, and what the item names.
+
+    A form's other answers change nothing: who renews keeps address and number.
+    """
+    held = licences.current(kind.name, case.applicant, viewer) if case.applicant else None
+    if held is None or held.ends_on is None:
+        return Wanted(kind.name, kind.title, {}, wrong=f"申请人名下没有可以延续的{kind.title}")
+    today = timezone.localdate()
+    if rules.too_early(held.ends_on, today, result.early):
+        return Wanted(kind.name, kind.title, {}, held=held, renewed=True)
+    told = {name: known[field] for name, field in result.elements.items() if known.get(field)}
+    ends = rules.renewed_until(held.ends_on, today, int(result.days or 365))
+    return Wanted(
+        kind.name,
+        kind.title,
+        {**told, kind.issued: today.isoformat(), kind.ends: ends.isoformat()},
+        held=held,
+    )
 
 
 def folder(viewer: Actor, code: str) -> Folder:
@@ -431,7 +503,7 @@ def _midnight(day: dt.date) -> dt.datetime:
 
 def archived_items(viewer: Actor) -> list[tuple[str, str]]:
     """The items of which the archive holds applications, for its filter: named as the newest is."""
-    newest = cases(viewer).order_by().values("subject").annotate(newest=models.Max("pk"))[:400]
+    newest = archived(viewer).order_by().values("subject").annotate(newest=models.Max("pk"))[:400]
     told = Case.objects.filter(pk__in=[r["newest"] for r in newest])
     names = told.values_list("subject", KT("data__item_name"))
     return sorted(((c, name or c.removeprefix(SUBJECT)) for c, name in names), key=_by_title)
@@ -439,7 +511,7 @@ def archived_items(viewer: Actor) -> list[tuple[str, str]]:
 
 def archived_departments(viewer: Actor) -> list[tuple[str, str]]:
     """The departments that lead the archive's applications, for its filter."""
-    rows = Party.objects.filter(pk__in=cases(viewer).order_by().values("department").distinct())
+    rows = Party.objects.filter(pk__in=archived(viewer).order_by().values("department").distinct())
     return [(p.slug or "", str(p)) for p in rows.order_by("name")]
 
 

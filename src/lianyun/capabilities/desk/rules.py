@@ -219,7 +219,7 @@ def licence_elements(
     """The elements of a licence from a form's answers: by the item's mapping, else by the same name.
 
     `holder` names the elements of the holder's name and number, which are the applicant's where the
-    form says nothing else; `until` the element of the last day and for how many days it is valid.
+    form names nobody else (as a sale does its buyer); `until` the element of the last day and for how many days it is valid.
     """
     out: dict[str, Any] = {}
     for name in names:
@@ -227,12 +227,24 @@ def licence_elements(
         if value not in (None, "", []):
             out[name] = value
     for name, told in zip(holder, ("applicant_name", "applicant_number"), strict=True):
-        if name and name not in mapping and answers.get(told):
+        if name and answers.get(told) and (name not in mapping or not out.get(name)):
             out[name] = answers[told]
     last, days = until
     if last and days and last not in out:
         out[last] = (today + dt.timedelta(days=days - 1)).isoformat()
     return out
+
+
+def renewed_until(last: dt.date, today: dt.date, days: int) -> dt.date:
+    """The last day of a licence that is renewed: from its own end, or from today where that is over."""
+    if last >= today:
+        return last + dt.timedelta(days=days)
+    return today + dt.timedelta(days=days - 1)
+
+
+def too_early(last: dt.date, today: dt.date, early: int | None) -> bool:
+    """Whether a licence may not be renewed yet: more than `early` days are left."""
+    return early is not None and (last - today).days > early
 
 
 __all__ = [
@@ -260,4 +272,6 @@ __all__ = [
     "lamp_words",
     "licence_elements",
     "missing",
+    "renewed_until",
+    "too_early",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lianyun.capabilities.audit import api as audit
 from lianyun.kernel import packs
 from lianyun.kernel.access import Actor
 from lianyun.kernel.models import Case, Party
@@ -64,6 +65,16 @@ def current(kind: str, holder: Party, viewer: Actor) -> Licence | None:
     What `change_licence` and `end_licence` are for. For who issues licences of the type; raises Denied.
     """
     return _licences.current(viewer, kind, holder)
+
+
+def numbered(kind: str, number: str, viewer: Actor) -> Licence | None:
+    """The newest version of a type with this number that was not ended; as `current`, raises Denied."""
+    return _licences.numbered(viewer, kind, number)
+
+
+def belongs_to(licence: Licence, number: str) -> bool:
+    """Whether a licence is that of this citizen number or credit code, by its keyed hash."""
+    return licence.holder_hash == audit.keyed_hash(number.strip().upper())
 
 
 def elements(licence: Licence, viewer: Actor) -> dict[str, str]:
@@ -137,6 +148,7 @@ __all__ = [
     "BadType",
     "Licence",
     "LicenceType",
+    "belongs_to",
     "change_licence",
     "current",
     "draw_up",
@@ -149,6 +161,7 @@ __all__ = [
     "issue_from_register",
     "kinds",
     "make_files",
+    "numbered",
     "original",
     "publish_type",
     "read_type",

@@ -248,7 +248,10 @@ def test_a_company_opens_in_one_flow(officer: Officer, opens: Opens) -> None:
     case = opens("company_opening", slug="scjg")
     do(case, "accept", officer("scjg", "approver"))
     do(case, "grant", officer("scjg", "approval_head"))
-    assert case.items.get(step="deliver").done_at is not None, "handed out with the decision"
+    assert {i.step for i in case.items.filter(done_at=None)} == {"register"}
+    cases.receive(
+        case, "registered", {}, f"{case.code}:registered", by=SYSTEM
+    )  # as registration does
     desks = {"seal": "ga", "tax": "sws", "bank": "rh", "insurance": "rs"}
     for step, slug in desks.items():
         actions.work(case.items.get(step=step), "agree", by=officer(slug, "approver"))
@@ -317,6 +320,30 @@ def test_a_licence_takes_its_elements_from_the_form() -> None:
         today=dt.date(2026, 11, 22),
     )
     assert told == {"who": "甲公司", "who_number": "91", "route": "郁洲路", "until": "2027-11-21"}
+
+
+def test_a_form_may_name_another_holder() -> None:
+    def holder_of(**answers: str) -> dict[str, str]:
+        return rules.licence_elements(
+            ("number", "who", "who_number"),
+            {"applicant_name": "张三", "applicant_number": "1", "number": "旧证", **answers},
+            {"number": "new_number", "who": "buyer_name", "who_number": "buyer_number"},
+            holder=("who", "who_number"),
+            until=("", None),
+            today=dt.date(2026, 11, 22),
+        )
+
+    assert holder_of() == {"who": "张三", "who_number": "1"}
+    assert holder_of(buyer_name="李四", buyer_number="2") == {"who": "李四", "who_number": "2"}
+
+
+def test_a_renewal_adds_to_what_is_left() -> None:
+    today = dt.date(2026, 11, 22)
+    assert rules.renewed_until(dt.date(2026, 12, 1), today, 365) == dt.date(2027, 12, 1)
+    assert rules.renewed_until(dt.date(2026, 11, 21), today, 365) == dt.date(2027, 11, 21)
+    assert rules.too_early(dt.date(2027, 12, 1), today, 31)
+    assert not rules.too_early(dt.date(2026, 12, 23), today, 31)
+    assert not rules.too_early(dt.date(2027, 12, 1), today, None)
 
 
 def test_only_a_favourable_verdict_decides() -> None:

@@ -203,6 +203,8 @@ def _parts(item: Item, known: Known) -> Iterator[Finding]:
         yield Finding("决策表", f"没有决策表 {item.decision}")
     if item.result.licence and known.licences and item.result.licence not in known.licences:
         yield Finding("结果证照", f"没有证照类型 {item.result.licence}")
+    if item.result.renews and not (item.result.licence and item.result.days):
+        yield Finding("结果延续", "延续的事项应写明结果证照和延续的天数")
     asked = {s.id: {o.id for o in s.options} for s in item.situations}
     for situation in item.situations:
         yield from _condition(f"情形“{situation.question}”", situation.when, asked, known)

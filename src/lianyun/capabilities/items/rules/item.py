@@ -171,6 +171,9 @@ class Place:
 class Result:
     """What the applicant has at the end; `licence` is the licence type issued, valid `days` days.
 
+    With `renews` it is the licence of this type that the applicant holds, in its next version: the
+    number stays, `days` are added; `early` is how many days before its end that may be asked.
+    `ends` is the form's field with the number of the licence that ends with it (a sold home's).
     `elements` maps an element of the licence to a field of our form or a fact of the case; elements
     that bear the same name need no entry.
     """
@@ -181,6 +184,9 @@ class Result:
     sample: str = ""
     closing: str = ""
     elements: Mapping[str, str] = field(default_factory=dict)
+    renews: bool = False
+    early: int | None = None
+    ends: str = ""
 
 
 @dataclass(frozen=True)
@@ -554,7 +560,7 @@ def _ground(entry: Mapping[str, Any], material: str, need: Need) -> Ground:
 
 
 def _result(entry: Mapping[str, Any]) -> Result:
-    days = entry.get("days")
+    days, early = entry.get("days"), entry.get("early")
     return Result(
         name=str(entry.get("name") or ""),
         licence=str(entry.get("licence") or ""),
@@ -562,6 +568,9 @@ def _result(entry: Mapping[str, Any]) -> Result:
         sample=str(entry.get("sample") or ""),
         closing=str(entry.get("closing") or ""),
         elements={str(k): str(v) for k, v in (entry.get("elements") or {}).items()},
+        renews=bool(entry.get("renews")),
+        early=int(early) if early else None,
+        ends=str(entry.get("ends") or ""),
     )
 
 

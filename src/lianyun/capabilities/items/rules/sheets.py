@@ -45,7 +45,7 @@ MATERIAL_TITLES = tuple(title for number, title, _ in ELEMENTS if number >= 56)
 OWN = (
     "标识", "办件类型", "审查类型", "办结类型", "到现场次数", "必须现场办理原因", "收费项目", "申请表",
     "办理路径", "决策表", "结果证照", "结果有效天数", "身份等级", "一生事代码", "受理层级", "关键词",
-    "数据性质", "结果要素",
+    "数据性质", "结果要素", "结果延续", "结果注销",
 )  # fmt: skip
 OWN_MATERIAL = ("标识", "材料标识", "使用条件", "免交依据", "材料形式")
 SITUATION_TITLES = ("标识", "情形标识", "问题", "提问条件", "提示", "选项标识", "选项")
@@ -197,6 +197,10 @@ def item_row(item: Item, names: Names, address: str = "") -> dict[str, Any]:
         "关键词": _join(item.keywords),
         "结果要素": _join([f"{k}={v}" for k, v in item.result.elements.items()]),
         "数据性质": SIMULATED if item.generated else "",
+        "结果延续": (f"是（期满前 {item.result.early} 日内）" if item.result.early else "是")
+        if item.result.renews
+        else "",
+        "结果注销": item.result.ends,
     }
 
 
@@ -405,6 +409,9 @@ def _parts(row: Mapping[str, str], out: dict[str, Any], names: Names) -> None:
         "elements": dict(
             pair.split("=", 1) for pair in _split(row.get("结果要素", "")) if "=" in pair
         ),
+        "ends": row.get("结果注销", "").strip(),
+        "renews": row.get("结果延续", "").strip().startswith("是"),
+        "early": _number("".join(c for c in row.get("结果延续", "") if c.isdecimal())),
     }
 
 

@@ -73,6 +73,15 @@ def current(viewer: Actor, kind: str, holder: Party) -> Licence | None:
     return rows.select_related(*_WITH).order_by("-issued_on", "-id").first()
 
 
+def numbered(viewer: Actor, kind: str, number: str) -> Licence | None:
+    """The newest version of a type with this number that was not ended; who may see it as `current`."""
+    issuer = kinds.issuer_of(kinds.kind(kind))
+    if not any(viewer.may(p, issuer) for p in ("licences.review", "licences.end")):
+        viewer.require("licences.issue", issuer)
+    rows = Licence.objects.filter(kind=kind, number=number, ending="")
+    return rows.select_related(*_WITH).order_by("-id").first()
+
+
 def history(viewer: Actor, licence: Licence) -> list[Event]:
     """What happened to a licence and its earlier versions, newest first."""
     chain: list[Licence] = []
@@ -332,6 +341,7 @@ __all__ = [
     "left",
     "left_by_kind",
     "looks",
+    "numbered",
     "one",
     "principals",
     "relations",
