@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from lxml import etree
 
+from lianyun.capabilities.builder.rules.steps import composed
 from lianyun.capabilities.flows.rules import Known, read_path
 from lianyun.capabilities.flows.tests.test_publishing import BPMN, END, START, flow, work
 from lianyun.decision import compile_decision, decide, feel, load, values
@@ -23,7 +25,7 @@ from lianyun.decision.compiled import _wire as wire
 from lianyun.decision.compiled import compile_path
 from lianyun.decision.way import parse_xml
 from lianyun.kernel import packs
-from lianyun.project import frontend
+from lianyun.project import frontend, sample_builder
 
 HERE = Path(__file__).parent
 EXPRESSIONS = """
@@ -35,6 +37,7 @@ date("2026-03-01") - date("2026-01-01") = duration("P59D") | date("2026-02-30") 
 duration("P1Y2M") + duration("P11M") = duration("P2Y1M") | time("10:00:00") < time("11:00:00")
 date and time("2026-01-01T10:00:00") + duration("PT2H") = date and time("2026-01-01T12:00:00")
 count([1,2,3]) | sum([1,2]) | min([3,1,2]) | max(1,9,4) | string length("中文") | substring("foobar",3)
+-7--2 | 6**-2 | null + 4 | 4 * null | null / 4 | 8 + 6 / -3 - 1 | 1.5*10**2 | -.25 | true | "连云港"
 contains("foobar","ob") | starts with("foobar","foo") | decimal(2.5,0) | floor(-1.5) | ceiling(1.2) | abs(-3)
 """.replace("\n", "|")
 CELLS: list[tuple[Any, str]] = [
@@ -59,6 +62,10 @@ EVERYTHING: list[dict[str, Any]] = [
     {"id": "pause", "title": "公示", "timer": {"days": 5}},
     {"id": "late", "title": "补正", "permission": "x.y", "timer": {"days": "n", "end": "expired"}},
 ]  # fmt: skip
+COMPOSED = {
+    "short": ("receive", "supplement", "decide", "deliver"),
+    "whole": ("receive", "supplement", "rule", "way", "review", "opinions", "wait", "decide", "notice", "deliver"),
+}  # fmt: skip
 OTHER = {"title": "另一流程", "steps": [{"id": "o1", "title": "核", "permission": "x.y"}]}
 
 
@@ -105,8 +112,15 @@ def judged() -> dict[str, Any]:
     paths = {d.name: compile_path(d.name, d.data["title"], d.data["steps"], others) for d in found}
     paths["everything"] = compile_path("everything", "全部写法", EVERYTHING, {"other": OTHER})
     paths |= {f.stem: f.read_text("utf-8") for f in packs.files("paths", "bpmn")}
+    # What an analyst composes in the browser: the palette in its two orders, the sample's table.
+    for name, kinds in COMPOSED.items():
+        steps = composed(kinds)
+        for way in (w for s in steps for w in s.get("choose") or ()):
+            way["go"] = "review" if way["go"] == "decide" else way["go"]  # as the editor leads it
+        paths[f"composed {name}"] = compile_path("composed", name, steps, {})
     tables = {d.name: compile_decision(d.name, d.data) for d in packs.declarations("decisions")}
     tables |= {f.stem: f.read_text("utf-8") for f in packs.files("decisions", "dmn")}
+    tables["built"] = compile_decision("built", yaml.safe_load(sample_builder.PARTS["decision"]))
     paths |= {f"broken {name}": text for name, text in BROKEN.items()}
     asked = {"bpmn": paths, "dmn": tables, "expressions": _expressions(), "tests": CELLS}
     done = subprocess.run(
@@ -174,6 +188,16 @@ CASES: list[tuple[str, str, dict[str, Any], Any]] = [
         <literalExpression><text>12 * Monthly Salary</text></literalExpression></decision>""",
         {"Monthly Salary": "10000"},
         Decimal(120000),
+    ),
+    (
+        "0003 a text among those allowed",
+        """<itemDefinition name="tTenure"><typeRef>string</typeRef><allowedValues>
+        <text>"OWNED","RENTED"</text></allowedValues></itemDefinition>
+        <inputData id="i" name="Tenure"><variable name="Tenure" typeRef="tTenure"/></inputData>
+        <decision id="a" name="Told"><variable name="Told" typeRef="string"/>
+        <literalExpression><text>"It is " + Tenure</text></literalExpression></decision>""",
+        {"Tenure": "RENTED"},
+        "It is RENTED",
     ),
     (
         "0008 arithmetic on a structure",

@@ -130,7 +130,7 @@ def _asking(key: str) -> models.QuerySet[Case]:
     return Case.objects.filter(Q(path__in=fixed) | named, state__in=RUNNING)
 
 
-def _judged(key: str) -> models.QuerySet[Case]:
+def _judged(key: str) -> models.QuerySet[Any]:
     """Running cases that ask this decision, each with the version (`table`) that judges it."""
     rows = list(Decision.objects.filter(key=key).order_by("version"))
     first = rows[0].version if rows else 0
@@ -141,7 +141,7 @@ def _judged(key: str) -> models.QuerySet[Case]:
     return _asking(key).annotate(table=Greatest(Coalesce(put, began), Value(also)))
 
 
-def judged_by_older(key: str, viewer: Actor) -> models.QuerySet[Case]:
+def judged_by_older(key: str, viewer: Actor) -> models.QuerySet[Any]:
     """Running cases that an older version of a decision judges."""
     viewer.require("flows.read")
     return _judged(key).filter(table__lt=newest_version(rules.DECISION, key, viewer))

@@ -103,8 +103,8 @@ def met(
             if key in theirs:
                 out[key] = theirs[key]
             continue
-        values = [v.get(key, GONE) for v in (base, theirs, mine)]
-        found = meeting.three(*values, (key,))
+        before, now, told = (v.get(key, GONE) for v in (base, theirs, mine))
+        found = meeting.three(before, now, told, (key,))
         if found is not GONE:
             out[key] = found
     return Met(unfolded(out), tuple(meeting.clashes))
@@ -149,21 +149,22 @@ class _Meeting:
             isinstance(v, Mapping) for v in (before, now, told)
         ):
             return self._keys(before, now, told, at)
-        lists = [_named(v) for v in (before, now, told)]
-        if all(found is not None for found in lists) and GONE not in (now, told):
-            return self._entries(*lists, at)
+        one, two, three = _named(before), _named(now), _named(told)
+        known = one is not None and two is not None and three is not None
+        if known and GONE not in (now, told):
+            return self._entries(one or {}, two or {}, three or {}, at)
         rows = [v for v in (before, now, told) if isinstance(v, list)]
         if at == (_ROWS,) and len(rows) == 3 and len({len(v) for v in rows}) == 1:
             each = zip(before, now, told, strict=True)
-            return [self.three(*three, (*at, f"#{n}")) for n, three in enumerate(each)]
+            return [self.three(a, b, c, (*at, f"#{n}")) for n, (a, b, c) in enumerate(each)]
         self.clashes.append(at)
         return now
 
     def _keys(self, before: Any, now: Any, told: Any, at: Place) -> dict[str, Any]:
         out = {}
         for key in _order(list(before), list(now), list(told)):
-            values = (v.get(key, GONE) for v in (before, now, told))
-            found = self.three(*values, (*at, key))
+            a, b, c = (v.get(key, GONE) for v in (before, now, told))
+            found = self.three(a, b, c, (*at, key))
             if found is not GONE:
                 out[key] = found
         return out
@@ -174,8 +175,8 @@ class _Meeting:
             if _MADE.fullmatch(name) and not same(now[name], told[name]):
                 self._rename(told, name)
         for name in _order(list(before), list(now), list(told)):
-            values = (v.get(name, GONE) for v in (before, now, told))
-            found = self.three(*values, (*at, name))
+            a, b, c = (v.get(name, GONE) for v in (before, now, told))
+            found = self.three(a, b, c, (*at, name))
             if found is not GONE:
                 out[name] = found
         return list(out.values())

@@ -129,8 +129,8 @@ class _Teller:
                 yield from self.fields(field["fields"], a, b, here)
         stay = [[n for n in names if n in one and n in other] for names in (one, other)]
         if stay[0] != stay[1]:
-            said = ["、".join(self.title(field, other[n]) for n in names) for names in stay]
-            yield Told((*trail, f"{label}的次序"), *said, MOVED)
+            first, then = ("、".join(self.title(field, other[n]) for n in names) for names in stay)
+            yield Told((*trail, f"{label}的次序"), first, then, MOVED)
 
     def title(self, field: layout.Field, entry: Any) -> str:
         """What an entry of a list is called."""

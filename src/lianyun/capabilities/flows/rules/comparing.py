@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,9 @@ from .words import policy_of
 
 SAME, ADDED, REMOVED, CHANGED, GAP = "", "added", "removed", "changed", "gap"
 WORDS = {ADDED: "新增", REMOVED: "去掉", CHANGED: "修改"}
+_RESULTS = {"granted": "准予", "refused": "不予", "review": "转人工办理"}
+_QUOTED = re.compile(r'"([^"]*)"')
+MOST_PAIRS = 40_000
 _AROUND = 1
 """Unchanged rows shown on each side of a changed one."""
 
@@ -143,12 +147,15 @@ def _rows(before: Table | None, now: Table | None, shown: Table) -> Iterator[Row
                 _row(SAME, shown, None, new[c + n], a + n + 1, c + n + 1) for n in range(b - a)
             ]
             continue
-        both = min(b - a, d - c)
-        found += [
-            _row(CHANGED, shown, old[a + n], new[c + n], a + n + 1, c + n + 1) for n in range(both)
-        ]
-        found += [_row(REMOVED, shown, None, old[n], n + 1, 0) for n in range(a + both, b)]
-        found += [_row(ADDED, shown, None, new[n], 0, n + 1) for n in range(c + both, d)]
+        for was, number in _pairs(old[a:b], new[c:d]):
+            if was is None:
+                assert number is not None
+                found.append(_row(ADDED, shown, None, new[c + number], 0, c + number + 1))
+            elif number is None:
+                found.append(_row(REMOVED, shown, None, old[a + was], a + was + 1, 0))
+            else:
+                one, other = old[a + was], new[c + number]
+                found.append(_row(CHANGED, shown, one, other, a + was + 1, c + number + 1))
     near = [
         any(r.kind for r in found[max(0, n - _AROUND) : n + _AROUND + 1]) for n in range(len(found))
     ]
@@ -165,14 +172,54 @@ def _rows(before: Table | None, now: Table | None, shown: Table) -> Iterator[Row
         yield Row(GAP, 0, 0, left_out=left)
 
 
+def _alike(one: _Line, other: _Line) -> int:
+    """How many cells and notes two rows share, a note counting as two."""
+    cells = zip((*one[0], *one[1]), (*other[0], *other[1]), strict=True)
+    return sum(a == b and a not in ("", "-") for a, b in cells) + 2 * (one[2] == other[2] != "")
+
+
+def _pairs(old: list[_Line], new: list[_Line]) -> list[tuple[int | None, int | None]]:
+    """Which old row became which new one, in their order: those most alike; None: gone, or new."""
+    if len(old) * len(new) > MOST_PAIRS:
+        both = min(len(old), len(new))
+        out: list[tuple[int | None, int | None]] = [(n, n) for n in range(both)]
+        return out + [(n, None) for n in range(both, len(old))] + [(None, n) for n in range(both, len(new))]  # fmt: skip
+    best = [[0] * (len(new) + 1) for _ in range(len(old) + 1)]
+    for i in range(len(old) - 1, -1, -1):
+        for j in range(len(new) - 1, -1, -1):
+            met = _alike(old[i], new[j])
+            best[i][j] = max(
+                best[i + 1][j], best[i][j + 1], (met + best[i + 1][j + 1]) if met else 0
+            )
+    out, i, j = [], 0, 0
+    while i < len(old) or j < len(new):
+        met = _alike(old[i], new[j]) if i < len(old) and j < len(new) else 0
+        if met and best[i][j] == met + best[i + 1][j + 1]:
+            out.append((i, j))
+            i, j = i + 1, j + 1
+        elif i < len(old) and (j == len(new) or best[i][j] == best[i + 1][j]):
+            out.append((i, None))
+            i += 1
+        else:
+            out.append((None, j))
+            j += 1
+    return out
+
+
+def cell_words(text: str, name: str = "") -> str:
+    """A cell as people read it: texts without their quotes, what `result` says in Chinese."""
+    words = _QUOTED.sub(lambda m: _RESULTS.get(m[1], m[1]) if name == "result" else m[1], text)
+    return {"-": "不限", "true": "是", "false": "否"}.get(words.strip(), words)
+
+
 def _row(kind: str, shown: Table, old: _Line | None, new: _Line, was: int, number: int) -> Row:
-    labels = [(c.title, False) for c in shown.inputs]
-    labels += [(o.title or o.name, True) for o in shown.outputs]
+    labels = [(c.title, "", False) for c in shown.inputs]
+    labels += [(o.title or o.name, o.name, True) for o in shown.outputs]
     texts = (*new[0], *new[1])
     befores = (*old[0], *old[1]) if old is not None else texts
     cells = tuple(
-        Cell(label, text, before, then, before != text)
-        for (label, then), text, before in zip(labels, texts, befores, strict=True)
+        Cell(label, cell_words(text, name), cell_words(before, name), then, before != text)
+        for (label, name, then), text, before in zip(labels, texts, befores, strict=True)
     )
     note = Cell(
         "依据与说明", new[2], old[2] if old else "", changed=old is not None and old[2] != new[2]

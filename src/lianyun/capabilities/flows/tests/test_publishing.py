@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lianyun.capabilities.flows import actions, api, queries, rules
+from lianyun.decision import load
 from lianyun.kernel.access import SYSTEM, Actor, Denied, UserError
 from lianyun.kernel.case import open_case
 from lianyun.kernel.install import install
@@ -170,3 +171,37 @@ def test_of_two_written_on_one_version_the_later_is_told(city: None, officer: Of
         api.publish_path("trial", GOOD.replace("desk.accept", "desk.fly"), note="x", by=other)
     with pytest.raises(Denied):
         api.publish_path("trial", GOOD, note="x", by=officer("ga", "approver"))
+
+
+def test_two_versions_of_a_table_are_told_row_by_row() -> None:
+    def made(text: str) -> tuple[Any, ...]:
+        return load(rules.read_decision("trial", text).made).tables
+
+    row = '  - {when: [">= 80"], then: [granted], note: 满八十周岁}\n'
+    newer = TABLE.replace(
+        row,
+        '  - {when: [">= 90"], then: [granted], note: 满九十周岁}\n' + row.replace("80", "70"),
+    )
+    (change,) = rules.compare_tables(made(TABLE), made(newer))
+    assert [(r.kind, r.was, r.number) for r in change.rows] == [
+        ("added", 0, 1),
+        ("changed", 1, 2),
+        ("", 2, 3),
+    ]
+    assert [(c.text, c.before, c.changed) for c in change.rows[1].cells] == [
+        (">= 70", ">= 80", True),
+        ("准予", "准予", False),
+    ]
+    assert change.rows[2].cells[0].text == "不限"
+    assert rules.compare_tables(made(TABLE), made(TABLE)) == []
+    wider = TABLE.replace(
+        "type: number}]", "type: number}, {name: kind, title: 类别, type: string}]"
+    )
+    wider = wider.replace('80"]', '80", "-"]').replace('["-"]', '["-", "-"]')
+    (change,) = rules.compare_tables(made(TABLE), made(wider))
+    assert change.words == ("新增条件列“类别”",)
+    many = TABLE + "".join(f'  - {{when: ["{n}"], then: [x], note: n{n}}}\n' for n in range(9))
+    (change,) = rules.compare_tables(
+        made(many), made(many.replace("[x], note: n8", "[y], note: n8"))
+    )
+    assert [(r.kind, r.left_out) for r in change.rows] == [("gap", 9), ("", 0), ("changed", 0)]
