@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter as Tally
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from django.db import transaction
 from django.utils import timezone
@@ -20,18 +20,31 @@ from ..rules import declared, sending, words
 from .making import LEDGER
 
 BATCH = 50
+PATIENCE = 3
+"""Failures of a way in a row after which the rest of a batch is put off."""
 
 
 def send_due(*, by: Actor) -> dict[str, int]:
     """Send what is due now, batch by batch; returns how many went, were simulated, failed.
 
     A batch is claimed first (its next try already stands in its rows), so that two workers never
-    send the same and a worker that dies leaves it to be tried again: then, at worst, it goes twice.
+    send the same and a worker that dies leaves it to be tried again: at worst one letter goes twice.
     """
     total: Tally[str] = Tally()
     while rows := _claimed():
-        total.update(send_batch(rows, by=by))
+        went: Tally[str] = Tally()
+        down: dict[str, list[str]] = {}
+        for letter in _letters(rows):
+            went[_send(letter, down)] += len(letter)
+        note_sent(went, by=by)
+        total.update(went)
     return dict(total)
+
+
+@action("messages.send")
+def note_sent(went: Mapping[str, int], *, by: Actor) -> None:
+    """Record how a batch went; each of its rows says so by itself."""
+    record("messages.sent", LEDGER, by=by, data=dict(went))
 
 
 def _claimed() -> list[Sending]:
@@ -62,16 +75,6 @@ def _claimed() -> list[Sending]:
     return rows
 
 
-@action("messages.send")
-def send_batch(rows: Sequence[Sending], *, by: Actor) -> dict[str, int]:
-    """Send claimed rows and note what became of each; returns how many went which way."""
-    total: Tally[str] = Tally()
-    for party_rows in _letters(rows):
-        total[_send(party_rows)] += len(party_rows)
-    record("messages.sent", LEDGER, by=by, data=dict(total))
-    return dict(total)
-
-
 def _letters(rows: Sequence[Sending]) -> list[list[Sending]]:
     """Rows as they go out: each alone, a person's digest together."""
     digests: dict[int, list[Sending]] = {}
@@ -84,29 +87,40 @@ def _letters(rows: Sequence[Sending]) -> list[list[Sending]]:
     return out + list(digests.values())
 
 
-def _send(rows: list[Sending]) -> str:
+def _send(rows: list[Sending], down: dict[str, list[str]]) -> str:
+    """Send one letter and note it in its rows, outside any transaction: a server may take its time.
+
+    `down` holds the failures of this batch by way: where a way failed so often in a row, the rest is
+    put off as if it had been tried, so that a dead server does not hold up the other ways.
+    """
     first, now = rows[0], timezone.now()
-    party, city, site = first.message.party, adapters.city(), adapters.site()
-    heads = [r.message.title for r in rows]
+    failures = down.setdefault(first.channel, [])
     where, simulated, problem, over = "", False, "", False
     try:
-        if first.channel == declared.SMS:
-            subject, text = "", words.text_message(heads[0], city, site)
-        else:
-            subject, text = words.mail(heads, party.name, city, site)
-        went = identity.send(party, first.channel, subject, text)
+        if len(failures) >= PATIENCE:
+            raise UserError(failures[-1])
+        went = _out(rows)
         where, simulated = went.where, went.simulated
+        failures.clear()
     except identity.NoAddress as gone:
         problem, over = str(gone), True
     except UserError as wrong:
         problem = str(wrong)
+        failures.append(problem)
     for row in rows:
         row.where, row.simulated, row.problem = where, simulated, problem[:120]
         row.sent_at = None if problem else now
-        over = over or row.tries >= sending.TRIES
-        row.ended_at = now if problem and over else None
+        row.ended_at = now if problem and (over or row.tries >= sending.TRIES) else None
     Sending.objects.bulk_update(rows, ["where", "simulated", "problem", "sent_at", "ended_at"])
     return "failed" if problem else "simulated" if simulated else "sent"
+
+
+def _out(rows: list[Sending]) -> identity.Sent:
+    first, city, site = rows[0], adapters.city(), adapters.site()
+    party, heads = first.message.party, [r.message.title for r in rows]
+    if first.channel == declared.SMS:
+        return identity.send(party, declared.SMS, "", words.text_message(heads[0], city, site))
+    return identity.send(party, declared.MAIL, *words.mail(heads, party.name, city, site))
 
 
 @action("messages.resend")
@@ -136,4 +150,4 @@ def forget(*, by: Actor) -> int:
     return count
 
 
-__all__ = ["forget", "resend", "send_batch", "send_due"]
+__all__ = ["forget", "note_sent", "resend", "send_due"]

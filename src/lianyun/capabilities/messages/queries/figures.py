@@ -77,7 +77,7 @@ def daily(viewer: Actor, days: int) -> tuple[list[str], dict[str, list[int]]]:
     found = {r["day"]: r for r in rows}
     first = timezone.localdate() - dt.timedelta(days=days - 1)
     line = [first + dt.timedelta(days=n) for n in range(days)]
-    return [f"{d.month}月{d.day}日" for d in line], {
+    return [f"{d.month}/{d.day}" for d in line], {
         k: [found[d][k] if d in found else 0 for d in line]
         for k in ("sent", "simulated", "failed", "held")
     }

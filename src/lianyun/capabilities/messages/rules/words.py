@@ -21,6 +21,7 @@ INSIDE = frozenset(
 
 _PART = re.compile(r"\[\[(.*?)\]\]")
 _NUMBERS = re.compile(r"(?<![0-9A-Za-z])(?:1[3-9]\d{9}|\d{15}|\d{17}[\dXx])(?![0-9A-Za-z])")
+_STOPS = re.compile(r"[。；，、]+。")
 _DAY = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}:\d{2}).*)?")
 
 
@@ -52,7 +53,8 @@ def fill(text: str, facts: Mapping[str, Any]) -> str:
         return inner if all(shown(facts.get(n)) for n in names(inner)) else ""
 
     whole = _PART.sub(part, text)
-    return whole.format_map({n: shown(facts.get(n)) for n in names(whole)})
+    told = whole.format_map({n: shown(facts.get(n)) for n in names(whole)})
+    return _STOPS.sub("。", told)
 
 
 def shown(value: Any) -> str:
