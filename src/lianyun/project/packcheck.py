@@ -9,6 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+from lianyun.capabilities.enrolment import api as enrolment
 from lianyun.capabilities.forms import api as forms
 from lianyun.capabilities.items import api as items
 from lianyun.capabilities.messages import api as messages
@@ -438,6 +439,7 @@ def faults() -> list[str]:
         found += messages.pack_faults()
         found += packages.pack_faults()
         found += offers.pack_faults()
+        found += enrolment.pack_faults()
     except packs.BadPack as error:
         found.append(str(error))
     return found

@@ -34,14 +34,17 @@ from lianyun.project import (
     sample_counters,
     sample_delivery,
     sample_desk,
+    sample_enrolment,
     sample_exchange,
     sample_hall,
     sample_identity,
     sample_licences,
     sample_lives,
     sample_login,
+    sample_messages,
     sample_offers,
     sample_packages,
+    sample_registration,
     sample_relay,
     sample_seals,
     sample_services,
@@ -770,6 +773,7 @@ def build(people: int, seed: int, quiet: bool) -> Outcome:
             desks = sample_desk.open_doors(home, tell) | sample_hall.open_doors(home, tell)
             desks |= sample_counters.open_doors(home, tell)
             desks |= sample_builder.open_doors(home, tell)
+            desks |= sample_enrolment.open_doors(home, tell)
             outcome.accounts = {**sample_identity.open_doors(home, tell), **desks, **accounts}
         with stage.step("catalogue", "数据目录") as tell:
             outcome.steps["catalogue"] = fill_catalogue(folder, tell)
@@ -809,6 +813,11 @@ def build(people: int, seed: int, quiet: bool) -> Outcome:
             outcome.steps["counters"] = sample_counters.run_morning(officer, tell)
         with stage.step("construction", "工程建设项目"):
             outcome.steps["construction"] = sample_construction.build_one(officer)
+        with stage.step("registration", "商事登记") as tell:
+            outcome.steps["registration"] = sample_registration.move_firms(officer, tell)
+        with stage.step("enrolment", "积分入学") as tell:
+            outcome.steps["enrolment"] = sample_enrolment.run(home, officer, tell)
+            outcome.accounts |= outcome.steps["enrolment"].pop("accounts", {})
         with stage.step("listeners", "校核与统计"):
             worker.drain()
         with stage.step("open_data", "数据开放") as tell:
@@ -833,6 +842,8 @@ def build(people: int, seed: int, quiet: bool) -> Outcome:
             audit.seal_calls()
             proof = audit.verify()
             outcome.steps["audit"] = {"ok": proof.ok, "seals": proof.seals}
+        with stage.step("messages", "消息"):
+            outcome.steps["messages"] = sample_messages.tell()
     mark.write_text(
         json.dumps(
             {

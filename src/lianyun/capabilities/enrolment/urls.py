@@ -16,6 +16,7 @@ urlpatterns = [
     path(f"{_MY}new/<slug:code>/", own.begin, name="begin"),
     path(f"{_MY}<slug:code>/", own.own, name="own"),
     path(f"{_MY}<slug:code>/go/", own.go_on, name="go_on"),
+    path(f"{_MY}<slug:code>/consent/", own.consent, name="consent"),
     path(f"{_MY}<slug:code>/check/", own.check, name="check"),
     path(f"{_MY}<slug:code>/review/<slug:line>/", own.review, name="review"),
     path(f"{_MY}<slug:code>/wishes/", own.wishes, name="wishes"),

@@ -18,6 +18,7 @@ from lianyun.kernel.rows import together
 
 from . import rules
 from .actions import (
+    add_child,
     bind_representative,
     choose_policy,
     claim_firm,
@@ -296,6 +297,7 @@ __all__ = [
     "accounts",
     "acting",
     "acting_for",
+    "add_child",
     "addresses",
     "agencies",
     "bind_representative",

@@ -3,13 +3,15 @@
 from .allotting import allot
 from .placing import (
     choose,
+    choose_many,
     confirm,
+    confirm_many,
     decline,
     note_withdrawal,
     on_application_closed,
     settle_round,
 )
-from .registering import begin, file, register_many
+from .registering import begin, consent, file, register_many
 from .reviewing import answer_review, ask_review, check_papers, object_to, settle_objection
 from .rounds import edit_round, make_round, move, reschedule
 
@@ -20,7 +22,10 @@ __all__ = [
     "begin",
     "check_papers",
     "choose",
+    "choose_many",
     "confirm",
+    "confirm_many",
+    "consent",
     "decline",
     "edit_round",
     "file",

@@ -65,6 +65,76 @@ def choose(row: Registration, schools: Sequence[int], *, together: bool = False,
     record("enrolment.chosen", held, by=by, case=held.case, data={"wishes": len(wanted)})
 
 
+@action("enrolment.manage", department=lambda found, sheets, **_: found.department)
+def choose_many(
+    found: Round, sheets: Sequence[tuple[str, Sequence[str]]], *, seen: bool, by: Actor
+) -> tuple[int, list[str]]:
+    """Enter signed sheets of wishes of families that came in person: number, codes of schools in order.
+
+    Returns how many, and which were not taken and why; a sheet may be sent again.
+    """
+    if not seen:
+        raise UserError("请收存家长签字的志愿表")
+    scheme, step = rounds.scheme_of(found), rounds.phase(by, found)
+    end = calendar.until(calendar.CHOOSE, found.turn, found.moments)
+    if step != calendar.CHOOSE or end is None or rounds.now() >= end:
+        raise UserError("现在不在填报志愿的时间内")
+    rows = {r.number: r for r in rounds.entered(by, found).select_related("round")}
+    schools = {s.code: s for s in found.schools.all()}
+    left = rounds.left(by, found)
+    done, refused = [], []
+    for number, codes in sheets:
+        row, problem = rows.get(number.strip().upper()), ""
+        if row is None or row.rank is None:
+            problem = "名单中没有这个编号"
+        elif row.case_id is not None:
+            problem = "在网上登记的由家长自己填报"
+        elif row.school_id is not None:
+            problem = "已经录取过，不再参加补录"
+        elif unknown := [c for c in codes if c not in schools]:
+            problem = f"没有学校 {'、'.join(unknown)}"
+        elif len(set(codes)) < len(codes) or len(codes) > scheme.wishes:
+            problem = f"志愿重复，或者多于 {scheme.wishes} 个"
+        else:
+            for school in (schools[c] for c in codes):
+                outside = scheme.areas == "only" and school.towns
+                if outside and not own.in_area(school, row.town):
+                    problem = f"{school.name}只招施教区内的孩子"
+                elif found.turn > 1 and not left.get(school.pk):
+                    problem = f"{school.name}没有空余学位"
+        if problem or row is None:
+            refused.append(f"{number}：{problem}")
+            continue
+        row.wishes = [schools[c].pk for c in codes]
+        done.append(row)
+    Registration.objects.bulk_update(done, ["wishes"], batch_size=500)
+    told = {"entered": len(done), "refused": len(refused)}
+    record("enrolment.chosen_at_counter", found, by=by, case=found.case, data=told)
+    return len(done), refused
+
+
+@action("enrolment.manage", department=lambda found, numbers, **_: found.department)
+def confirm_many(
+    found: Round, numbers: Sequence[str], *, seen: bool, by: Actor
+) -> tuple[int, list[str]]:
+    """Confirm the places of families that came in person with the notice; once each."""
+    if not seen:
+        raise UserError("请当面核对身份证")
+    end = calendar.until(calendar.CONFIRM, found.turn, found.moments)
+    if rounds.phase(by, found) != calendar.CONFIRM or end is None or rounds.now() >= end:
+        raise UserError("现在不在确认入学的时间内")
+    wanted = {n.strip().upper() for n in numbers if n.strip()}
+    placed = rounds.entered(by, found).filter(
+        number__in=wanted, case=None, school__isnull=False, declined_at=None
+    )
+    known = set(placed.values_list("number", flat=True))
+    count = placed.filter(confirmed_at=None).update(confirmed_at=timezone.now())
+    refused = [f"{n}：没有可以在现场确认的学位" for n in sorted(wanted - known)]
+    told = {"confirmed": count, "refused": len(refused)}
+    record("enrolment.confirmed_at_counter", found, by=by, case=found.case, data=told)
+    return count, refused
+
+
 def _offered(row: Registration, by: Actor) -> Registration:
     """The held row of who has a place to confirm now; raises UserError."""
     guarded(row, by)
@@ -149,7 +219,9 @@ def settle_round(found: Round, *, by: Actor) -> int:
 
 __all__ = [
     "choose",
+    "choose_many",
     "confirm",
+    "confirm_many",
     "decline",
     "note_withdrawal",
     "on_application_closed",

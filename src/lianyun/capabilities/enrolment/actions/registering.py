@@ -122,6 +122,21 @@ def prefill(row: Registration, *, by: Actor) -> None:
     record("enrolment.prefilled", row, by=by)
 
 
+def consent(row: Registration, *, keys: Sequence[str], by: Actor) -> list[str]:
+    """Consent to these sources; the hall asks them, and the form begins with the child's name.
+
+    Returns what to tell where a source did not answer. May be repeated until the child is entered.
+    """
+    guarded(row, by)
+    application = own.application_of(by, row)
+    if application is None or row.filed_at is not None:
+        raise UserError("登记已经提交，不能再修改授权")
+    application = hall.consent(application, keys=keys, by=by)
+    book = hall.look_up(application, by=by)
+    prefill(row, by=by)
+    return list(dict.fromkeys(book.down.values()))
+
+
 def family(row: Registration) -> adapters.Family:
     """Whom the registers are asked about."""
     numbers = identity.numbers_of([row.guardian_id, row.child_id])
@@ -197,7 +212,7 @@ def put_points(row: Registration, sheet: points.Sheet, known: Mapping[str, point
         "facts": {name: fact.told for name, fact in known.items()},
         "lines": [line.told for line in sheet.lines],
     }
-    row.sealed = audit.encrypt(json.dumps(told, ensure_ascii=False).encode(), own.USE)
+    row.sealed = audit.encrypt(json.dumps(told, ensure_ascii=False).encode(), rounds.USE)
     row.points, row.ties, row.town = sheet.points, list(sheet.ties), sheet.town[:12]
 
 
@@ -361,6 +376,7 @@ def _count_many(
 __all__ = [
     "Entry",
     "begin",
+    "consent",
     "counted_on",
     "file",
     "guarded",

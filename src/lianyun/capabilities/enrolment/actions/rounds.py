@@ -20,7 +20,7 @@ from lianyun.kernel.event import record, record_many
 
 from .. import adapters
 from ..models import Allotment, Registration, Round, School
-from ..queries import own, rounds
+from ..queries import rounds
 from ..rules import allot as allotting
 from ..rules import calendar
 from .allotting import inputs, locked
@@ -164,7 +164,7 @@ def _approve(found: Round, by: Actor) -> None:
         raise UserError(f"没有决策表 {scheme.table}")
     secret = secrets.token_hex(32)
     found.content, found.table_version = adapters.declared(found.scheme), table.version
-    found.secret = audit.encrypt(secret.encode(), own.USE)
+    found.secret = audit.encrypt(secret.encode(), rounds.USE)
     found.promise = hashlib.sha256(secret.encode()).hexdigest()
     found.save(update_fields=["content", "table_version", "secret", "promise"])
 
@@ -240,7 +240,7 @@ def _rank(found: Round, by: Actor) -> None:
     if not listed:
         raise UserError("名单里没有人，不能公布位次")
     found.digest = allotting.list_digest(e for _, e in listed)
-    secret = audit.decrypt(found.secret, own.USE).decode()
+    secret = audit.decrypt(found.secret, rounds.USE).decode()
     found.seed = allotting.seed_of(secret, found.digest)
     found.ranked_at = timezone.now()
     found.save(update_fields=["digest", "seed", "ranked_at"])

@@ -38,7 +38,7 @@ def phase(viewer: Actor, found: Round) -> str:
 def phases(viewer: Actor, rounds: list[Round]) -> dict[int, str]:
     """The steps of several rounds by row; one query."""
     rows = WorkItem.objects.filter(case_id__in=[r.case_id for r in rounds], done_at=None)
-    by_case = dict(rows.values_list("case_id", "step"))
+    by_case: dict[int | None, str] = dict(rows.values_list("case_id", "step"))
     return {r.pk: by_case.get(r.case_id, calendar.OVER) for r in rounds}
 
 

@@ -190,8 +190,8 @@ def read(data: Mapping[str, Any]) -> Scheme:
         if not tie.title or (tie.line not in {one.id for one in lines} and tie.fact not in facts):
             raise BadScheme(f"{code}：同分比较“{tie.title}”应按一个积分项或一个事实")
     town = _texts(data.get("town"))
-    if unknown := [n for n in town if n not in facts]:
-        raise BadScheme(f"{code}：town 用到没有声明的事实 {'、'.join(unknown)}")
+    if strange := [n for n in town if n not in facts]:
+        raise BadScheme(f"{code}：town 用到没有声明的事实 {'、'.join(strange)}")
     born: Sequence[Any] = data["born"]
     return Scheme(
         code=code,

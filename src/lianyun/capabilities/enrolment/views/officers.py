@@ -239,8 +239,7 @@ def round_page(request: ActorRequest, code: str) -> HttpResponse:
             "may_edit": step == calendar.PREPARE and viewer.may("enrolment.manage", row.department),
             "may_shift": step not in (calendar.PREPARE, calendar.OVER)
             and viewer.may("enrolment.manage", row.department),
-            "may_enter": step == calendar.REGISTER
-            and viewer.may("enrolment.manage", row.department),
+            "may_enter": step in COUNTERS and viewer.may("enrolment.manage", row.department),
             "events": rounds.happened(viewer, row),
         },
     )
@@ -346,34 +345,57 @@ def seats(request: ActorRequest, code: str) -> HttpResponse:
 
 
 class CounterForm(Styled):
-    """Families that came in person."""
+    """Lines of families that came in person."""
 
     families = forms.CharField(
-        label="家庭",
-        widget=forms.Textarea(attrs={"rows": 8, "class": "mono"}),
-        help_text="一行一个孩子：监护人身份号码,监护人姓名,孩子身份号码,孩子姓名",
+        label="名单", widget=forms.Textarea(attrs={"rows": 8, "class": "mono"})
     )
-    seen = forms.BooleanField(
-        label="已当面核对身份证、监护关系证明，并收存签字的查询授权书", required=True
-    )
+    seen = forms.BooleanField(required=True)
+
+
+COUNTERS = {
+    calendar.REGISTER: (
+        4, "一行一个孩子：监护人身份号码,监护人姓名,孩子身份号码,孩子姓名",
+        "已当面核对身份证、监护关系证明，并收存签字的查询授权书",
+    ),
+    calendar.CHOOSE: (
+        2, "一行一个孩子：公示编号,学校标识码（几个之间用空格，按志愿先后）",
+        "已收存家长签字的志愿表",
+    ),
+    calendar.CONFIRM: (1, "一行一个公示编号", "已当面核对身份证和录取通知"),
+}  # fmt: skip
+"""What is entered at a counter in which step: cells a line, how a line is written, what was seen."""
+
+
+def _at_counter(row: Any, step: str, cells: list[list[str]], by: Any) -> tuple[int, list[str]]:
+    """Enter lines as the step wants them."""
+    if step == calendar.REGISTER:
+        return actions.register_many(row, [Entry(*c) for c in cells], seen=True, by=by)
+    if step == calendar.CHOOSE:
+        return actions.choose_many(row, [(c[0], c[1].split()) for c in cells], seen=True, by=by)
+    return actions.confirm_many(row, [c[0] for c in cells], seen=True, by=by)
 
 
 @page(permission="enrolment.manage")
 def counter(request: ActorRequest, code: str) -> HttpResponse:
-    """Enter families that came in person; those already in are left alone."""
-    row, refused = _round(request, code), []
+    """Enter what families bring in person: themselves, their wishes, their confirmations."""
+    row = _round(request, code)
+    step = rounds.phase(request.actor, row)
+    if step not in COUNTERS:
+        raise UserError("这一步没有需要在现场登记的内容")
+    many, help_text, seen = COUNTERS[step]
+    refused: list[str] = []
     form = CounterForm(request.POST or None)
+    form.fields["families"].help_text, form.fields["seen"].label = help_text, seen
     if request.method == "POST" and form.is_valid():
         lines = csv.reader(io.StringIO(form.cleaned_data["families"].replace("，", ",")))
         cells = [[c.strip() for c in line] for line in lines if any(c.strip() for c in line)]
-        if bad := [n for n, c in enumerate(cells, 1) if len(c) != 4]:
-            form.add_error("families", f"第 {bad[0]} 行应有四项")
+        if bad := [n for n, c in enumerate(cells, 1) if len(c) != many]:
+            form.add_error("families", f"第 {bad[0]} 行应有 {many} 项")
         else:
             try:
-                made, refused = actions.register_many(
-                    row, [Entry(*c) for c in cells], seen=True, by=request.actor
-                )
-                messages.success(request, f"登记了 {made} 个孩子。")
+                made, refused = _at_counter(row, step, cells, request.actor)
+                messages.success(request, f"录入了 {made} 个孩子。")
             except UserError as wrong:
                 form.add_error(None, str(wrong))
     back = reverse("enrolment:round", args=[code])
@@ -460,7 +482,7 @@ def case(request: ActorRequest, code: str) -> HttpResponse:
 def _work(request: ActorRequest, found: Any, item: Any) -> HttpResponse:
     """Do the step of a case by what was posted."""
     outcome, note = request.POST.get("outcome", ""), request.POST.get("note", "")[:1000]
-    values = {k.removeprefix("v_"): v for k, v in request.POST.items() if k.startswith("v_")}
+    values = {k.removeprefix("v_"): str(v) for k, v in request.POST.items() if k.startswith("v_")}
     try:
         if not once(request):
             return redirect("enrolment:case", found.code)

@@ -99,7 +99,39 @@ def go_on(request: ActorRequest, code: str) -> HttpResponse:
     application = queries.application_of(request.actor, row)
     if application is None:
         raise Http404("no application")
+    if application.consented_at is None or not application.draft:
+        return redirect("enrolment:consent", code)
     return redirect("hall:go_on", application.code)
+
+
+@signed_in
+def consent(request: ActorRequest, code: str) -> HttpResponse:
+    """Which sources may be looked into, and what of them counts; each may be refused."""
+    row = _own(request, code)
+    application = queries.application_of(request.actor, row)
+    if row.filed_at is not None or application is None:
+        return redirect("enrolment:own", code)
+    offered = hall.offered(application, request.actor)
+    if request.method == "POST":
+        chosen = request.POST.getlist("source")
+        known = [o.key for o in offered]
+        keys = known if request.POST.get("all") else [k for k in known if k in chosen]
+        for words in actions.consent(row, keys=keys, by=request.actor):
+            messages.warning(request, f"{words}：这一来源暂时不计分，可稍后再试。")
+        return redirect("hall:go_on", application.code)
+    counted: dict[str, list[str]] = {}
+    for fact in rounds.scheme_of(row.round).facts.values():
+        counted.setdefault(fact.consent, []).append(fact.title)
+    return render(
+        request,
+        "enrolment/consent.html",
+        {
+            "row": row,
+            "offered": [(o, counted.get(o.key, [])) for o in offered],
+            "told": hall.terms()["consent"],
+            "steps": STEPS,
+        },
+    )
 
 
 @signed_in
