@@ -118,16 +118,17 @@ def by_kind(viewer: Actor, days: int) -> list[dict[str, Any]]:
 
 
 def stands_in(viewer: Actor) -> list[str]:
-    """Which ways nobody serves here, in words."""
+    """Which ways nobody serves here, in words: a sample city simulates them, a real one fails."""
     viewer.require("messages.read")
+    then = "为模拟数据，没有真正发送" if adapters.sample() else "发不出去，会记为失败"
     return [
-        words
-        for there, words in (
-            (settings.EMAIL_HOST, "没有配置邮件服务器（LIANYUN_MAIL_HOST）：邮件为模拟数据，没有真正发送。"),
-            (settings.TEXT_GATEWAY_URL, "没有接入短信网关（LIANYUN_TEXT_GATEWAY_URL）：短信为模拟数据，没有真正发送。"),
+        f"没有配置{server}（{variable}）：{way}{then}。"
+        for there, server, variable, way in (
+            (settings.EMAIL_HOST, "邮件服务器", "LIANYUN_MAIL_HOST", "邮件"),
+            (settings.TEXT_GATEWAY_URL, "短信网关", "LIANYUN_TEXT_GATEWAY_URL", "短信"),
         )
         if not there
-    ]  # fmt: skip
+    ]
 
 
 def sendings(viewer: Actor) -> QuerySet[Sending]:
