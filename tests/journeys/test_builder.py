@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from typing import Any
 
@@ -18,6 +19,7 @@ DESK = {"width": 1280, "height": 900}
 OFFICERS = (
     ("cg", "郑设计", "cg.design", "service_analyst"),
     ("cg", "王设计", "cg.design2", "service_analyst"),
+    ("cg", "赵审查", "cg.check", "approver"),
     ("cg", "钱负责", "cg.head", "approval_head"),
     ("zwb", "孙审核", "zwb.review", "bureau_catalogue"),
 )
@@ -26,6 +28,10 @@ OFFICERS = (
 @pytest.fixture(scope="module")
 def people(city_database: None) -> dict[str, Any]:
     """The officers by account, and a citizen proven at a counter."""
+    return _people()
+
+
+def _people() -> dict[str, Any]:
     from django.utils import timezone
 
     from lianyun.capabilities.identity import api as identity
@@ -61,11 +67,9 @@ def _agree(case: Any, *officers: Any) -> None:
 
 def test_a_service_lives_from_draft_to_withdrawal(people: dict[str, Any]) -> None:
     from lianyun.capabilities.builder import api as builder
-    from lianyun.capabilities.forms import api as forms
-    from lianyun.capabilities.hall import api as hall
     from lianyun.capabilities.items import api as items
     from lianyun.capabilities.licences import api as licences
-    from lianyun.kernel.access import UserError
+    from lianyun.kernel.access import ANONYMOUS, UserError
     from lianyun.kernel.case import work_items
     from lianyun.kernel.party import department
 
@@ -87,11 +91,13 @@ def test_a_service_lives_from_draft_to_withdrawal(people: dict[str, Any]) -> Non
     met = builder.save_part(
         row, "form", {**form, "note": "乙写的", "title": "绿地认养表"}, base=base, by=two
     )
-    assert met.clashes == ("note",)
+    assert met.clashes == (("note",),)
     assert met.aside is not None
     assert met.aside.content["form"]["note"] == "乙写的"
     assert met.row.content["form"] == {**form, "note": "甲写的", "title": "绿地认养表"}
     row = met.row
+    again = builder.import_pack(department("cg"), builder.pack_of(row, one), by=one)
+    assert "没有新的修改" in again.words
     # Whoever had a hand in it agrees to nothing; nobody agrees twice.
     case = builder.submit(row, by=one)
     with pytest.raises(UserError, match="正在审核"):
@@ -109,27 +115,16 @@ def test_a_service_lives_from_draft_to_withdrawal(people: dict[str, Any]) -> Non
     packed = builder.pack_of(builder.find(one, sample.CODE), one)
     before = builder.find(one, sample.CODE).content
     again = builder.import_pack(department("cg"), packed, by=one)
-    assert json.dumps(again.content) == json.dumps(before)
-    # A citizen files; the table decides; the licence of the new type is there.
-    application = hall.begin(
-        sample.CODE, applicant=citizen.party, answers={"who": "self"}, by=citizen
-    )
-    application = hall.consent(application, keys=[], by=citizen)
-    hall.look_up(application, by=citizen)
-    application = type(application).objects.get(pk=application.pk)
-    draft = forms.draft_of(application.draft, citizen)
-    assert draft.declared, "who has begun on a form goes on with it"
-    answers = {"name": "张三丰", "phone": "13812345678", "place": "花园小区东门", "area": "20", "plants": "both", "truth": "1"}  # fmt: skip
-    for part in forms.merged(draft.forms).parts:
-        posted = {f.id: [answers[f.id]] for f in part.fields}
-        assert forms.save_part(draft, part.id, posted, 0, by=citizen).good, part.id
-    hall.hand_in(application, "id_card", ("证件.png", _picture()), by=citizen)
-    hall.promise(application, "care_promise", accepted=True, by=citizen)
-    filed = hall.file(type(application).objects.get(pk=application.pk), by=citizen)
+    assert json.dumps(again.row.content) == json.dumps(before)
+    # A citizen files; the table decides; the licence of the new type is issued, held and verifies.
+    filed = _file(citizen)
     assert filed.data["verdict"]["result"] == "granted"
-    kind = licences.find_kind(sample.CODE)
-    assert kind is not None
-    assert kind.title == "社区绿地认养证"
+    assert filed.data["judged_by"] == {sample.CODE: 1}
+    (licence,) = [h for h in licences.held(citizen.party, citizen) if h.kind == sample.CODE]
+    told = licences.elements(licence, citizen)
+    assert (told["place"], told["area"], told["holder_number"]) == ("花园小区东门", "20", PERSON)
+    assert told["number"].startswith("LD20")
+    assert licences.verify(licence.check_code, ANONYMOUS).good
     # A second version leaves what runs on its own; then it is taken down.
     row = builder.find(one, sample.CODE)
     told = dict(row.content["item"])
@@ -143,6 +138,57 @@ def test_a_service_lives_from_draft_to_withdrawal(people: dict[str, Any]) -> Non
     builder.withdraw(builder.find(reviewer, sample.CODE), "试行期满", by=reviewer)
     assert items.find(sample.CODE) is None
     assert not work_items(head).filter(case=case).exists()
+    # The same pack is merged on what both had: the other city's words, ours, and what both changed.
+    row = builder.find(one, sample.CODE)
+    item_now = dict(row.content["item"])
+    builder.save_part(row, "item", {**item_now, "content": "本市写的", "kind": "promised", "promised_days": 3}, base=row.number, by=one)  # fmt: skip
+    theirs = copy.deepcopy(before)
+    theirs["item"] |= {"content": "外市写的", "keywords": ["认养草坪"]}
+    done = builder.import_pack(department("cg"), _pack(builder.find(one, sample.CODE), theirs, packed), by=one)  # fmt: skip
+    assert [a.places for a in done.asides] == [[["content"]]]
+    assert "1 处两边都改过" in done.words
+    kept = done.row.content["item"]
+    assert (kept["content"], kept["keywords"], kept["promised_days"]) == (
+        "本市写的",
+        ["认养草坪"],
+        3,
+    )
+
+
+def _pack(row: Any, content: dict[str, Any], made_from: bytes) -> bytes:
+    """A pack of a service as another city has changed it since it took `made_from` in."""
+    from lianyun.capabilities.builder.rules import archive
+    from lianyun.capabilities.builder.rules import content as parts
+
+    declared = parts.assembled(content, row.code, str(row.department.slug))
+    lineage = [parts.digest(content, row.code), *archive.lineage_of(made_from)]
+    return archive.packed(archive.files(declared, row.code, row.title, "外市", lineage))
+
+
+def _file(citizen: Any, code: str = sample.CODE) -> Any:
+    """A citizen adopts a green, by the hall's own door; the jobs that follow have run."""
+    from lianyun.capabilities.desk import actions as desk
+    from lianyun.capabilities.forms import api as forms
+    from lianyun.capabilities.hall import api as hall
+    from lianyun.kernel.models import Event
+
+    application = hall.begin(code, applicant=citizen.party, answers={"who": "self"}, by=citizen)
+    application = hall.consent(application, keys=[], by=citizen)
+    hall.look_up(application, by=citizen)
+    application = type(application).objects.get(pk=application.pk)
+    draft = forms.draft_of(application.draft, citizen)
+    assert draft.declared, "who has begun on a form goes on with it"
+    answers = {"name": "张三丰", "phone": "13812345678", "place": "花园小区东门", "area": "20", "plants": "both", "truth": "1"}  # fmt: skip
+    for part in forms.merged(draft.forms).parts:
+        posted = {f.id: [answers[f.id]] for f in part.fields}
+        assert forms.save_part(draft, part.id, posted, 0, by=citizen).good, part.id
+    hall.hand_in(application, "id_card", ("证件.png", _picture()), by=citizen)
+    hall.promise(application, "care_promise", accepted=True, by=citizen)
+    filed = hall.file(type(application).objects.get(pk=application.pk), by=citizen)
+    for event in Event.objects.filter(case_id_ref=filed.pk, kind="case.decided"):
+        desk.on_case_decided(event)
+    filed.refresh_from_db()
+    return filed
 
 
 def _picture() -> bytes:
@@ -181,7 +227,10 @@ def _look(tab: Any, accessible: Any) -> None:
 def test_from_an_empty_page_to_a_citizens_case(
     people: dict[str, Any], tab: Any, site: str, sign_in: Any, accessible: Any
 ) -> None:
+    from lianyun.capabilities.desk import actions as desk
     from lianyun.capabilities.items import api as items
+    from lianyun.capabilities.licences import api as licences
+    from lianyun.kernel.models import Case
 
     # An analyst begins with a name.
     sign_in(tab, "cg.design", "/workbench/builder/new/")
@@ -215,8 +264,21 @@ def test_from_an_empty_page_to_a_citizens_case(
     tab.wait_for_selector("[data-preview-box] label:has-text('长椅放在哪里')")
     _look(tab, accessible)
     _save(tab, following=True)
-    # The path ships; the drawing is there at once. No table, no licence of its own.
+    # The path ships; the drawing is there at once. No table. A licence, drawn while it is designed.
     tab.wait_for_selector('[data-preview-box][data-drawn="yes"]')
+    tab.goto(f"{site}/workbench/builder/s/bench_gift/licence/")
+    tab.click("text=＋ 设计一个证照")
+    assert _field(tab, "title").input_value() == "小区长椅捐赠证"
+    _field(tab, "numbering.prefix").fill("CY")
+    tab.wait_for_selector("[data-preview-box] img")
+    # Back loses nothing of what was not saved.
+    tab.click(".bsteps a:has-text('事项要素')")
+    tab.wait_for_selector('[data-editor][data-ready="yes"]')
+    tab.go_back()
+    tab.wait_for_selector(".bback")
+    assert _field(tab, "numbering.prefix").input_value() == "CY"
+    _save(tab)
+    assert tab.locator(".bback").count() == 0
     tab.goto(f"{site}/workbench/builder/s/bench_gift/")
     assert tab.locator(".bfound .error").count() == 0, tab.locator(".bfound").inner_text()
     # An invented person walks it.
@@ -257,3 +319,15 @@ def test_from_an_empty_page_to_a_citizens_case(
     with tab.expect_navigation():
         tab.click("main button:has-text('提交申请')")
     assert tab.url.endswith("/receipt/")
+    # Officers grant it; the licence that was designed here is in the wallet, and its code proves it.
+    case = Case.objects.get(subject="item:bench_gift")
+    for username, outcome in (("cg.check", "accept"), ("cg.check", "grant"), ("cg.head", "grant")):
+        item = case.items.filter(done_at=None).get()
+        desk.work(item, outcome, by=people[username])
+    (licence,) = [h for h in licences.held(people["citizen"].party, people["citizen"]) if h.kind == "bench_gift"]  # fmt: skip
+    tab.goto(f"{site}/my/licences/")
+    tab.click("main a:has-text('小区长椅捐赠证')")
+    tab.wait_for_selector("text=CY20")
+    tab.context.clear_cookies()
+    tab.goto(f"{site}/verify/{licence.check_code}/")
+    tab.wait_for_selector("text=证照真实、有效")

@@ -39,8 +39,10 @@ from .workbooks import (
     review,
     reviews,
     rows,
+    running,
     saved_as,
     seen,
+    withdrawal,
 )
 from .world import lists, schema
 
@@ -81,9 +83,11 @@ __all__ = [
     "review",
     "reviews",
     "rows",
+    "running",
     "saved_as",
     "schema",
     "seen",
     "specimen_values",
     "stage_of",
+    "withdrawal",
 ]

@@ -9,7 +9,8 @@ from django.db.models import Q, QuerySet
 
 from lianyun.kernel.access import Actor, UserError
 from lianyun.kernel.case import work_items
-from lianyun.kernel.models import Case, Party, WorkItem
+from lianyun.kernel.event import timeline
+from lianyun.kernel.models import Case, Event, Party, WorkItem
 
 from ..models import Rehearsal, Revision, Workbook
 from ..rules import content as parts
@@ -82,6 +83,20 @@ def saved_as(viewer: Actor, row: Workbook, number: int) -> Revision | None:
     viewer.require("builder.read")
     found = row.revisions.select_related("by").filter(aside=False, number=number)
     return found.defer("content").first()
+
+
+def running(viewer: Actor, row: Workbook) -> int:
+    """How many applications for a service are under way."""
+    viewer.require("builder.read")
+    return Case.objects.filter(subject=f"item:{row.code}").exclude(state=Case.CLOSED).count()
+
+
+def withdrawal(viewer: Actor, row: Workbook) -> Event | None:
+    """When, by whom and why a service was taken down; None while it is offered."""
+    viewer.require("builder.read")
+    if row.withdrawn_at is None:
+        return None
+    return timeline(row.ref).filter(kind="workbook.withdrawn").order_by("-id").first()
 
 
 def digests(viewer: Actor, row: Workbook) -> dict[str, int]:

@@ -123,6 +123,8 @@ def overview(request: ActorRequest, code: str) -> HttpResponse:
         "tone": tone,
         "in_review": queries.in_review(row),
         "may_withdraw": request.actor.may("builder.review"),
+        "running": queries.running(request.actor, row) if row.live else 0,
+        "withdrawal": queries.withdrawal(request.actor, row),
         "history": queries.history(request.actor, row)[:6],
         "asides": [(a, parts.PARTS[a.part]) for a in queries.open_asides(request.actor, row)],
         "fresh": row.live != row.number,

@@ -48,7 +48,10 @@ def take_back(request: ActorRequest, code: str) -> HttpResponse:
 @page(permission="builder.review")
 def withdraw(request: ActorRequest, code: str) -> HttpResponse:
     """Take a live service down."""
-    why = request.POST.get("reason", "")
+    why = request.POST.get("reason", "").strip()
+    if request.method == "POST" and not why:
+        messages.error(request, "请写明下线理由")
+        return redirect(f"{reverse('builder:overview', args=[code])}#withdraw")
     return _press(
         request,
         code,

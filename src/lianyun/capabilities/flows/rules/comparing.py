@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lianyun.decision import Table
 
-from .words import policy_of
+from .words import cell_words, policy_of
 
 SAME, ADDED, REMOVED, CHANGED, GAP = "", "added", "removed", "changed", "gap"
 WORDS = {ADDED: "新增", REMOVED: "去掉", CHANGED: "修改"}
-_RESULTS = {"granted": "准予", "refused": "不予", "review": "转人工办理"}
-_QUOTED = re.compile(r'"([^"]*)"')
 MOST_PAIRS = 40_000
 _AROUND = 1
 """Unchanged rows shown on each side of a changed one."""
@@ -204,12 +201,6 @@ def _pairs(old: list[_Line], new: list[_Line]) -> list[tuple[int | None, int | N
             out.append((None, j))
             j += 1
     return out
-
-
-def cell_words(text: str, name: str = "") -> str:
-    """A cell as people read it: texts without their quotes, what `result` says in Chinese."""
-    words = _QUOTED.sub(lambda m: _RESULTS.get(m[1], m[1]) if name == "result" else m[1], text)
-    return {"-": "不限", "true": "是", "false": "否"}.get(words.strip(), words)
 
 
 def _row(kind: str, shown: Table, old: _Line | None, new: _Line, was: int, number: int) -> Row:

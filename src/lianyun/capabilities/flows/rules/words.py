@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,9 @@ POLICY_TITLES = {
     "C": "收集所有命中的结果", "C+": "命中结果求和", "C<": "取命中结果的最小值",
     "C>": "取命中结果的最大值", "C#": "命中的条数",
 }  # fmt: skip
+RESULTS = {"granted": "准予", "refused": "不予", "review": "转人工办理"}
+"""What a table's `result` says, as the approval desk understands it."""
+_QUOTED = re.compile(r'"([^"]*)"')
 ENDS = {"published": ("已发布", "green"), "returned": ("已退回", "red")}
 WAITS = ("待审核", "amber")
 KINDS = {DECIDE: "决策表判定", WAIT: "等待其他系统答复", TIMER: "等待工作日届满"}
@@ -74,13 +78,19 @@ def fields_of(tables: tuple[Table, ...], inputs: Mapping[str, str]) -> tuple[Fie
     return tuple(found)
 
 
+def cell_words(text: str, name: str = "") -> str:
+    """A cell as people read it: texts without their quotes, what `result` says in Chinese."""
+    words = _QUOTED.sub(lambda m: RESULTS.get(m[1], m[1]) if name == "result" else m[1], text)
+    return {"-": "不限", "true": "是", "false": "否"}.get(words.strip(), words)
+
+
 def rows_of(table: Table) -> list[dict[str, Any]]:
     """A table's rules with the title of every cell's column (phones show rows as cards)."""
     return [
         {
             "id": rule.id,
-            "tests": [(cell, column.title) for cell, column in zip(rule.tests, table.inputs, strict=True)],
-            "results": [(cell, out.title) for cell, out in zip(rule.results, table.outputs, strict=True)],
+            "tests": [(cell_words(cell), column.title) for cell, column in zip(rule.tests, table.inputs, strict=True)],
+            "results": [(cell_words(cell, out.name), out.title) for cell, out in zip(rule.results, table.outputs, strict=True)],
             "notes": rule.notes,
         }
         for rule in table.rules

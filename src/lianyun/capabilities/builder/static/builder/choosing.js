@@ -104,8 +104,9 @@ window.Choosing = (() => {
     const told = intricate.has(path) ? null : parse(kind, choices, now), box = el("div", { class: "bcell" });
     const own = (what) => ({ disabled: readonly, "data-focus": `${path}${what}` });
     if (!told) {
-      box.append(text(`${label}（写法）`, now, { class: "mono", ...own("") }, (v) => change(v || "-", false)));
-      if (!readonly) box.append(el("button", { type: "button", class: "bswap", text: "改为选择", onclick: () => { intricate.delete(path); change(parse(kind, choices, now) ? now : "-", true); } }));
+      const written = text(`${label}（写法）`, now, { class: "mono", ...own("") }, (v) => change(v || "-", false));
+      box.append(written);
+      if (!readonly) box.append(el("button", { type: "button", class: "bswap", text: "改为选择", onclick: () => { intricate.delete(path); change(parse(kind, choices, written.value) ? written.value || "-" : "-", true); } }));
       return box;
     }
     const set = (more, again) => { Object.assign(told, more); change(made(kind, told), again); };
