@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import io
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -245,6 +248,7 @@ def test_other_processes_and_another_city_have_it_at_once(
 
     from lianyun.capabilities.builder import api as builder
     from lianyun.capabilities.items import api as items
+    from lianyun.kernel import packs
     from lianyun.kernel.case import work_items
     from lianyun.kernel.party import department
     from lianyun.project.testing import create_database, installed_database, server_url
@@ -287,6 +291,17 @@ def test_other_processes_and_another_city_have_it_at_once(
         connections.close_all()
         # Exported here, imported there by somebody who has never seen it; agreed to; it works.
         pack = _Person(first, "cg.design").page(f"/workbench/builder/s/{code}/pack.zip").content
+        folder = tmp_path / "packs"
+        shutil.copytree(packs.packs_dir(), folder)
+        zipfile.ZipFile(io.BytesIO(pack)).extractall(folder)
+        checked = subprocess.run(
+            [sys.executable, "-m", "lianyun.project.cli", "check-packs"],
+            env={**os.environ, "LIANYUN_PACKS": str(folder)},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert checked.returncode == 0, checked.stdout + checked.stderr
         with _city(far):
             others = _people()
         analyst = _Person(third, "cg.design")
