@@ -146,7 +146,7 @@ def measure(given: Any) -> bool:
 
     ours(actions.PORTION, 1)  # what is made at the first time only: authority, answers, compiler
     rounds = range(3)
-    single = statistics.median(cpu(lambda: ours(given.peer, 1)) / cpu(bare) for _ in rounds)
+    single = statistics.median(cpu(lambda: ours(given.peer, 1)) / cpu(bare) for _ in range(5))
     told = []
     for _ in rounds:
         theirs = wall(peer) / given.peer

@@ -16,7 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from pyhanko.pdf_utils import generic
 from pyhanko.pdf_utils.misc import PdfError
 from pyhanko.pdf_utils.reader import PdfFileReader
-from pyhanko.sign.diff_analysis import DiffResult, ModificationLevel
+from pyhanko.sign.diff_analysis import DEFAULT_DIFF_POLICY, DiffResult, ModificationLevel
 from pyhanko.sign.fields import enumerate_sig_fields
 from pyhanko.sign.general import SigningError
 from pyhanko.sign.validation.errors import SignatureValidationError
@@ -256,8 +256,9 @@ def _appended(pdf: bytes, name: str) -> Problem | None:
     embedded = next((e for e in reader.embedded_signatures if e.field_name == name), None)
     if embedded is None:
         return Problem("appended", "盖章后文件被追加过内容，无法确认追加的是什么")
-    embedded.compute_integrity_info()
-    result = embedded.diff_result
+    # Not compute_integrity_info: it would take the digest once more, and knows no SM3.
+    embedded.coverage = embedded.evaluate_signature_coverage()
+    result = embedded.evaluate_modifications(DEFAULT_DIFF_POLICY)
     if not isinstance(result, DiffResult):
         return Problem("appended", "盖章后文件内容被改动过")
     if result.modification_level > ModificationLevel.FORM_FILLING:

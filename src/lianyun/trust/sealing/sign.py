@@ -25,6 +25,7 @@ from pyhanko.sign.validation.dss import DocumentSecurityStore
 from .. import cms
 from ..drawing import Drawing
 from ..issuing import DER, Key
+from .plain import prepared, pressed
 
 _POINTS = 72 / 25.4
 _ROOM = 2816
@@ -121,14 +122,18 @@ def _field(writer: IncrementalPdfFileWriter, visible: SealImage | None) -> SigFi
     page = visible.page + count if visible.page < 0 else visible.page
     if not 0 <= page < count:
         raise CannotSign(f"文件共 {count} 页，没有要盖章的那一页")
+    return SigFieldSpec(name, on_page=page, box=_box(visible))
+
+
+def _box(visible: SealImage) -> tuple[int, int, int, int]:
+    """The seal's place on the page in points: left, lower, right, upper."""
     half = visible.drawing.size / 2
-    box = [
+    return (
         round((visible.x - half) * _POINTS),
         round((visible.y - half) * _POINTS),
         round((visible.x + half) * _POINTS),
         round((visible.y + half) * _POINTS),
-    ]
-    return SigFieldSpec(name, on_page=page, box=(box[0], box[1], box[2], box[3]))
+    )
 
 
 def _show(
@@ -169,6 +174,28 @@ def sign_pdf(
     """
     if signer.document_digest and hashlib.sha256(pdf).hexdigest() != signer.document_digest:
         raise CannotSign("这次用印登记的不是这份文件")
+    name = cms.DIGEST_OF[signer.key.public.algorithm]
+    held = tuple(c.public_bytes(DER) for c in (signer.certificate, *signer.between))
+    room = _ROOM + sum(len(c) for c in held)
+    if visible is not None and visible.page in (0, -1) and (own := pressed(pdf)) is not None:
+        opened = prepared(
+            pdf,
+            own,
+            box=_box(visible),
+            picture=visible.drawing,
+            side=visible.drawing.size * _POINTS,
+            certificates=tuple(dict.fromkeys((*held, *signer.evidence.certificates))),
+            answers=signer.evidence.answers,
+            lists=signer.evidence.lists,
+            organ=signer.organ,
+            reason=reason,
+            when=when,
+            room=room,
+            digest=name,
+        )
+        return opened.close(
+            cms.make(signer.key, signer.certificate, signer.between, opened.digest, signer.stamp)
+        )
     try:
         writer = _Writer(BytesIO(pdf), strict=False)
         if writer.prev.encrypted:
@@ -178,9 +205,7 @@ def sign_pdf(
         reference = next(session)
         if visible is not None:
             _show(writer, reference.get_object(), visible.drawing)
-        held = tuple(c.public_bytes(DER) for c in (signer.certificate, *signer.between))
         _keep(writer, signer, held)
-        room = _ROOM + sum(len(c) for c in held)
         session.send(
             SigObjSetup(
                 SignatureObject(
@@ -192,10 +217,9 @@ def sign_pdf(
                 )
             )
         )
-        name = cms.DIGEST_OF[signer.key.public.algorithm]
-        prepared, output = session.send(SigIOSetup(md_algorithm=name))
+        ready, output = session.send(SigIOSetup(md_algorithm=name))
         made = cms.make(
-            signer.key, signer.certificate, signer.between, prepared.document_digest, signer.stamp
+            signer.key, signer.certificate, signer.between, ready.document_digest, signer.stamp
         )
         session.send(made)
     except CannotSign:

@@ -26,6 +26,7 @@ from pyhanko_certvalidator import ValidationContext
 
 from lianyun.trust import certificates, cms, der, drawing, issuing, keystore, sealing
 from lianyun.trust.issuing import GOOD, Issuer, Places, Responder, Withdrawal
+from lianyun.trust.sealing import plain
 from lianyun.trust.signatures import ECDSA, SM2, BadKey, PrivateKey, new_key
 from lianyun.trust.timestamps import Authority
 
@@ -173,6 +174,75 @@ def test_what_is_seen_is_drawn_and_no_font_is_copied(document: bytes, tmp_path: 
     )
     # A ring, a star and fifteen characters on 66 × 66 points of 40 dpi.
     assert 300 < red < 3000
+
+
+def press_file() -> bytes:
+    """A page in the very form in which the press (typst) writes."""
+    stream = b"BT /F1 24 Tf 72 700 Td (permit) Tj ET"
+    objects = [
+        b"<</Type/Pages/Count 1/Kids[3 0 R]>>",
+        b"<</Font<</F1<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>>>>>",
+        b"<</Type/Page/Resources 2 0 R/MediaBox[0 0 595 842]/Parent 1 0 R/Contents 4 0 R>>",
+        b"<</Length %d>>\nstream\n%b\nendstream" % (len(stream), stream),
+        b"<</Creator(Typst)>>",
+        b"<</Type/Catalog/Pages 1 0 R/Lang(zh-CN)/ViewerPreferences<</Direction/L2R>>>>",
+    ]
+    out, table = b"%PDF-1.7\n%\x80\x80\x80\x80\n\n", b"0000000000 65535 f\r\n"
+    for number, body in enumerate(objects, 1):
+        table += b"%010d 00000 n\r\n" % len(out)
+        out += b"%d 0 obj\n%b\nendobj\n" % (number, body)
+    end = b"trailer\n<</Size 7/Root 6 0 R/Info 5 0 R/ID[(POvCB6tzX/3Z==)(VKghyjdAPqDI==)]>>\n"
+    return out + b"xref\n0 7\n" + table + end + b"startxref\n%d\n%%%%EOF" % len(out)
+
+
+@pytest.mark.parametrize("algorithm", [ECDSA, SM2])
+def test_the_press_s_own_file_is_sealed_as_text(
+    house: House, tmp_path: Path, algorithm: str
+) -> None:
+    """Others read the revision that was put together without them: poppler, pyHanko, a second seal."""
+    content = press_file()
+    assert plain.pressed(content) is not None
+    made = sealed(house.signer(algorithm), content)
+    assert made.startswith(content)
+    assert made.count(b"%%EOF") == 2
+    assert codes(made, house) == set()
+    assert codes(made.replace(b"(permit)", b"(Permit)"), house) == {"changed"}
+    assert codes(made + b"%", house) == {"appended"}
+    two = sealed(house.signer(), made)
+    verdict = sealing.check_pdf(two, [house.root])
+    assert verdict.good, verdict.problems
+    assert len(verdict.marks) == 2
+    assert verdict.marks[0].organ == ORGAN
+    (tmp_path / "a.pdf").write_bytes(made)
+    said = subprocess.run(
+        ["pdfsig", "a.pdf"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert "Total document signed" in said.stdout
+    assert not said.stderr
+    assert ("Signature is Valid" in said.stdout) == (algorithm == ECDSA)
+    (embedded,) = PdfFileReader(BytesIO(made)).embedded_signatures
+    assert embedded.evaluate_signature_coverage().name == "ENTIRE_FILE"
+    subprocess.run(["pdftoppm", "-r", "40", tmp_path / "a.pdf", tmp_path / "a"], check=True)
+    picture = next(tmp_path.glob("a*.ppm")).read_bytes().split(b"255\n", 1)[1]
+    dots = range(0, len(picture), 3)
+    assert sum(1 for i in dots if picture[i] > 180 and max(picture[i + 1 : i + 3]) < 90) > 300
+
+
+def test_what_is_not_quite_the_press_s_own_is_left_to_others(house: House) -> None:
+    good = press_file()
+    near = (
+        pdf(), b"", good[:-1], good[:100], good + b"x", sealed(house.signer(), good),
+        good.replace(b"/Count 1", b"/Count 2"), good.replace(b"Kids[3", b"Kids[9"),
+        good.replace(b"Kids[3", b"Kids[4"), good.replace(b"/Root 6", b"/Root 5"),
+        good.replace(b"/Lang(zh-CN)", b"/DSS 2 0 R  "), good.replace(b"/MediaBox", b"/Annots  "),
+        good.replace(b"0 7\n0", b"0 8\n0"), good.replace(b"/Info 5", b"/Encrypt 5"),
+        good.replace(b"0000000016 00000 n", b"0000000016 00001 n"),
+    )  # fmt: skip
+    for wrong in near:
+        assert plain.pressed(wrong) is None, wrong[-200:]
+    found = plain.pressed(good)
+    assert found is not None
+    assert (found.size, found.root, found.page) == (7, 6, 3)
 
 
 def test_drawings_come_back_and_say_what_they_cannot() -> None:
