@@ -31,7 +31,10 @@ PATIENCE = 8.0
 """Seconds for one page at one size: a page that grows must not hold up the others."""
 TABLES = ("kernel_case", "kernel_workitem", "hall_application", "kernel_event")
 WANTED = ("大厅首页", "事项页", "表单页")
+# What is copied is read before anything is written: a plan that looked for it again in the growing table
+# would step over all that was written meanwhile.
 _CASES = """
+WITH c AS MATERIALIZED (SELECT * FROM kernel_case WHERE id = %(like)s)
 INSERT INTO kernel_case (id, code, path_id, title, state, outcome, subject, applicant_id,
     department_id, data, engine, opened_at, closed_at)
 SELECT n, 'bench-' || n, %(path)s, '办件 ' || n,
@@ -42,16 +45,16 @@ SELECT n, 'bench-' || n, %(path)s, '办件 ' || n,
     CASE WHEN n %% 25 = 0 THEN c.engine ELSE '' END,
     now() - (n %% 700) * interval '1 day',
     CASE WHEN n %% 25 = 0 THEN NULL ELSE now() - (n %% 700) * interval '1 day' END
-FROM generate_series(%(low)s::bigint, %(high)s) n, kernel_case c WHERE c.id = %(like)s
+FROM generate_series(%(low)s::bigint, %(high)s) n, c
 """
 _ITEMS = """
+WITH i AS MATERIALIZED (SELECT * FROM kernel_workitem WHERE case_id = %(like)s)
 INSERT INTO kernel_workitem (case_id, step, token, title, permission, department_id, basis,
     opened_at, due_on, provisional, done_at, outcome, note)
 SELECT c.id, i.step, i.token, i.title, i.permission, c.department_id, i.basis, c.opened_at,
     (c.opened_at + interval '7 day')::date, false, c.closed_at,
     CASE WHEN c.state = 'open' THEN '' ELSE 'accept' END, ''
-FROM kernel_case c, kernel_workitem i
-WHERE c.id BETWEEN %(low)s AND %(high)s AND i.case_id = %(like)s
+FROM kernel_case c, i WHERE c.id BETWEEN %(low)s AND %(high)s
 """
 _APPLICATIONS = """
 INSERT INTO hall_application (code, item, item_version, item_name, applicant_id, by_id, relation,
@@ -104,6 +107,7 @@ def lie(low: int, high: int, told: dict[str, Any]) -> None:
             part = {**told, "low": begin, "high": min(begin + 199_999, high)}
             for statement in (_CASES, _ITEMS, _APPLICATIONS, _EVENTS):
                 cursor.execute(statement, part)
+            print(f"（已有 {part['high'] - low + 1:,} 件）", file=sys.stderr, flush=True)
         cursor.execute("SET maintenance_work_mem = '256MB'")
         for _, definition in indexes:
             cursor.execute(definition)
@@ -204,6 +208,7 @@ def measure(sizes: list[int], items: int, rounds: int) -> bool:
     from django.test import Client
 
     from lianyun.capabilities.identity import api as identity
+    from lianyun.capabilities.supervision.actions import count_up
     from lianyun.kernel.access import SYSTEM
     from lianyun.kernel.models import Case, Party
 
@@ -250,6 +255,7 @@ def measure(sizes: list[int], items: int, rounds: int) -> bool:
             lie(stand, stand + size - already - 1, told)
             stand += size - already
             mine(told)
+            count_up(by=SYSTEM)  # as each night does
             print(f"（填入 {time.perf_counter() - begun:.0f} 秒）", flush=True)
         line = []
         for name, (client, path) in pages.items():
