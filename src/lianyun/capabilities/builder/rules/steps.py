@@ -19,7 +19,7 @@ PALETTE: tuple[tuple[str, str, str, dict[str, Any]], ...] = (
             "submit": {"title": "已补正", "go": "receive", "style": "good"},
             "withdraw": {"title": "撤回申请", "end": "withdrawn"},
         }}),
-    ("rule", "决策表判定", "按本服务的决策表得出结论，后面接“按条件分流”", {
+    ("rule", "决策表判定", "按本服务的决策表得出结论，后面要有分流", {
         "id": "rule", "title": "按规则判定", "decide": "= decision"}),
     ("way", "按条件分流", "按判定结果或申请内容走不同的路", {
         "id": "way", "title": "判定结果", "choose": [

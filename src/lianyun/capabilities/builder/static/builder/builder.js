@@ -378,7 +378,7 @@
 
   // ---- previews ----------------------------------------------------------------------------
   const pane = root.querySelector("[data-preview-box]"), pane_note = root.querySelector("[data-preview-note]");
-  let viewer = null, part = "", shown = 0;
+  let viewer = null, part = "", shown = 0, drawing = Promise.resolve();
   async function preview(more = {}) {
     if (page === "decision") return table.check();
     if (!pane) return;
@@ -401,9 +401,15 @@
           window.addEventListener("resize", () => { viewer.get("canvas").resized(); viewer.get("canvas").zoom("fit-viewport", "auto"); });
           viewer.get("eventBus").on("element.click", (e) => { const n = (state.steps || []).findIndex((s) => s.id === e.element.id.replace(/_label$/, "").replace(/^(?:after|choose|fork)_/, "")); if (n >= 0) show(root.querySelector(`[data-card="steps.${n}"]`)); });
         }
-        await viewer.importXML(await answer.text());
-        viewer.get("canvas").zoom("fit-viewport", "auto");
-        pane.dataset.drawn = "yes";
+        const text = await answer.text();
+        // One after the other: two drawings at once would leave half of each.
+        drawing = drawing.catch(() => {}).then(async () => {
+          if (mine !== shown) return;
+          await viewer.importXML(text);
+          viewer.get("canvas").zoom("fit-viewport", "auto");
+          pane.dataset.drawn = "yes";
+        });
+        await drawing;
       } catch (error) { pane_note.textContent = "流程图没有画出来，请看下面的环节。"; }
     } else if (page === "licence") {
       if (bare) { pane_note.textContent = state.use || !state.title ? "选了现成的证照，或没有结果证照。" : `还画不出来：${await answer.text()}`; pane.replaceChildren(); return; }
