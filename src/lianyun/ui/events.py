@@ -66,6 +66,7 @@ EVENTS = {
     "certificate.ended": "数字证书已停用",
     "certificate.issued": "数字证书已签发",
     "change.abandoned": "准予后不能登记，退回决定",
+    "change.begun": "开始变更登记簿",
     "change.seen": "变更登记已核对",
     "change.waits": "变更、注销登记待处理",
     "claim.filed": "一键申领",

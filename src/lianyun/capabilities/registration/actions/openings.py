@@ -73,11 +73,15 @@ def register_firm(*, case: Case, name: str = "", by: Actor) -> Firm:
 def _hand_over(firm: Firm, answers: dict[str, Any], by: Actor) -> None:
     """The licence to the applicant, the firm to its head, the case on to the other departments."""
     case, code = firm.case, str(firm.credit_code)
-    if case.applicant is not None and queries.representative(answers)[1] == str(
-        answers.get("applicant_number") or ""
+    heads = queries.representative(answers)[1] == str(answers.get("applicant_number") or "")
+    licence = None
+    # Only who may act for the firm can open its licence.
+    if (
+        case.applicant is not None
+        and heads
+        and identity.represent_new_firm(code, firm.name, case.applicant, by=SYSTEM)
     ):
-        identity.represent_new_firm(code, firm.name, case.applicant, by=SYSTEM)
-    licence = licences.current(LICENCE, identity.party_of_credit_code(code), SYSTEM)
+        licence = licences.current(LICENCE, identity.party_of_credit_code(code), SYSTEM)
     hall.deliver(case, licence, f"{firm.name}已登记，统一社会信用代码 {code}", by=SYSTEM)
     if WorkItem.objects.filter(case=case, step=REGISTER, done_at=None).exists():
         cases.receive(case, MESSAGE, {"credit_code": code}, f"{case.code}:{MESSAGE}", by=by)

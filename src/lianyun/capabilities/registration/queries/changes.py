@@ -91,6 +91,12 @@ def in_notice(credit_code: str) -> Notice | None:
     return rows.order_by("-id").first()
 
 
+def ended(credit_code: str) -> bool:
+    """Whether a cancellation of a firm was registered here."""
+    rows = Change.objects.filter(credit_code=credit_code, kind=rules.CANCEL)
+    return rows.exclude(made_at=None).exists()
+
+
 def holders(viewer: Actor, credit_code: str) -> list[dict[str, Any]]:
     """A firm's shareholders by its newest registered change of them, in clear; empty where none was."""
     viewer.require("registration.read")
@@ -241,6 +247,7 @@ __all__ = [
     "Paper",
     "change_of",
     "changes",
+    "ended",
     "faults",
     "firm_of",
     "holders",

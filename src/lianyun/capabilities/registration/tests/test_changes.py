@@ -169,6 +169,40 @@ def test_a_name_that_another_firm_bears_waits(asks: Callable[..., Case]) -> None
     assert Change.objects.get().standing[0] == "待处理"
 
 
+@pytest.mark.slow
+def test_killed_after_the_register_was_written_it_goes_on(
+    asks: Callable[..., Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known_everywhere()
+    case = walk(
+        asks("company_change", {"what": "capital"}, items=["capital"], new_capital="9"), *GRANTED
+    )
+    end = asks_as(person(HEAD, "张三丰"), asks, "company_cancellation", {"way": "normal"})
+    put = adapters.put
+
+    def dies(row: dict[str, str], by: Actor) -> str:
+        put(row, by)
+        raise RuntimeError("killed")
+
+    for one, said in ((case, ("registered_capital", "9")), (end, ("entity_status", "3"))):
+        if one == end:
+            walk(end, *GRANTED)
+        with monkeypatch.context() as broken:
+            broken.setattr(adapters, "put", dies)
+            with pytest.raises(RuntimeError):
+                actions.settle(case=one, by=SYSTEM)
+        row = adapters.registered(FIRM)
+        assert row is not None
+        assert row[said[0]] == said[1]
+        assert Change.objects.get(case=one).made_at is None
+        assert actions.move_on(by=SYSTEM) == 1
+        done = Change.objects.get(case=one)
+        assert (done.trouble, done.made_at is not None) == ("", True)
+        one.refresh_from_db()
+        assert one.outcome == "granted"
+    assert licences.current(LICENCE, firm(), SYSTEM) is None
+
+
 def test_a_simplified_cancellation_is_published_and_objected_to(
     asks: Callable[..., Case], head: Actor, officer: Any
 ) -> None:
