@@ -197,3 +197,42 @@ def test_a_morning_in_the_hall(
     _look(tab, accessible)
     for context in (terminal, wall, phone):
         context.close()
+
+
+@pytest.mark.slow
+def test_a_closed_day_is_told_and_booked_anew(
+    site: str, hall: Any, tab: Any, sign_in: Any, accessible: Callable[[Any], None]
+) -> None:
+    from django.utils import timezone
+    from playwright.sync_api import expect
+
+    from lianyun.capabilities.counters import api as counters
+    from lianyun.capabilities.identity import api as identity
+    from lianyun.kernel.access import actor_of
+
+    day = timezone.localdate() + dt.timedelta(days=2)
+    person = identity.party_of_number(NUMBER)
+    made = counters.book(hall, ITEM, day, 600, person=person, by=actor_of(person))
+    sign_in(tab, "zwb.hall", "/workbench/counters/halls/city/closing/")
+    tab.fill("#id_day", day.isoformat())
+    tab.fill("#id_reason", "政务网割接")
+    tab.click("button:has-text('看看影响多少预约')")
+    expect(tab.locator("main")).to_contain_text("这一天有 1 个预约会受影响")
+    _look(tab, accessible)
+    tab.click("button:has-text('确定停办')")
+    expect(tab.locator("main")).to_contain_text("0 个预约改期，1 个取消")
+    _look(tab, accessible)
+
+    tab.set_viewport_size(PHONE)
+    sign_in(tab, "zhangsanfeng", f"/my/appointments/{made.code}/")
+    expect(tab.locator("main")).to_contain_text("政务网割接")
+    offered = tab.locator("button[name=slot]")
+    expect(offered).to_have_count(3)
+    _look(tab, accessible)
+    words = offered.nth(1).inner_text()
+    offered.nth(1).click()
+    expect(tab.locator(".lede")).to_contain_text(words)
+    made.refresh_from_db()
+    assert made.successor is not None
+    tab.goto(f"{site}/my/appointments/{made.code}/")
+    expect(tab.locator("main")).to_contain_text("查看新的预约")

@@ -137,3 +137,61 @@ def test_a_child_is_born(
     sign_in(tab, "zwb.leader", "/workbench/packages/")
     tab.wait_for_selector(f"text={filing.case.code}")
     _look(tab, accessible, "report")
+
+
+@pytest.mark.slow
+def test_a_clerk_files_for_a_father_who_agrees_on_his_phone(
+    site: str, city: None, tab: Any, chromium: Any, sign_in: Any, accessible: Any
+) -> None:
+    from lianyun.capabilities.identity import api as identity
+    from lianyun.capabilities.packages.models import Filing
+    from lianyun.capabilities.packages.tests.conftest import hand_in
+    from lianyun.kernel.access import SYSTEM, actor_of
+    from lianyun.kernel.party import department
+
+    identity.create_account(
+        department("zwb"), "王村帮", "cun.wang", ["village_clerk"],
+        password=PASSWORD, must_change=False, by=SYSTEM,
+    )  # fmt: skip
+    tab.set_viewport_size(DESK)
+    sign_in(tab, "cun.wang", "/workbench/packages/help/?q=生娃")
+    _look(tab, accessible, "help")
+    tab.click("a:has-text('新生儿出生一件事') >> nth=0")
+    tab.fill("#id_name", "张三丰")
+    tab.fill("#id_number", NUMBER)
+    tab.check("#id_seen")
+    tab.click("button:has-text('开始，由本人确认')")
+    expect(tab.locator("main")).to_contain_text("请回答下面的问题")
+    for choice in ("follow-father", "married-yes", "insure-yes", "settled-hospital"):
+        tab.check(f"#{choice}")
+    _look(tab, accessible, "help-apply")
+    tab.click("button:has-text('开始，由本人确认')")
+    expect(tab.locator("main")).to_contain_text("要本人同意的事项")
+    _look(tab, accessible, "help-confirm")
+    filing = Filing.objects.get(relation="helper")
+    tab.goto(f"{site}/my/packages/{filing.code}/consent/")  # not before the person's word
+    expect(tab.locator("h1")).to_have_text("本人确认")
+
+    phone = chromium.new_context(locale="zh-CN", viewport=PHONE).new_page()
+    sign_in(phone, "zhang", "/my/")
+    phone.click("a:has-text('查看确认码')")
+    digits = phone.locator("#digits").inner_text()
+    _look(phone, accessible, "help-phone")
+    phone.context.close()
+    tab.fill("#digits", digits)
+    tab.click("button:has-text('确认') >> nth=0")
+    tab.wait_for_selector("h1:has-text('哪些内容可以由我们去查')")
+    tab.click("button:has-text('全部同意')")
+    tab.wait_for_url("**/forms/**")
+    filing.refresh_from_db()
+    clerk = actor_of(filing.by)
+    fill_in(filing, clerk)
+    tab.goto(f"{site}/my/packages/{filing.code}/materials/")
+    hand_in(filing, clerk)
+    tab.goto(f"{site}/my/packages/{filing.code}/check/")
+    tab.check("#true")
+    tab.click("button:has-text('一次提交')")
+    expect(tab.locator("main")).to_contain_text("您帮办的套餐")
+    expect(tab.locator("main")).to_contain_text("王村帮（帮办人员）")
+    expect(tab.locator("main")).not_to_contain_text("查看电子证照")
+    _look(tab, accessible, "helped")
