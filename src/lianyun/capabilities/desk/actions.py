@@ -206,7 +206,9 @@ def _deliver(row: WorkItem, given: Mapping[str, Any], note: str, by: Actor) -> C
             raise UserError(f"制证还缺少：{'、'.join(lacking)}，请在“制证送达”中补齐")
         licence = _given(done, wanted, elements, by)
     if queries.filed(done, by):
-        hall.deliver(done, licence, note, by=by)
+        own = licence is None or licence.grant.grantee_id == done.applicant_id
+        told = note or ("" if own else "新的证照已发给申请表中的权利人")
+        hall.deliver(done, licence if own else None, told, by=by)
     record(
         "application.result_given", done, by=by, case=done,
         data={"outcome": wanted.title if wanted else "", "note": note},

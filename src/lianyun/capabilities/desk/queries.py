@@ -71,11 +71,11 @@ def counts(rows: models.QuerySet[WorkItem]) -> dict[str, int]:
     today, edge = timezone.localdate(), yellow_until()
     runs = ~Q(case__state=Case.SUSPENDED)
     told: dict[str, int] = rows.order_by().aggregate(
-        all=models.Count("pk"),
-        red=models.Count("pk", filter=runs & Q(due_on__lt=today)),
-        yellow=models.Count("pk", filter=runs & Q(due_on__gte=today, due_on__lte=edge)),
-        green=models.Count("pk", filter=runs & Q(due_on__gt=edge)),
-        paused=models.Count("pk", filter=Q(case__state=Case.SUSPENDED)),
+        all=models.Count("*"),
+        red=models.Count("*", filter=runs & Q(due_on__lt=today)),
+        yellow=models.Count("*", filter=runs & Q(due_on__gte=today, due_on__lte=edge)),
+        green=models.Count("*", filter=runs & Q(due_on__gt=edge)),
+        paused=models.Count("*", filter=Q(case__state=Case.SUSPENDED)),
     )
     return told
 
@@ -151,14 +151,36 @@ def _at_desk(scope: frozenset[int]) -> models.QuerySet[WorkItem]:
 
 
 def archived(viewer: Actor) -> models.QuerySet[Case]:
-    """The same applications for lists and figures: found by the departments, not by walking all."""
+    """The same applications for lists: found by the departments, not by walking all there are."""
     scope = viewer.departments("desk.read")
     if scope is None:
         return cases(viewer)
-    led = Case.objects.filter(department_id__in=scope).order_by().values("pk")
-    numbers = led.union(_at_desk(scope).order_by().values("case_id"))
-    rows = Case.objects.filter(subject__startswith=SUBJECT, pk__in=numbers)
+    rows = Case.objects.filter(subject__startswith=SUBJECT, pk__in=_numbers(scope))
     return rows.select_related("path", "department", "applicant")
+
+
+def _numbers(scope: frozenset[int]) -> Any:
+    """The numbers of what these departments lead or had at a desk; read from indexes alone."""
+    led = Case.objects.filter(department_id__in=scope).order_by().values_list("id")
+    return led.union(_at_desk(scope).order_by().values_list("case_id"))
+
+
+COUNTED = 5_000
+"""So many of the newest applications are counted on a page; a longer time is a report's affair."""
+
+
+def newest(viewer: Actor, rows: models.QuerySet[Case] | None = None) -> models.QuerySet[Case]:
+    """The newest of these applications, of all the archive's without: those that a page counts."""
+    viewer.require("desk.read")
+    scope = viewer.departments("desk.read")
+    if rows is None and scope is not None:
+        told = _numbers(scope).order_by("-id")
+    else:
+        told = (cases(viewer) if rows is None else rows).order_by("-id").values_list("id")
+    found = [number for (number,) in told[:COUNTED]]
+    # One array: so many numbers as parameters of their own cost more than the question.
+    rows = Case.objects.filter(subject__startswith=SUBJECT)
+    return rows.extra(where=['"kernel_case"."id" = ANY(%s)'], params=[found])
 
 
 def case_of(viewer: Actor, code: str) -> Case:
@@ -356,7 +378,10 @@ def wanted(viewer: Actor, case: Case) -> Wanted | None:
         until=(kind.ends, item.result.days),
         today=timezone.localdate(),
     )
-    made = (kind.number, kind.issued, kind.begins)
+    # A type that numbers its licences itself is told neither number nor day; every other is.
+    made = (kind.number, kind.issued, kind.begins) if kind.numbering else (kind.begins,)
+    if not kind.numbering:
+        values.setdefault(kind.issued, timezone.localdate().isoformat())
     lacking = tuple(
         (i.name, i.title)
         for i in kind.items
@@ -501,26 +526,27 @@ def _midnight(day: dt.date) -> dt.datetime:
     return timezone.make_aware(dt.datetime.combine(day, dt.time()))
 
 
-def archived_items(viewer: Actor) -> list[tuple[str, str]]:
-    """The items of which the archive holds applications, for its filter: named as the newest is."""
-    newest = archived(viewer).order_by().values("subject").annotate(newest=models.Max("pk"))[:400]
-    told = Case.objects.filter(pk__in=[r["newest"] for r in newest])
+def archived_items(viewer: Actor, rows: models.QuerySet[Case]) -> list[tuple[str, str]]:
+    """The items of these applications, for a filter: named as the newest is."""
+    viewer.require("desk.read")
+    last = rows.order_by().values("subject").annotate(newest=models.Max("pk"))[:400]
+    told = Case.objects.filter(pk__in=[r["newest"] for r in last])
     names = told.values_list("subject", KT("data__item_name"))
     return sorted(((c, name or c.removeprefix(SUBJECT)) for c, name in names), key=_by_title)
 
 
-def archived_departments(viewer: Actor) -> list[tuple[str, str]]:
-    """The departments that lead the archive's applications, for its filter."""
-    rows = Party.objects.filter(pk__in=archived(viewer).order_by().values("department").distinct())
-    return [(p.slug or "", str(p)) for p in rows.order_by("name")]
+def archived_departments(viewer: Actor, rows: models.QuerySet[Case]) -> list[tuple[str, str]]:
+    """The departments that lead these applications, for a filter."""
+    viewer.require("desk.read")
+    led = rows.order_by().values_list("department", flat=True).distinct()
+    parties = Party.objects.filter(pk__in=[pk for pk in led if pk is not None])
+    return [(p.slug or "", str(p)) for p in parties.order_by("name")]
 
 
 def _by_title(pair: tuple[str, str]) -> str:
     return pair[1]
 
 
-COUNTED = 200_000
-"""So many of the newest applications are counted on a page; a longer time is a report's affair."""
 _WHOLE = (
     Q(state=Case.CLOSED, closed_at__isnull=False, department__isnull=False)
     & Q(applicant__isnull=False)
@@ -529,15 +555,11 @@ _WHOLE = (
 """办件入库合格: whose matter, whose desk, when it ended, and what was decided all stand in it."""
 
 
-def _counted(rows: models.QuerySet[Case]) -> models.QuerySet[Case]:
-    return Case.objects.filter(pk__in=rows.order_by("-id").values("pk")[:COUNTED])
-
-
 def figures(viewer: Actor, rows: models.QuerySet[Case]) -> rules.Figures:
     """How the given applications ended, in one statement; the viewer was checked for them."""
     viewer.require("desk.read")
     ends = {name: Q(state=Case.CLOSED, outcome=name) for name in rules.RESULTS}
-    told = _counted(rows).aggregate(
+    told = rows.order_by().aggregate(
         whole=models.Count("pk", filter=_WHOLE),
         total=models.Count("pk"),
         open=models.Count("pk", filter=Q(state=Case.OPEN)),
@@ -556,8 +578,7 @@ def by_item(viewer: Actor, rows: models.QuerySet[Case], most: int = 12) -> list[
     viewer.require("desk.read")
     ends = {name: Q(state=Case.CLOSED, outcome=name) for name in rules.RESULTS}
     told: Any = (
-        _counted(rows)
-        .order_by()
+        rows.order_by()
         .values("subject")
         .annotate(
             name=models.Max(KT("data__item_name")),
