@@ -137,7 +137,7 @@ def _lines(found: Round, result: allotting.Result, by: Actor) -> list[dict[str, 
             "outside": line.outside and areas and s in having,
             "areas": areas and s in having,
             "rank": line.rank,
-            "points": str(points[line.rank]) if line.rank else None,
+            "points": f"{points[line.rank].normalize():f}" if line.rank else None,
         }
         for s, line in sorted(result.lines.items())
     ]

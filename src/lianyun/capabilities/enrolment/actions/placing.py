@@ -15,7 +15,7 @@ from lianyun.kernel.models import Case, Event
 from ..models import Registration, Round
 from ..queries import own, rounds
 from ..rules import calendar
-from .registering import guarded, locked
+from .registering import guarded, hold_step, locked
 
 MOST = 500
 """So many cases are closed in one run of the job."""
@@ -29,6 +29,7 @@ def choose(row: Registration, schools: Sequence[int], *, together: bool = False,
     Raises UserError (not the days, a school twice or not open to the child, too many).
     """
     guarded(row, by)
+    hold_step(row.round)
     held = locked(row)
     found = held.round
     scheme, step = rounds.scheme_of(found), rounds.phase(by, found)
@@ -75,6 +76,7 @@ def choose_many(
     """
     if not seen:
         raise UserError("请收存家长签字的志愿表")
+    hold_step(found)
     scheme, step = rounds.scheme_of(found), rounds.phase(by, found)
     end = calendar.until(calendar.CHOOSE, found.turn, found.moments)
     if step != calendar.CHOOSE or end is None or rounds.now() >= end:
@@ -120,6 +122,7 @@ def confirm_many(
     """Confirm the places of families that came in person with the notice; once each."""
     if not seen:
         raise UserError("请当面核对身份证")
+    hold_step(found)
     end = calendar.until(calendar.CONFIRM, found.turn, found.moments)
     if rounds.phase(by, found) != calendar.CONFIRM or end is None or rounds.now() >= end:
         raise UserError("现在不在确认入学的时间内")
@@ -138,6 +141,7 @@ def confirm_many(
 def _offered(row: Registration, by: Actor) -> Registration:
     """The held row of who has a place to confirm now; raises UserError."""
     guarded(row, by)
+    hold_step(row.round)
     held = locked(row)
     end = calendar.until(calendar.CONFIRM, held.round.turn, held.round.moments)
     if held.school is None or held.out_at is not None:
@@ -177,7 +181,9 @@ def on_application_closed(event: Event) -> None:
 
 @action(None)
 def note_withdrawal(row: Registration, *, why: str, by: Actor) -> None:
-    """A child is out of its round; a place that it had is free."""
+    """A child is out of its round; a place that it had is free. For the system and the round's clerks."""
+    if not by.everything:
+        by.require("enrolment.manage", row.round.department)
     held = locked(row)
     if held.out_at is None:
         held.out_at, held.out_why = timezone.now(), why[:200]
@@ -191,6 +197,8 @@ def settle_round(found: Round, *, by: Actor) -> int:
 
     A case hears its result once (`once`), so that a run that died is simply run again.
     """
+    if not by.everything:
+        by.require("enrolment.manage", found.department)
     waiting = (
         rounds.entered(by, found)
         .exclude(case=None)

@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from lianyun.capabilities.audit import api as audit
@@ -47,6 +47,15 @@ def locked(row: Registration) -> Registration:
         .select_related("round__department", "round__case", "child", "guardian", "case", "school")
         .get(pk=row.pk)
     )
+
+
+def hold_step(found: Round) -> None:
+    """Keep a round in its step until the transaction ends; families do not wait for each other.
+
+    Taken before any registration's row, as the steps of a round take both in this order.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM enrolment_round WHERE id = %s FOR SHARE", [found.pk])
 
 
 def guarded(row: Registration, by: Actor) -> None:
@@ -247,6 +256,7 @@ def _file(
     *,
     by: Actor,
 ) -> Registration:
+    hold_step(row.round)
     held = locked(row)
     if held.filed_at is not None:
         record("enrolment.filed_again", held, by=by, case=held.case)
@@ -302,6 +312,7 @@ def register_many(
     """
     if not seen:
         raise UserError("请当面核对身份证、监护关系证明和签字的查询授权书")
+    hold_step(found)
     if wrong := calendar.registering(rounds.phase(by, found), found.moments, rounds.now()):
         raise UserError(wrong)
     first, last = rounds.age_days(found)
@@ -380,6 +391,7 @@ __all__ = [
     "counted_on",
     "file",
     "guarded",
+    "hold_step",
     "locked",
     "look",
     "prefill",

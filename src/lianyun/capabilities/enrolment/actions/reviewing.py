@@ -18,7 +18,7 @@ from ..models import Registration, Round
 from ..queries import officers, rounds
 from ..rules import calendar
 from ..rules.points import PAPER, Known
-from .registering import guarded, locked, recount
+from .registering import guarded, hold_step, locked, recount
 
 OPEN = (calendar.REGISTER, calendar.CHECK, calendar.OBJECT)
 """Until the ranking is published a line may be looked at again."""
@@ -31,6 +31,7 @@ def ask_review(row: Registration, line: str, *, reason: str, by: Actor) -> Case:
     One open review a line. Raises UserError where the ranking is published already.
     """
     guarded(row, by)
+    hold_step(row.round)
     held = locked(row)
     if held.filed_at is None or held.out_at is not None:
         raise UserError("登记还没有提交，或者已经退出")
@@ -184,6 +185,7 @@ def object_to(found: Round, number: str, *, reason: str, by: Actor) -> Case:
     """Somebody who is logged in by name objects to a published number within the days of objection."""
     if by.party is None:
         raise UserError("异议须实名提出，请先登录")
+    hold_step(found)
     today = timezone.localdate()
     if rounds.phase(by, found) != calendar.OBJECT or (
         found.objections_until is not None and today > found.objections_until

@@ -262,7 +262,8 @@ def left(viewer: Actor, found: Round) -> dict[int, int]:
 def happened(viewer: Actor, found: Round) -> list[Event]:
     """What was done to a round and in its case, oldest first."""
     case = found.case.ref if found.case is not None else ""
-    return list(Event.objects.filter(subject__in=[found.ref, case]).order_by("id")[:200])
+    rows = Event.objects.filter(subject__in=[found.ref, case]).exclude(kind="enrolment.moved")
+    return list(rows.order_by("id")[:200])
 
 
 def age_days(found: Round) -> tuple[dt.date, dt.date]:

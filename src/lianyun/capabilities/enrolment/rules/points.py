@@ -23,6 +23,7 @@ WORDS = {
     DOWN: "来源暂时没有答复",
 }
 CENT = Decimal("0.01")
+TIMES = ("个月", "天", "年")
 _LEAST = re.compile(r"^(>=?)\s*(\d+(?:\.\d+)?)$|^([\[(\]])\s*(\d+(?:\.\d+)?)\s*\.\.")
 
 
@@ -232,6 +233,8 @@ def _more(
         if Decimal(str(have)) < least or (strict and Decimal(str(have)) == least):
             fact = scheme.facts.get(column.expression)
             unit = fact.unit if fact else rule.unit
+            if unit not in TIMES:
+                continue  # one house more is no advice
             gaps.append(f"“{column.title}”还差 {least - Decimal(str(have)):f} {unit}".strip())
     note = next((n for n in row.notes if n.strip()), "")
     told = f"下一档 {worth.normalize():f} 分" + (f"（{note}）" if note else "")

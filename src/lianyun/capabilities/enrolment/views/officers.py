@@ -241,6 +241,7 @@ def round_page(request: ActorRequest, code: str) -> HttpResponse:
             and viewer.may("enrolment.manage", row.department),
             "may_enter": step in COUNTERS and viewer.may("enrolment.manage", row.department),
             "events": rounds.happened(viewer, row),
+            "objections": list(officers.objections(viewer, row)[:50]),
         },
     )
 
@@ -295,6 +296,8 @@ def entries(request: ActorRequest, code: str) -> HttpResponse:
             Filter("q", "公示编号", lookup="number__icontains"),
             Filter("in", "情况", "select", choices=[("yes", "在册"), ("no", "已退出")],
                    apply=lambda rows, v: rows.filter(out_at__isnull=v == "yes")),
+            Filter("todo", "待办", "select", choices=[("check", "材料待核对")],
+                   apply=lambda rows, v: rows.filter(case__items__step=v, case__items__done_at=None)),
         ],
         caption="登记名单",
         export_name=f"{row.code}登记名单",
