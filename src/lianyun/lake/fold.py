@@ -3,15 +3,27 @@
 Folded forms are for comparing only and are never shown. Variant and traditional characters fold to
 the standard one (an old system that knew GB 2312 only could not write the others), a minority's
 name to one of its usual transliterations, Chinese numerals before 号, 幢, 室 to digits.
+
+`teach` gives DuckDB the same functions over whole columns. Names, which nearly all differ, are
+folded there on the code points of an Arrow array, and only what needs more than a character for a
+character is handed to `name`; firms and uneven addresses are folded value by value.
 """
 
 from __future__ import annotations
 
 import re
+import threading
 import unicodedata
-from collections.abc import Iterable
-from functools import cache
+from collections.abc import Callable
+from functools import cache, lru_cache
+from itertools import chain
 from pathlib import Path
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as compute
 
 _TABLES = Path(__file__).parent / "spelling"
 _DOTS = "·・•‧∙⋅．.。､、-—－_ 　\t'’`"
@@ -38,6 +50,7 @@ _COMPOUND = (
     "百里",
 )
 _DIGITS = {c: n for n, c in enumerate("零一二三四五六七八九")} | {"〇": 0, "两": 2}
+_LONG = 4  # characters from which a name may be a transliterated one
 _UNITS = {"十": 10, "百": 100, "千": 1000}
 NUMERAL = "零〇一二两三四五六七八九十百千"
 _COUNTED = re.compile(f"([{NUMERAL}]+)(?=号|栋|幢|座|楼|单元|室|组|弄|户|层|房)")
@@ -103,7 +116,7 @@ def name(text: str) -> str:
     """
     plain = text.translate(variants()).upper()
     pattern, table, words = _transliterations()
-    if len(plain) < 4 and plain not in words:
+    if len(plain) < _LONG and plain not in words:
         return plain
     if plain.startswith(_COMPOUND) and not any(c in text for c in "·・•‧∙⋅．."):
         return plain
@@ -164,10 +177,140 @@ def organisation_core(folded: str) -> str:
     return _FORM.sub("", bare) or folded
 
 
-def many(values: Iterable[str | None], kind: str) -> list[tuple[str, str]]:
-    """Folded value and second form (reading, core) of each distinct value of a kind."""
-    if kind == "person_name":
-        return [(n, pinyin(n)) for n in (name(v or "") for v in values)]
-    if kind == "org_name":
-        return [(n, organisation_core(n)) for n in (organisation(v or "") for v in values)]
-    return [(address(v or ""), "") for v in values]
+# ---- whole columns ---------------------------------------------------------------------------
+
+_GONE, _MORE = (
+    0x110000,
+    0x110001,
+)  # beyond Unicode: a character that vanishes, one that becomes several
+_REMEMBERED = 1 << 16
+
+
+@cache
+def _folds() -> Any:
+    """For each code point the folded one in upper case, or `_GONE`, or `_MORE`."""
+    table = np.arange(_GONE, dtype=np.uint32)
+    cased = chain(range(0x3000), range(0xA000, 0xAC00), range(0xF900, 0x20000))
+    for code, text in ({c: chr(c) for c in cased} | variants()).items():
+        upper = text.upper()
+        table[code] = ord(upper) if len(upper) == 1 else _MORE if upper else _GONE
+    return table
+
+
+def _codes(texts: pa.Array) -> tuple[Any, Any]:
+    """The code points of an array of strings without NULL, and where each string's begin (n + 1)."""
+    count = len(texts)
+    if not count:
+        return np.empty(0, np.uint32), np.zeros(1, np.int64)
+    _, offset_bytes, data = texts.buffers()
+    offsets = np.frombuffer(offset_bytes, np.int32)[texts.offset : texts.offset + count + 1]
+    raw = bytes(memoryview(data or b"")[offsets[0] : offsets[-1]])
+    begins = (np.frombuffer(raw, np.uint8) & 0xC0) != 0x80
+    counted = np.concatenate(([0], np.cumsum(begins)))
+    return np.frombuffer(raw.decode().encode("utf-32-le"), np.uint32), counted[offsets - offsets[0]]
+
+
+def _texts(codes: Any, bounds: Any) -> pa.Array:
+    """The array of strings whose code points lie within `bounds`: the reverse of `_codes`."""
+    size = 1 + (codes > 0x7F) + (codes > 0x7FF) + (codes > 0xFFFF).astype(np.int64)
+    ends = np.concatenate(([0], np.cumsum(size)))[bounds].astype(np.int32)
+    data = codes.astype("<u4").tobytes().decode("utf-32-le").encode()
+    return pa.StringArray.from_buffers(len(bounds) - 1, pa.py_buffer(ends), pa.py_buffer(data))
+
+
+@cache
+def _short_words() -> pa.Array:
+    """The transliterated names that are shorter than those looked at for their length."""
+    return pa.array(sorted(w for w in _transliterations()[2] if len(w) < _LONG), pa.string())
+
+
+def names(texts: pa.Array) -> pa.Array:
+    """`name` of every value of a column of strings."""
+    codes, bounds = _codes(texts)
+    folded = _folds()[codes]
+    kept = folded != _GONE
+    after = np.concatenate(([0], np.cumsum(kept)))[bounds]
+    odd = np.diff(after) >= _LONG
+    several = np.flatnonzero(folded == _MORE)
+    odd[np.searchsorted(bounds, several, side="right") - 1] = True
+    folded[folded == _MORE] = ord("?")
+    plain = _texts(folded[kept], after)
+    whole = compute.is_in(plain, value_set=_short_words())
+    odd |= whole.to_numpy(zero_copy_only=False)
+    if not odd.any():
+        return plain
+    mask = pa.array(odd)
+    told = [name(text) for text in texts.filter(mask).to_pylist()]
+    return compute.replace_with_mask(plain, mask, pa.array(told, pa.string()))
+
+
+class _Sounds:
+    """Readings of characters as an Arrow array that grows, and each character's place in it."""
+
+    def __init__(self) -> None:
+        self.places = np.full(_GONE, -1, np.int32)
+        self.said: list[str] = []
+        self.array = pa.array(self.said, pa.string())
+        self.growing = threading.Lock()
+
+    def of(self, codes: Any) -> pa.Array:
+        """The reading of each code point."""
+        found = self.places[codes]
+        if len(codes) and found.min() < 0:
+            with self.growing:
+                for code in np.unique(codes[self.places[codes] < 0]):
+                    self.said.append(_readings()[int(code)])
+                    self.places[code] = len(self.said) - 1
+                self.array = pa.array(self.said, pa.string())
+            found = self.places[codes]
+        return self.array.take(pa.array(found))
+
+
+@cache
+def _sounds() -> _Sounds:
+    return _Sounds()
+
+
+def readings(folded: pa.Array) -> pa.Array:
+    """`pinyin` of every value of a column of folded names."""
+    codes, bounds = _codes(folded)
+    each = pa.ListArray.from_arrays(pa.array(bounds, pa.int32()), _sounds().of(codes))
+    return compute.binary_join(each, "")
+
+
+def _names_with_readings(texts: pa.Array | pa.ChunkedArray) -> pa.Array:
+    given = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
+    folded = names(compute.fill_null(given.cast(pa.string()), ""))
+    return pa.StructArray.from_arrays([folded, readings(folded)], ["a", "b"])
+
+
+def _each(function: Callable[[str], Any], kind: pa.DataType) -> Callable[[pa.Array], pa.Array]:
+    """A function over a column from one over a value; what it said last it remembers."""
+    remembered = lru_cache(_REMEMBERED)(function)
+
+    def column(texts: pa.Array | pa.ChunkedArray) -> pa.Array:
+        return pa.array([None if v is None else remembered(v) for v in texts.to_pylist()], kind)
+
+    return column
+
+
+def _firm(text: str) -> dict[str, str]:
+    folded = organisation(text)
+    return {"a": folded, "b": organisation_core(folded)}
+
+
+_PAIR = pa.struct([("a", pa.string()), ("b", pa.string())])
+
+
+def teach(con: duckdb.DuckDBPyConnection) -> None:
+    """Makes `folded_name` and `folded_firm` (a: folded, b: reading or core) and `folded_address`
+    known to a DuckDB; a name that is NULL folds to an empty one, the others to NULL."""
+    pair = "STRUCT(a VARCHAR, b VARCHAR)"
+    for known, function, kind in (
+        ("folded_name", _names_with_readings, pair),
+        ("folded_firm", _each(_firm, _PAIR), pair),
+        ("folded_address", _each(address, pa.string()), "VARCHAR"),
+    ):
+        con.create_function(  # type: ignore[call-overload]
+            known, function, ["VARCHAR"], kind, type="arrow", null_handling="special"
+        )

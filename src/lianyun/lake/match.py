@@ -7,6 +7,7 @@ and officers' decisions together give ``links.crosswalk``: (linkage, dataset, ke
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
@@ -19,9 +20,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
-from . import fold
+from . import fold, training
 from .entity import Decision, key_sql, make_links, write_crosswalk
 from .shelves import (
     LEDGER,
@@ -103,6 +105,7 @@ LEVELS: dict[str, tuple[tuple[str, str], ...]] = {
 FLOOR, GRADED, RARE = 0.0005, 0.005, 1e-6
 """The least share of matches that differ, or that differ a little (whoever wrote may have slipped);
 the share of unlike pairs at a level that the sample did not show."""
+_SLOTS = 1 << 20
 _FREQUENT = {"person_name", "text", "org_name"}
 # Lazy and unbounded on purpose: a bounded repetition makes RE2 seven times slower.
 _ADDRESS = (
@@ -375,6 +378,7 @@ def prepare(con: duckdb.DuckDBPyConnection, spec: MatchSpec) -> list[int]:
     Numbers of rows are stable: they follow the key's order. Raises LakeError where a dataset or a
     column is not there.
     """
+    fold.teach(con)
     counts, first = [], 0
     for index, side in enumerate(spec.sides):
         have = table_columns(con, "trusted", side.dataset)
@@ -384,27 +388,17 @@ def prepare(con: duckdb.DuckDBPyConnection, spec: MatchSpec) -> list[int]:
         for name in (*side.key, *(c for _, c in columns)):
             if name not in have:
                 raise LakeError(f"数据集“{side.dataset}”没有列“{name}”")
-        source = f"lake.trusted.{quote(side.dataset)}"
-        wanted = ", ".join(f"{_text(c, have[c])} AS {f.name}" for f, c in columns)
-        con.execute(
-            f"CREATE OR REPLACE TEMP TABLE raw{index} AS SELECT row_number() OVER (ORDER BY k) + "
-            f"{first} AS unique_id, * FROM (SELECT {key_sql(side)} AS k, {wanted} FROM {source})"
-        )
-        joins, outputs = [], []
-        for number, (f, _) in enumerate(columns):
-            alias = f"f{number}"
-            outputs += _forms(f, alias)
-            found = _folded(con, f"raw{index}", f)
-            if found is not None:
-                con.register(f"folded_{index}_{number}", found)
-                joins.append(f"LEFT JOIN folded_{index}_{number} {alias} ON {alias}.v = r.{f.name}")
+        texts = ", ".join(f"{_text(c, have[c])} AS {f.name}" for f, c in columns)
+        rows = f"SELECT {key_sql(side)} AS k, {texts} FROM lake.trusted.{quote(side.dataset)}"
+        rows = f"SELECT row_number() OVER (ORDER BY k) + {first} AS unique_id, * FROM ({rows})"
+        folded = ", ".join(f"{_folded(f)} AS {f.name}" for f, _ in columns)
+        rows = f"SELECT unique_id, k, {folded} FROM ({rows})"
+        places = "".join(f", {_place(f.name)}" for f, _ in columns if f.kind == "address")
+        forms = ", ".join(form for f, c in columns for form in _forms(f, have[c]))
         con.execute(
             f"CREATE OR REPLACE TEMP TABLE side{index} AS SELECT unique_id, k AS _key, "
-            f"'{index}' AS source_dataset, {', '.join(outputs)} FROM raw{index} r {' '.join(joins)}"
+            f"'{index}' AS source_dataset, {forms} FROM (SELECT *{places} FROM ({rows})) r"
         )
-        for f, _ in columns:
-            if f.kind == "address":
-                _parse(con, f"side{index}", f.name)
         row = con.execute(f"SELECT count(*) FROM side{index}").fetchone()
         counts.append(int(row[0]) if row else 0)
         first += counts[-1]
@@ -414,43 +408,59 @@ def prepare(con: duckdb.DuckDBPyConnection, spec: MatchSpec) -> list[int]:
 def _text(column: str, kind: str) -> str:
     if kind in ("DATE", "TIMESTAMP"):
         return f"strftime({quote(column)}, '%Y%m%d')"
-    return f"nullif(trim(CAST({quote(column)} AS VARCHAR), ' 　'), '')"
+    text = quote(column) if kind == "VARCHAR" else f"CAST({quote(column)} AS VARCHAR)"
+    # Trimming by a set of wide characters is dear, so values that need none are told apart first.
+    ends = " OR ".join(f"{e}({text}, '{s}')" for e in ("starts_with", "ends_with") for s in " 　")
+    return f"CASE WHEN {text} = '' OR {ends} THEN nullif(trim({text}, ' 　'), '') ELSE {text} END"
 
 
-def _folded(con: duckdb.DuckDBPyConnection, table: str, f: Field) -> pa.Table | None:
-    """Distinct values that Python must fold, with their two forms; None where SQL is enough."""
-    if f.kind not in ("person_name", "org_name", "address"):
-        return None
-    where = f" AND regexp_matches({f.name}, {literal(fold.UNEVEN)})" if f.kind == "address" else ""
-    found = con.execute(
-        f"SELECT DISTINCT {f.name} FROM {table} WHERE {f.name} IS NOT NULL{where}"
-    ).to_arrow_table()
-    values = found.column(0).to_pylist()
-    forms = fold.many(values, f.kind)
-    return pa.table(
-        {
-            "v": pa.array(values, pa.string()),
-            "a": pa.array([a for a, _ in forms], pa.string()),
-            "b": pa.array([b for _, b in forms], pa.string()),
-        }
-    )
+def _folded(f: Field) -> str:
+    """A field's value as `fold` leaves it (see `fold.teach`); as it stands where SQL is enough."""
+    if f.kind == "person_name":
+        return f"folded_name({f.name})"
+    if f.kind == "org_name":
+        return f"folded_firm({f.name})"
+    if f.kind == "address":
+        uneven = f"regexp_matches({f.name}, {literal(fold.UNEVEN)})"
+        return f"CASE WHEN {uneven} THEN folded_address({f.name}) ELSE {f.name} END"
+    return f.name
 
 
-def _forms(f: Field, alias: str) -> list[str]:
-    """The prepared columns of a field as SQL; an empty form is NULL."""
+def _place(n: str) -> str:
+    """An address taken apart (省市区县 乡镇街道 村社区 路 号 幢 单元 室), as a struct for `_forms`."""
+    groups = ", ".join(f"'{g}'" for g in _GROUPS)
+    return f"regexp_extract({n}, {literal(_ADDRESS)}, [{groups}]) AS {n}__p"
+
+
+def _forms(f: Field, stored: str) -> list[str]:
+    """The prepared columns of a field as SQL; an empty form is NULL. `stored` is its column's type."""
     n, raw = f.name, f"r.{f.name}"
     if f.kind == "person_name":
         return [
-            f"nullif({alias}.a, '') AS {n}",
-            f"nullif({alias}.b, '') AS {n}__pinyin",
-            f"nullif(substr({alias}.a, 1, 1), '') AS {n}__surname",
+            f"nullif({raw}.a, '') AS {n}",
+            f"nullif({raw}.b, '') AS {n}__pinyin",
+            f"nullif(substr({raw}.a, 1, 1), '') AS {n}__surname",
         ]
     if f.kind == "org_name":
-        return [f"nullif({alias}.a, '') AS {n}", f"nullif({alias}.b, '') AS {n}__core"]
+        return [f"nullif({raw}.a, '') AS {n}", f"nullif({raw}.b, '') AS {n}__core"]
     if f.kind == "address":
-        return [f"coalesce({alias}.a, {raw}) AS {n}"]
+        p = f"r.{n}__p"
+        return [
+            f"{raw} AS {n}",
+            f"nullif({p}.county, '') AS {n}__county",
+            f"nullif({p}.county || {p}.town, {p}.county) AS {n}__town",
+            f"nullif({p}.town || {p}.village, {p}.town) AS {n}__village",
+            f"CASE WHEN {p}.road <> '' AND {p}.no <> '' THEN {p}.road || {p}.no "
+            f"WHEN {p}.village <> '' AND {p}.no <> '' THEN {p}.village || {p}.grp || '-' || {p}.no "
+            f"WHEN length({p}.estate) > 2 AND {p}.building <> '' THEN {p}.estate END AS {n}__street",
+            f"CASE WHEN {p}.building <> '' THEN {n}__street || '/' || {p}.building END AS {n}__building",
+            f"CASE WHEN {p}.room <> '' THEN coalesce({n}__building, {n}__street) || '/' || {p}.unit "
+            f"|| '/' || {p}.room WHEN {p}.road = '' AND {p}.building = '' THEN {n}__street END "
+            f"AS {n}__door",
+        ]
     if f.kind == "date":
         plain = f"regexp_replace(substr({raw}, 1, 10), '[^0-9]', '', 'g')"
+        plain = raw if stored in ("DATE", "TIMESTAMP") else plain
         day = f"CASE WHEN length({plain}) = 8 THEN {plain} END"
         return [
             f"{day} AS {n}",
@@ -475,25 +485,6 @@ def _forms(f: Field, alias: str) -> list[str]:
     return [f"{plain} AS {n}", f"substr({plain}, 1, 3) AS {n}__head"]
 
 
-def _parse(con: duckdb.DuckDBPyConnection, table: str, n: str) -> None:
-    """Takes addresses apart down to the door (省市区县 乡镇街道 村社区 路 号 幢 单元 室) in one pass."""
-    groups = ", ".join(f"'{g}'" for g in _GROUPS)
-    con.execute(
-        f"CREATE OR REPLACE TEMP TABLE {table} AS SELECT * EXCLUDE (p), "
-        "nullif(p.county, '') AS {n}__county, nullif(p.county || p.town, p.county) AS {n}__town, "
-        "nullif(p.town || p.village, p.town) AS {n}__village, "
-        "CASE WHEN p.road <> '' AND p.no <> '' THEN p.road || p.no "
-        "WHEN p.village <> '' AND p.no <> '' THEN p.village || p.grp || '-' || p.no "
-        "WHEN length(p.estate) > 2 AND p.building <> '' THEN p.estate END AS {n}__street, "
-        "CASE WHEN p.building <> '' THEN {n}__street || '/' || p.building END AS {n}__building, "
-        "CASE WHEN p.room <> '' THEN coalesce({n}__building, {n}__street) || '/' || p.unit || '/' || p.room "
-        "WHEN p.road = '' AND p.building = '' THEN {n}__street END AS {n}__door "
-        "FROM (SELECT *, regexp_extract({n}, {pattern}, [{groups}]) AS p FROM {table})".format(
-            n=n, pattern=literal(_ADDRESS), groups=groups, table=table
-        )
-    )
-
-
 # ---- bounded blocks --------------------------------------------------------------------------
 
 
@@ -513,7 +504,13 @@ def bound(
     tables = [f"side{i}" for i in range(len(spec.sides))]
     out: dict[tuple[str, ...], list[list[str]]] = {}
     extra: dict[str, str] = {}
-    for number, rule in enumerate(dict.fromkeys((*spec.blocks, *spec.certain, *spec.train))):
+    every = list(dict.fromkeys((*spec.blocks, *spec.certain, *spec.train)))
+    large = int(math.sqrt(spec.cap))
+    crowded = _crowded(con, tables, every, large)
+    for number, rule in enumerate(every):
+        if rule not in crowded:
+            out[rule] = [_columns(rule)]
+            continue
         columns = _columns(rule)
         listed = ", ".join(columns)
         given = " AND ".join(f"{c} IS NOT NULL" for c in columns)
@@ -524,7 +521,7 @@ def bound(
         con.execute(
             f"CREATE OR REPLACE TEMP TABLE over{number} AS SELECT *, {size} AS pairs FROM (SELECT "
             f"{listed}, count(*) FILTER (s = 0) AS c0, count(*) FILTER (s = 1) AS c1 FROM ({union}) "
-            f"WHERE {given} GROUP BY ALL HAVING count(*) > {int(math.sqrt(spec.cap))}) "
+            f"WHERE {given} GROUP BY ALL HAVING count(*) > {large}) "
             f"WHERE {size} > {spec.cap}"
         )
         row = con.execute(
@@ -554,6 +551,31 @@ def bound(
                 ).__dict__
             )
     return out
+
+
+def _crowded(
+    con: duckdb.DuckDBPyConnection,
+    tables: Sequence[str],
+    rules: Sequence[tuple[str, ...]],
+    large: int,
+) -> set[tuple[str, ...]]:
+    """The rules of which some key may have more than `large` rows; of the others none has.
+
+    Keys are only counted by a slot of their hash, all rules in one pass: a slot has no fewer rows
+    than any key in it.
+    """
+    hashed = ", ".join(
+        f"CASE WHEN {' AND '.join(f'{c} IS NOT NULL' for c in columns)} "
+        f"THEN CAST(hash({', '.join(columns)}) % {_SLOTS} AS UINTEGER) END AS r{number}"
+        for number, columns in enumerate(map(_columns, rules))
+    )
+    counts = np.zeros((len(rules), _SLOTS), np.int32)
+    for table in tables:
+        for batch in con.execute(f"SELECT {hashed} FROM {table}").to_arrow_reader(_SLOTS):
+            for number in range(len(rules)):
+                slots = batch.column(number).drop_null().to_numpy(zero_copy_only=False)
+                counts[number] += np.bincount(slots, minlength=_SLOTS).astype(np.int32)
+    return {rule for rule, found in zip(rules, counts, strict=True) if found.max() > large}
 
 
 def _told(spec: MatchSpec, term: str) -> str:
@@ -689,13 +711,12 @@ def _learn(linker: Any, way: Any) -> bool:
             before = deepcopy(model.core_model_settings)
             try:
                 linker.training.estimate_parameters_using_expectation_maximisation(way)
-            except ValueError:
+                return True
+            except (ValueError, EMTrainingException, ZeroDivisionError) as error:
                 # A pass that is broken off leaves the model without the rule's own fields.
                 model.core_model_settings = before
-                continue
-            return True
-        return False
-    except (EMTrainingException, ZeroDivisionError):
+                if not isinstance(error, ValueError):
+                    return False
         return False
     finally:
         model.training_settings = whole
@@ -740,7 +761,8 @@ def score(
             inputs if len(inputs) > 1 else inputs[0], settings(spec, rules), log_level=logging.ERROR
         )
         tell(0.25, "训练模型")
-        made.notes += train(linker, spec, rules)
+        with training.counted(linker) if backend is None else contextlib.nullcontext():
+            made.notes += train(linker, spec, rules)
         made.model = _model(linker, spec)
         tell(0.5, "比较候选记录对")
         found = linker.inference.predict(

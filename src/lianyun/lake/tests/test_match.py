@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import time
 from collections import Counter
@@ -9,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from splink import DuckDBAPI, Linker
 
-from lianyun.lake import entity, fold, match
+from lianyun.lake import entity, fold, match, training
 from lianyun.lake.entity import Decision
 from lianyun.lake.match import MatchSpec
 from lianyun.lake.shelves import Lake, LakeError, literal
@@ -107,6 +110,23 @@ def test_names_fold() -> None:
     assert fold.name("王古力") != fold.name("王古丽")
     assert fold.name("欧阳古力") != fold.name("欧阳古丽")
     assert fold.pinyin(fold.name("陈晨")) == fold.pinyin(fold.name("陳辰")) == "chenchen"
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(
+        st.text(
+            "王李张張偉伟陈陳麦提吐尔逊買賈欧阳古力丽札西·・ aBß\ufb01\U00020000\ufa0c１Ａ",
+            max_size=7,
+        )
+    )
+)
+def test_columns_fold_as_values_do(names: list[str]) -> None:
+    whole = pa.array(["麦麦提", *names, "欧阳古力", ""])
+    for column in (whole, whole[1:]):
+        folded = fold.names(column)
+        assert folded.to_pylist() == [fold.name(v) for v in column.to_pylist()]
+        assert fold.readings(folded).to_pylist() == [fold.pinyin(v) for v in folded.to_pylist()]
 
 
 def test_addresses_and_firms_fold() -> None:
@@ -241,6 +261,35 @@ def test_chinese_records_link(lake: Lake) -> None:
     assert crosswalk(lake) == before
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("single", [True, False], ids=["link", "dedupe"])
+def test_counted_training_is_splinks_own(lake: Lake, single: bool) -> None:
+    people(lake)
+    with lake.connect() as con:
+        con.execute(
+            "INSERT INTO lake.trusted.register SELECT number + 900000, name, born, phone, address "
+            "FROM lake.trusted.register WHERE number % 7 = 3"
+        )
+    data: dict[str, Any] = {} if single else {"left": {"dataset": "register", "key": ["number"]}}
+    spec = people_spec(**data, **({} if single else {"right": None}))
+    models = []
+    for way in ("own", "counted"):
+        with lake.private() as con:
+            match.prepare(con, spec)
+            rules = match.bound(con, spec, match.Matched("relief", "r", 0, 0))
+            api = DuckDBAPI(con)
+            inputs = [api.register(f"side{i}") for i in range(len(spec.sides))]
+            linker = Linker(inputs if single else inputs[0], match.settings(spec, rules))
+            with training.counted(linker) if way == "counted" else contextlib.nullcontext():
+                match.train(linker, spec, rules)
+            models.append(match._model(linker, spec))
+    told = [
+        [v[k] for f in m["fields"].values() for v in f for k in ("m", "u")] + [m["prior"]]
+        for m in models
+    ]
+    assert told[1] == pytest.approx(told[0], rel=1e-9)
+
+
 def test_decisions_hold_and_are_undone(lake: Lake) -> None:
     people(lake)
     spec = people_spec()
@@ -283,6 +332,15 @@ def test_different_holds_through_a_third_record() -> None:
     links, wrong = entity.resolve(spec, edges, told)
     assert wrong == [{"decision": "d3", "against": "d1"}]
     assert {link.key for link in links} == {"a", "b"}
+
+
+@pytest.mark.slow
+def test_a_rule_without_pairs_teaches_nothing(lake: Lake) -> None:
+    people(lake, 600)
+    spec = people_spec(left={"dataset": "register", "key": ["number"]}, right=None)
+    made = match.run(lake, spec, "r1")
+    assert set(made.model["fields"]) == {"name", "born", "phone", "address"}
+    assert any("没有可供训练的记录对" in note for note in made.notes)
 
 
 @pytest.mark.slow
