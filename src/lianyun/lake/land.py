@@ -402,7 +402,7 @@ def _count(first: int, length: int) -> pa.Array:
     return compute.add(compute.cumulative_sum(ones), first - 1)
 
 
-def _hits(data: bytes, character: str, low: int = 0, high: int | None = None) -> int:
+def _hits(data: bytes | pa.Buffer, character: str, low: int = 0, high: int | None = None) -> int:
     """How often an ASCII character occurs; several times as fast as bytes.count where it is often."""
     span = (len(data) if high is None else high) - low
     return int(np.count_nonzero(np.frombuffer(data, np.uint8, span, low) == ord(character)))
@@ -1268,6 +1268,8 @@ def _numbered(
         made = pa.RecordBatch.from_arrays([numbers, empty, empty, *columns], schema=schema)
         nul = None
         for column in columns if nul_possible else ():
+            if not _may_hold_nul(column):
+                continue
             hit = compute.fill_null(compute.match_substring(column, "\x00"), False)
             nul = hit if nul is None else compute.or_(nul, hit)
         if nul is not None and compute.any(nul).as_py():
@@ -1282,6 +1284,16 @@ def _numbered(
             source.fraction = min(line / total, 1.0)
         yield made
     source.fraction = 1.0
+
+
+def _may_hold_nul(texts: pa.StringArray) -> bool:
+    """Whether the bytes of a column hold NUL: they are searched as one, not value by value."""
+    _, offset_bytes, data = texts.buffers()
+    if data is None or not len(texts):
+        return False
+    offsets = np.frombuffer(offset_bytes, np.int32)
+    first, last = int(offsets[texts.offset]), int(offsets[texts.offset + len(texts)])
+    return _hits(data, "\x00", first, last) > 0
 
 
 def from_parquet(path: str | Path) -> Source:
