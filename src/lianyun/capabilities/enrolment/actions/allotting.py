@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 from django.utils import timezone
@@ -137,7 +138,7 @@ def _lines(found: Round, result: allotting.Result, by: Actor) -> list[dict[str, 
             "outside": line.outside and areas and s in having,
             "areas": areas and s in having,
             "rank": line.rank,
-            "points": f"{points[line.rank].normalize():f}" if line.rank else None,
+            "points": f"{(points[line.rank] or Decimal(0)).normalize():f}" if line.rank else None,
         }
         for s, line in sorted(result.lines.items())
     ]
