@@ -251,8 +251,8 @@ class Taken:
             f"AND NOT (here AND was AND ({same or 'TRUE'})) ORDER BY {order}"
         )
         key = ", ".join(quote(k) for k in self.keys)
-        # The table lies in the order of the key, and a scan keeps it: nothing is sorted again.
-        self.rows = self.ordered = f"SELECT {listed} FROM _portion WHERE _here"
+        self.rows = f"SELECT {listed} FROM _portion WHERE _here"
+        self.ordered = f"{self.rows} ORDER BY {order}"
         self.gone = f"SELECT {key} FROM _portion WHERE NOT _here"
         named = ", ".join(quote(f"_person{i}") for i in range(len(people)))
         self._persons = f"SELECT {named} FROM _portion" if people else ""
@@ -261,14 +261,24 @@ class Taken:
             "count(*) FILTER (_here AND _was), count(*) FILTER (NOT _here) "
             "FROM _portion GROUP BY 1 ORDER BY 1"
         ).fetchall()
-        self.pieces = tuple(self._piece(*(int(n) for n in row[:3])) for row in counted)
+        # The table lies in the order of the key; a scan of several threads need not keep it.
+        self.pieces = tuple(
+            self._piece(int(number), int(newcomers), int(others), order)
+            for number, newcomers, others, _ in counted
+        )
         self.deletes = sum(int(row[3]) for row in counted)
         self.upserts = sum(p.newcomers + p.others for p in self.pieces)
 
-    def _piece(self, number: int, newcomers: int, others: int) -> Piece:
+    def _piece(self, number: int, newcomers: int, others: int, order: str) -> Piece:
         first = number * PIECE_ROWS
         rows = f"{self.rows} AND rowid BETWEEN {first} AND {first + PIECE_ROWS - 1}"
-        return Piece(rows, f"{rows} AND NOT _was", f"{rows} AND _was", newcomers, others)
+        return Piece(
+            f"{rows} ORDER BY {order}",
+            f"{rows} AND NOT _was ORDER BY {order}",
+            f"{rows} AND _was ORDER BY {order}",
+            newcomers,
+            others,
+        )
 
     def _count(self, sql: str) -> int:
         row = self.con.execute(sql).fetchone()
@@ -301,7 +311,7 @@ class Taken:
         a number stands in several rows. Who is named by rows that go belongs to the first."""
         if not self._persons:
             return [iter(()) for _ in self.pieces]
-        told = self.con.execute(self._persons).to_arrow_table()
+        told = self.con.execute(f"{self._persons} ORDER BY rowid").to_arrow_table()
         gone = self.con.execute(f"{self._persons} WHERE NOT _here").to_arrow_table()
         return [
             _numbers(([gone] if not number else []) + [told.slice(number * PIECE_ROWS, PIECE_ROWS)])

@@ -59,8 +59,12 @@ def apply(held: dict[Row, dict[str, Any]], taken: Taken) -> int:
     assert _rows(taken, taken.ordered) == _rows(
         taken, f"FROM ({taken.rows}) ORDER BY {', '.join(taken.keys)}"
     )
-    named = {number for people in taken.persons_by_piece() for number in people}
-    assert taken.full or named == set(taken.persons())
+    by_piece = taken.persons_by_piece() if not taken.full else []
+    named = [set(people) for people in by_piece]
+    assert taken.full or set().union(*named) == set(taken.persons())
+    if taken.natural and taken.portion.people == taken.keys:
+        for piece, people in zip(taken.pieces, named, strict=True):
+            assert {row[taken.keys[0]] for row in _rows(taken, piece.rows)} <= people
     return told
 
 
@@ -217,3 +221,21 @@ def test_an_area_is_the_beginning_of_a_code(lake: Lake) -> None:
     with take(lake, Portion("town", ("id",), within={"gone": "32"})) as none:
         assert none is not None
         assert none.upserts == 0
+
+
+@pytest.mark.slow
+def test_pieces_of_a_large_change_name_their_own_people(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where several threads scan: who stands in a piece is among its people, in order."""
+    monkeypatch.setattr("lianyun.lake.portion.PIECE_ROWS", 100_000)
+    titles, count = ["编号", "区", "名"], 350_000
+    for day, name in enumerate(("甲", "乙")):
+        rows = [(f"k{(n * 7919) % count:07d}", "1", name) for n in range(count)]
+        load(lake, SPEC, source(titles, rows), "full", f"b{day}")
+    portion = Portion("town", ("id", "name"), {}, {}, people=("id",))
+    with take(lake, portion, "b0") as taken:
+        assert taken is not None
+        assert [p.others for p in taken.pieces] == [100_000] * 3 + [50_000]
+        held: dict[Row, dict[str, Any]] = {(f"k{n:07d}",): {} for n in range(count)}
+        apply(held, taken)
