@@ -233,7 +233,9 @@ class OAuthRefused(Refused):
 
 def _form(call: Call, headers: Mapping[str, str]) -> dict[str, str]:
     if call.method != "POST":
-        raise OAuthRefused("invalid_request", "须用 POST 请求换取令牌")
+        refused = Refused(405, "bad_request", "须用 POST 请求换取令牌")
+        refused.headers = [(b"allow", b"POST")]
+        raise refused
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded" or call.query:
         raise OAuthRefused("invalid_request", "参数须以表单格式放在请求正文中")
@@ -257,9 +259,9 @@ def _client(form: Mapping[str, str], headers: Mapping[str, str]) -> tuple[str, s
     header = headers.get("authorization", "")
     if not header:
         return form.get("client_id", ""), form.get("client_secret", "")
-    if "client_secret" in form:
-        raise OAuthRefused("invalid_request", "只能用一种方式给出密钥")
     scheme, _, value = header.partition(" ")
+    if scheme.lower() == "basic" and "client_secret" in form:
+        raise OAuthRefused("invalid_request", "只能用一种方式给出密钥")
     try:
         if scheme.lower() != "basic":
             raise ValueError

@@ -17,6 +17,7 @@ from .calls import Call, Refused, Reply, Scope, problem
 from .connections import Connections
 from .credentials import TOKEN_PATH, OAuthRefused, give_token, identify, token_key
 from .leases import Leases
+from .nonces import Nonces
 from .offers import METHODS, chosen
 from .receipts import RECEIPTS_PATH, give_receipt
 from .records import Records
@@ -43,6 +44,7 @@ class Plane:
         self.rights = Rights()
         self.leases = Leases()
         self.records = Records()
+        self.nonces = Nonces()
         self.key = hash_key()
         self.token_key = token_key()
         self.turnstile = Turnstile()

@@ -35,12 +35,6 @@ _NONCE = re.compile(r"[\x21-\x7e]{8,80}")
 _BODY_DIGESTS = {"sha-256": "sha256", "sm3": "sm3"}
 # What enters the record must be signed too, where it is sent.
 _IF_SENT = ("x-purpose", "x-case", "content-digest")
-# Every worker sees a nonce at once; only the disk hears of it up to half a second later (ADR 0015).
-_USE_NONCE = """
-INSERT INTO services_usednonce (client_id, nonce, at)
-SELECT $1::bigint, $2::text, now() FROM (SELECT set_config('synchronous_commit', 'off', true)) s
-ON CONFLICT DO NOTHING RETURNING true
-"""
 
 
 @dataclass(frozen=True)
@@ -174,7 +168,7 @@ async def check(
 ) -> None:
     """Verify a call's signature by one of the client's keys, and use its nonce up; raises Refused."""
     kept = verified(call, headers, keys)
-    if not await plane.ask(_USE_NONCE, (client, kept)):
+    if not await plane.nonces.use(plane, client, kept):
         raise used()
 
 

@@ -11,6 +11,7 @@ from lianyun.kernel.models import Grant
 
 from .. import rules
 from ..models import Service
+from . import doors
 
 _TEXT = r"^[!-~\u00a1-\uD7FF\uE000-\uFEFE](?:[ -~\u00a1-\uD7FF\uE000-\uFEFE]{0,98}[!-~\u00a1-\uD7FF\uE000-\uFEFE])?$"
 _UNIT = (
@@ -51,6 +52,8 @@ def openapi(
         places = [f"v{one.version}/"] if one.version != first or version else [""]
         for place in places:
             paths.update(_paths(one, grant, place))
+    if not name:
+        paths |= doors.paths()
     return {
         "openapi": "3.1.0",
         "info": {
@@ -88,32 +91,23 @@ def example_of(name: str, shown: Iterable[rules.Field], masks: dict[str, str]) -
     return {"resource": name, "count": 1, "rows": [row]}
 
 
-def _problem(text: str) -> dict[str, Any]:
-    return {
-        "description": text,
-        "content": {
-            "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}
-        },
-    }
-
-
 def _responses(answer: dict[str, Any], text: str, *, key: bool, body: bool) -> dict[str, Any]:
     out = {
         "200": {"description": text, "content": {"application/json": answer}},
-        "400": _problem("请求有误"),
-        "401": _problem("凭证无效"),
-        "403": _problem("授权已撤回、暂停或到期，或不包含此操作"),
-        "404": _problem("查无此记录，或服务尚未开通" if key else "服务尚未开通"),
-        "405": _problem("请求方法有误"),
-        "410": _problem("此版本已停止"),
-        "429": _problem("超出每日或每秒次数"),
-        "503": _problem("系统繁忙"),
+        "400": doors.problem("请求有误"),
+        "401": doors.problem("凭证无效"),
+        "403": doors.problem("授权已撤回、暂停或到期，或不包含此操作"),
+        "404": doors.problem("查无此记录，或服务尚未开通" if key else "服务尚未开通"),
+        "405": doors.problem("请求方法有误"),
+        "410": doors.problem("此版本已停止"),
+        "429": doors.problem("超出每日或每秒次数"),
+        "503": doors.problem("系统繁忙"),
     }
     if body:
-        out["413"] = _problem("请求体过大")
-        out["415"] = _problem("请求体应为 JSON")
+        out["413"] = doors.problem("请求体过大")
+        out["415"] = doors.problem("请求体应为 JSON")
     else:
-        out["409"] = _problem("游标不属于这次查询，或已过期")
+        out["409"] = doors.problem("游标不属于这次查询，或已过期")
     return out
 
 
@@ -208,6 +202,13 @@ def _paths(service: Service, grant: Grant | None, place: str) -> dict[str, Any]:
         return _verify(service, base, columns, shown)
     if service.kind == "statistics":
         return _statistics(service, base, shown, masks if grant else {})
+    if service.kind == "federated":
+        # Its sources keep no order from call to call, so there are no pages.
+        asked = _query(service, f"{base}:federated", columns, shown, masks)[f"{base}:federated"]
+        asked["get"]["parameters"] = [
+            p for p in asked["get"]["parameters"] if p["name"] != "cursor"
+        ]
+        return {f"{base}:federated": asked}
     return {}
 
 

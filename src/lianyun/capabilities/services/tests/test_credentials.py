@@ -160,8 +160,9 @@ def test_wrong_clients_and_forms(token: str) -> None:
         wrong = await client.post(post, data={**good, "client_secret": secret[::-1]})
         assert (wrong.status_code, wrong.json()["error"]) == (401, "invalid_client")
         assert wrong.headers["www-authenticate"].startswith("Basic")
+        got = await client.get(post)
+        assert (got.status_code, got.headers["allow"]) == (405, "POST")
         for bad in (
-            await client.get(post),
             await client.post(post, json=good),
             await client.post(post, content=b"\xff", headers={
                 "content-type": "application/x-www-form-urlencoded"}),
