@@ -398,7 +398,6 @@
       try {
         if (!viewer) {
           viewer = new BpmnJS({ container: pane });
-          window.addEventListener("resize", () => { viewer.get("canvas").resized(); viewer.get("canvas").zoom("fit-viewport", "auto"); });
           viewer.get("eventBus").on("element.click", (e) => { const n = (state.steps || []).findIndex((s) => s.id === e.element.id.replace(/_label$/, "").replace(/^(?:after|choose|fork)_/, "")); if (n >= 0) show(root.querySelector(`[data-card="steps.${n}"]`)); });
         }
         const text = await answer.text();

@@ -20,7 +20,6 @@
         fit: () => canvas.zoom("fit-viewport", "auto"),
       };
       zoom.fit();
-      window.addEventListener("resize", () => { canvas.resized(); zoom.fit(); });
       for (const button of frame.querySelectorAll("[data-zoom]")) {
         button.addEventListener("click", () => zoom[button.dataset.zoom]());
       }
