@@ -12,11 +12,8 @@ class Party(models.Model):
 
     PERSON, LEGAL_ENTITY, DEPARTMENT, SYSTEM = "person", "legal_entity", "department", "system"
     KINDS: ClassVar = [
-        (PERSON, "自然人"),
-        (LEGAL_ENTITY, "法人"),
-        (DEPARTMENT, "部门"),
-        (SYSTEM, "系统"),
-    ]
+        (PERSON, "自然人"), (LEGAL_ENTITY, "法人"), (DEPARTMENT, "部门"), (SYSTEM, "系统")
+    ]  # fmt: skip
 
     kind = models.CharField("类别", max_length=20, choices=KINDS)
     code = models.CharField("代码", max_length=64, null=True, unique=True)

@@ -20,13 +20,9 @@ class Resource(models.Model):
     DATASET, LIBRARY, SERVICE = "dataset", "library", "service"
     PAGE, DEVICE, LAYER = "page", "device", "layer"
     KINDS: ClassVar = [
-        (DATASET, "数据集"),
-        (LIBRARY, "基础库"),
-        (SERVICE, "数据服务"),
-        (PAGE, "页面"),
-        (DEVICE, "设备"),
-        (LAYER, "图层"),
-    ]
+        (DATASET, "数据集"), (LIBRARY, "基础库"), (SERVICE, "数据服务"),
+        (PAGE, "页面"), (DEVICE, "设备"), (LAYER, "图层"),
+    ]  # fmt: skip
     DRAFT, REGISTERING, REGISTERED = "draft", "registering", "registered"
     PUBLISHING, PUBLISHED, WITHDRAWN = "publishing", "published", "withdrawn"
     STATES: ClassVar = [

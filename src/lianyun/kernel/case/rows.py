@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from lianyun.kernel.access import Actor
 
 
+_GOES_ON, _SEEN = Q(state__in=["open", "suspended"]), ["state", "subject", "path"]
+
+
 class Case(models.Model):
     """One matter: whose, about what, at which desk, on which version of which path."""
 
@@ -44,6 +47,7 @@ class Case(models.Model):
         indexes = [
             models.Index(fields=["department", "state", "-id"]),
             models.Index(fields=["applicant", "-id"]),
+            models.Index(fields=["id"], include=_SEEN, condition=_GOES_ON, name="case_open"),
         ]
 
     def __str__(self) -> str:
@@ -86,6 +90,7 @@ class WorkItem(models.Model):
         indexes = [
             models.Index(
                 fields=["permission", "department", "due_on"],
+                include=["case"],
                 name="item_waiting",
                 condition=Q(done_at=None),
             ),
@@ -96,6 +101,7 @@ class WorkItem(models.Model):
                 condition=Q(done_at=None, fires_on__isnull=False),
             ),
             models.Index(fields=["done_at"], name="item_done"),
+            models.Index(fields=["department", "permission", "case"], name="item_at_desk"),
         ]
         constraints = [models.UniqueConstraint(fields=["case", "token"], name="item_once")]
 
@@ -175,7 +181,7 @@ def work_items(viewer: Actor) -> models.QuerySet[WorkItem]:
     """Open work items that this actor may do, the most urgent first."""
     rows = WorkItem.objects.filter(done_at=None, case__state__in=[Case.OPEN, Case.SUSPENDED])
     if not viewer.everything:
-        mine = Q(pk=None)
+        mine = Q(pk__in=())
         for permission, scope in viewer.held.items():
             part = Q(permission=permission)
             mine |= part if scope is None else part & Q(department_id__in=scope)
