@@ -172,7 +172,7 @@ def charts(viewer: Actor) -> dict[str, Chart]:
         .exclude(department=None)
         .order_by()
         .values_list("department__short", "department__name")
-        .annotate(n=Count("id"))
+        .annotate(n=Count("*"))
         .order_by("-n")[:8]
     )
     return {

@@ -71,11 +71,11 @@ def counts(rows: models.QuerySet[WorkItem]) -> dict[str, int]:
     today, edge = timezone.localdate(), yellow_until()
     runs = ~Q(case__state=Case.SUSPENDED)
     told: dict[str, int] = rows.order_by().aggregate(
-        all=models.Count("*"),
-        red=models.Count("*", filter=runs & Q(due_on__lt=today)),
-        yellow=models.Count("*", filter=runs & Q(due_on__gte=today, due_on__lte=edge)),
-        green=models.Count("*", filter=runs & Q(due_on__gt=edge)),
-        paused=models.Count("*", filter=Q(case__state=Case.SUSPENDED)),
+        all=models.Count("case_id"),
+        red=models.Count("case_id", filter=runs & Q(due_on__lt=today)),
+        yellow=models.Count("case_id", filter=runs & Q(due_on__gte=today, due_on__lte=edge)),
+        green=models.Count("case_id", filter=runs & Q(due_on__gt=edge)),
+        paused=models.Count("case_id", filter=Q(case__state=Case.SUSPENDED)),
     )
     return told
 

@@ -27,6 +27,7 @@ STEPS = [
     ("deliver", "制证送达"),
 ]
 FREE_ROWS = 3
+_NARROWS = ("q", "item", "department", "since", "until", "state", "result")
 
 
 def _lamp_words(item: Any) -> str:
@@ -99,9 +100,10 @@ def home(request: ActorRequest) -> HttpResponse:
 def archive(request: ActorRequest) -> HttpResponse:
     """All applications of the viewer's departments: by item, department, time and end, with figures."""
     viewer = request.actor
+    latest = queries.newest(viewer)
     table = Table(
         request,
-        queries.cases(viewer),
+        queries.archived(viewer),
         columns=[
             Column(
                 "title", "办件", primary=True,
@@ -119,10 +121,10 @@ def archive(request: ActorRequest) -> HttpResponse:
         ],
         filters=[
             Filter("q", "标题或编号", lookup="title__icontains|code__icontains"),
-            Filter("item", "事项", "select", choices=lambda: queries.archived_items(viewer), lookup="subject"),
+            Filter("item", "事项", "select", choices=lambda: queries.archived_items(viewer, latest), lookup="subject"),
             Filter(
                 "department", "牵头部门", "select", lookup="department__slug",
-                choices=lambda: queries.archived_departments(viewer),
+                choices=lambda: queries.archived_departments(viewer, latest),
             ),
             Filter("since", "申请自", "date", apply=queries.since_day),
             Filter("until", "申请至", "date", apply=queries.until_day),
@@ -140,11 +142,16 @@ def archive(request: ActorRequest) -> HttpResponse:
         keyset="-id",
         empty=Empty("没有这样的办件", "群众和企业提交申请后，办件会保存在这里；也可以换一个查询条件。", icon="folder"),
     )  # fmt: skip
-    rows = table.filtered
+    narrowed = any(request.GET.get(name) for name in _NARROWS)
+    rows = queries.newest(viewer, table.filtered) if narrowed else latest
     return table.respond(
         request,
         "desk/archive.html",
-        {"figures": queries.figures(viewer, rows), "items": queries.by_item(viewer, rows)},
+        {
+            "counted": queries.COUNTED,
+            "figures": queries.figures(viewer, rows),
+            "items": queries.by_item(viewer, rows),
+        },
     )
 
 

@@ -225,8 +225,11 @@ def test_the_archive_is_counted_by_what_was_asked(approver: Actor, opens: Opens)
     assert queries.since_day(rows, today.isoformat()).count() == 3
     assert queries.until_day(rows, (today - dt.timedelta(days=1)).isoformat()).count() == 0
     assert queries.since_day(rows, "gestern").count() == 3
-    assert dict(queries.archived_items(approver))[running.subject] == "测试事项"
-    assert queries.archived_departments(approver)[0][0] == "ga"
+    latest = queries.newest(approver)
+    assert queries.newest(approver, rows).count() == latest.count() == 3
+    assert queries.archived(approver).count() == 3
+    assert dict(queries.archived_items(approver, latest))[running.subject] == "测试事项"
+    assert queries.archived_departments(approver, latest)[0][0] == "ga"
 
 
 def test_three_departments_and_a_no_among_them(officer: Officer, opens: Opens) -> None:
