@@ -40,9 +40,24 @@ def walks(viewer: Actor, found: Draft) -> bool:
     return identity.may_act(viewer.party, found.owner, "apply")
 
 
+def _with_parties(code: str) -> Draft | None:
+    """The draft of this code, its owner and its helper, in one statement: what pages read most."""
+    rows = together(
+        ((Draft, "d"), (Party, "o"), (Party, "h")),
+        "FROM forms_draft d JOIN kernel_party o ON o.id = d.owner_id"
+        " LEFT JOIN kernel_party h ON h.id = d.helper_id WHERE d.code = %s",
+        [code],
+    )
+    if not rows:
+        return None
+    found: Draft = rows[0][0]
+    found.owner, found.helper = rows[0][1], rows[0][2]
+    return found
+
+
 def draft(viewer: Actor, code: str) -> Draft:
     """The draft of this code for who may fill it in; Http404 for everybody else, as if it were not."""
-    found = Draft.objects.select_related("owner", "helper").filter(code=code).first()
+    found = _with_parties(code)
     if found is None or not walks(viewer, found):
         raise Http404("no such draft")
     return found
@@ -269,7 +284,7 @@ def by_code(viewer: Actor, code: str) -> Draft:
 
     Everything read from it is judged again. Raises Http404.
     """
-    found = Draft.objects.select_related("owner", "helper").filter(code=code).first()
+    found = _with_parties(code)
     if found is None or not viewer.known:
         raise Http404("no such draft")
     return found

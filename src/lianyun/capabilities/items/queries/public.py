@@ -39,12 +39,14 @@ ICONS = {
 def find(viewer: Actor, code: str, version: int | None = None) -> Item | None:
     """The item as published (or as it stood in `version`); None where nothing is asked for any more."""
     if version is not None:
-        rows = ItemVersion.objects.filter(listing__code=code, number=version)
-        owner = rows.values_list("listing__department__code", "listing__department__name").first()
+        with connection.cursor() as cursor:
+            cursor.execute(_OWNER, [code, version])
+            owner = cursor.fetchone()
         if owner is None:
             return None
         if (known := already(code, version, "kept", *owner)) is not None:
             return replace(known, version=version)
+        rows = ItemVersion.objects.filter(listing__code=code, number=version)
         kept = rows.select_related("listing__department").get()
         found = parsed(code, version, "kept", kept.content, kept.listing.department)
         return replace(found, version=version)
@@ -61,6 +63,10 @@ def find(viewer: Actor, code: str, version: int | None = None) -> Item | None:
     return None if row is None else _item(row)
 
 
+_OWNER = (
+    "SELECT d.code, d.name FROM items_itemversion v JOIN items_listing l ON l.id = v.listing_id"
+    " JOIN kernel_party d ON d.id = l.department_id WHERE l.code = %s AND v.number = %s"
+)
 _STAMP = (
     "SELECT l.version, l.changed_at, d.code, d.name FROM items_listing l"
     " JOIN kernel_party d ON d.id = l.department_id"

@@ -179,7 +179,13 @@ def carry(*, code: str, by: Actor) -> int:
             letter = (
                 queries.outgoing(system)
                 .exclude(handover__in=tried)
-                .select_related("handover__grant", "handover__case__applicant", "handover__system")
+                .select_related(
+                    "handover__grant",
+                    "handover__case__applicant",
+                    "handover__case__path",
+                    "handover__system__party",
+                    "handover__system__department",
+                )
                 .first()
             )
             if letter is None:
@@ -248,9 +254,9 @@ def begin(*, letter: Letter, by: Actor) -> None:
 def settle(*, letter: Letter, told: dict[str, Any], by: Actor) -> None:
     """A system has taken a letter; the applicant reads where the case is now."""
     now = timezone.now()
-    row = Handover.objects.select_for_update(of=("self",)).select_related("system", "case").get(
-        pk=letter.handover_id
-    )  # fmt: skip
+    row = Handover.objects.select_for_update(of=("self",)).get(pk=letter.handover_id)
+    # What of it does not change was read with the letter.
+    row.system, row.case = letter.handover.system, letter.handover.case
     letter.taken_at, letter.error = now, ""
     letter.sealed = "" if row.ended_at is not None else letter.sealed
     letter.save(update_fields=["taken_at", "error", "sealed"])
