@@ -114,7 +114,12 @@ class Handler(BaseHTTPRequestHandler):
             self._send(302, Location=f"{place}?{urlencode(query)}")
         elif person is not None:
             name = html.escape(str(person["name"]))
-            self._send(200, f'<p id="who">您好，{name}</p><p><a href="/logout">退出</a></p>')
+            mark = (
+                "<p>您的实名等级由演示环境的替身给出，本系统不作为凭据。</p>"
+                if person["simulated"]
+                else ""
+            )
+            self._send(200, f'<p id="who">您好，{name}</p>{mark}<p><a href="/logout">退出</a></p>')
         else:
             self._send(200, '<p><a id="login" href="/login">用城市账号登录</a></p>')
 
@@ -134,7 +139,8 @@ class Handler(BaseHTTPRequestHandler):
         told = client.get(city["userinfo_endpoint"]).json()
         fresh = secrets.token_urlsafe(32)
         self.server.inside[fresh] = {
-            "name": told.get("name", claims["sub"]), "sid": claims["sid"], "id_token": tokens["id_token"]
+            "name": told.get("name", claims["sub"]), "sid": claims["sid"], "id_token": tokens["id_token"],
+            "simulated": claims.get("acr_simulated") is True,
         }  # fmt: skip
         self._send(302, Location="/", Set_Cookie=f"relief={fresh}; HttpOnly; SameSite=Lax; Path=/")
 

@@ -204,7 +204,9 @@ class OnlyS256(CodeChallenge):
     def validate_code_challenge(self, grant: Any, redirect_uri: str) -> None:
         """Refuses a request without a challenge, or with one that is its own answer."""
         data = grant.request.payload.data
-        if not data.get("code_challenge") or data.get("code_challenge_method") != "S256":
+        # A SHA-256 in base64url has 43 characters (RFC 7636, 4.2).
+        fits = len(data.get("code_challenge") or "") == 43
+        if not fits or data.get("code_challenge_method") != "S256":
             raise InvalidRequestError("PKCE with code_challenge_method S256 is required.")
         super().validate_code_challenge(grant, redirect_uri)
 

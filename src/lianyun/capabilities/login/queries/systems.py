@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 def client(client_id: str | None, viewer: Actor = ANONYMOUS) -> ClientSystem | None:
     """The open system of this name: everybody may know that it is one."""
-    if not client_id:
+    if not client_id or not (client_id.isascii() and client_id.isalnum()):
         return None
     found = together(
         ((ClientSystem, "s"), (Party, "p"), (Party, "d")),

@@ -66,8 +66,9 @@ class _Ask:
             raise self.error("invalid_request", "Only response_mode query is supported.")
         if self.prompts - PROMPTS or ("none" in self.prompts and len(self.prompts) > 1):
             raise self.error("invalid_request", "Unknown or contradictory prompt.")
-        if len(self.data.get("nonce", "")) > 255:
-            raise self.error("invalid_request", "The nonce is too long.")
+        nonce = self.data.get("nonce", "")
+        if len(nonce) > 255 or "\0" in nonce:
+            raise self.error("invalid_request", "The nonce is too long, or no text.")
         repeated = self.grant.request.payload.datalist
         if any(len(repeated.get(n, [])) > 1 for n in ("nonce", "prompt", "max_age", "acr_values")):
             raise self.error("invalid_request", "A parameter stands twice.")
