@@ -10,6 +10,7 @@ urlpatterns = [
     path("seals/check/", check.check, name="check"),
     path("seals/ca/ocsp", authority.ocsp, name="ocsp"),
     path("seals/ca/ocsp/<path:asked>", authority.ocsp),
+    path("seals/ca/tsa", authority.time_stamp, name="time_stamp"),
     path("seals/ca/<slug:thumb>.cer", authority.certificate, name="certificate"),
     path("seals/ca/<slug:thumb>.crl", authority.revoked, name="crl"),
     path(_DESK, desk.listing, name="list"),

@@ -16,6 +16,7 @@ from django.test import Client
 from django.utils import timezone
 
 from lianyun.capabilities.seals import actions, api, queries, rules
+from lianyun.capabilities.seals.actions.keys import as_pem
 from lianyun.capabilities.seals.models import Authority, KeptKey, Seal, SealKey, Use
 from lianyun.kernel.access import ANONYMOUS, Actor, Denied, Membership, UserError, actor_of
 from lianyun.kernel.models import Event, Party
@@ -337,6 +338,38 @@ def test_list_and_answer_say_so_at_once(desk: Desk, live_server: Any, tmp_path: 
     )
     got = Client().get("/seals/ca/ocsp/bm90aGluZw==")
     assert got.status_code == 200
+
+
+def test_departments_have_their_own_files_stamped(desk: Desk, tmp_path: Path) -> None:
+    """openssl asks for a time stamp and verifies it up to our root; what is no question is refused."""
+    office = actions.office()
+    for name, held in (("root", office.root), ("issuer", office.issuer.certificate)):
+        (tmp_path / f"{name}.pem").write_text(as_pem(held))
+    (tmp_path / "paper").write_bytes(b"a department's own file")
+
+    def openssl(*arguments: str) -> str:
+        done = subprocess.run(
+            ["openssl", "ts", *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=60
+        )
+        return done.stdout + done.stderr
+
+    openssl("-query", "-data", "paper", "-sha256", "-cert", "-out", "asked.tsq")
+    asked = (tmp_path / "asked.tsq").read_bytes()
+    client = Client()
+    answer = client.post("/seals/ca/tsa", asked, "application/timestamp-query")
+    assert answer["Content-Type"] == "application/timestamp-reply"
+    (tmp_path / "told.tsr").write_bytes(answer.content)
+    verify = ("-verify", "-queryfile", "asked.tsq", "-in", "told.tsr", "-CAfile", "root.pem")
+    assert "Verification: OK" in openssl(*verify, "-untrusted", "issuer.pem")
+    (tmp_path / "paper").write_bytes(b"another file")
+    openssl("-query", "-data", "paper", "-sha256", "-cert", "-out", "asked.tsq")
+    assert "Verification: FAILED" in openssl(*verify, "-untrusted", "issuer.pem")
+    refused = bytes.fromhex("30053003020102")
+    for size in range(len(asked)):
+        assert office.stamper.answer(asked[:size]) == refused
+    for junk in (b"", b"junk", b"0" * 30_000, asked + b"x"):
+        assert client.post("/seals/ca/tsa", junk, "application/timestamp-query").content == refused
+    assert client.get("/seals/ca/tsa").status_code == 405
 
 
 def test_the_citys_root_takes_our_roots_place(

@@ -21,6 +21,7 @@ from .. import actions, queries, rules
 from . import forms
 
 _MOST_ASKED = 20 * 1024
+STAMP_TYPE = "application/timestamp-reply"
 
 
 @public
@@ -61,6 +62,17 @@ def ocsp(request: HttpRequest, asked: str = "") -> HttpResponse:
         body, lambda issuer, serial: queries.standing(ANONYMOUS, issuer, serial)
     )
     return HttpResponse(made, content_type=OCSP_TYPE)
+
+
+@public
+@csrf_exempt
+@never_cache
+@require_POST
+def time_stamp(request: HttpRequest) -> HttpResponse:
+    """A time stamp for a SHA-256 digest (RFC 3161, 3.4), by this installation's clock."""
+    body = request.body
+    made = actions.office().stamper.answer(body if len(body) <= _MOST_ASKED else b"")
+    return HttpResponse(made, content_type=STAMP_TYPE)
 
 
 @page(permission="seals.authority")
