@@ -19,6 +19,7 @@ from .actions import (
     make_files,
     original,
     publish_type,
+    tell_due,
 )
 from .adapters import press, shelf
 from .models import Licence
@@ -167,5 +168,6 @@ __all__ = [
     "read_type",
     "specimen",
     "standing",
+    "tell_due",
     "verify",
 ]

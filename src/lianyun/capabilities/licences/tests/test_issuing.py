@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from lianyun.capabilities.licences import actions
+from lianyun.capabilities.licences.actions import issuing
 from lianyun.capabilities.licences.models import Licence
 from lianyun.capabilities.licences.queries import licences
 from lianyun.kernel.access import Actor, Denied, UserError
@@ -33,6 +34,28 @@ def test_pressed_twice_it_is_one_licence(police: Actor) -> None:
     assert first.holder_hash != PERSON
     kinds = list(Event.objects.filter(subject=first.ref).values_list("kind", flat=True))
     assert kinds == ["licence.issued", "licence.issued_already"]
+
+
+def test_what_dies_in_between_leaves_nothing_and_is_done_once_afterwards(
+    police: Actor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("killed")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(issuing, "record", dies)  # the last step, after grant and licence
+        with pytest.raises(RuntimeError):
+            issue(police)
+    assert Licence.objects.count() == Grant.objects.count() == 0
+    first = issue(police)
+    with monkeypatch.context() as broken:
+        broken.setattr(issuing, "record", dies)
+        with pytest.raises(RuntimeError):
+            actions.change_licence(first, {"valid_to": "2028-05-19"}, why="延续", by=police)
+    first = Licence.objects.get()
+    assert (first.ending, first.grant.state) == ("", Grant.ACTIVE)
+    actions.change_licence(first, {"valid_to": "2028-05-19"}, why="延续", by=police)
+    assert Licence.objects.filter(ending="").count() == 1
 
 
 def test_the_same_number_is_not_issued_again_by_another_request(police: Actor) -> None:
