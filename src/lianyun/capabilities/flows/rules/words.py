@@ -31,11 +31,15 @@ TYPES = {
 }  # fmt: skip
 
 
+_LIMITS = {"promised_days": "事项的承诺时限", "legal_days": "事项的法定时限"}
+
+
 def way_of(step: Step) -> str:
     """In one line: what a step is, for how many departments, and what it decides by."""
     parts = [KINDS.get(step.kind, "人工办理")]
     if step.decide:
-        parts.append(f"按 {step.decide.lstrip('= ')}")
+        own = step.decide.startswith("=")
+        parts.append("按事项自己的决策表" if own else f"按 {step.decide}")
     if step.message:
         parts.append(f"消息 {step.message}")
     if step.each:
@@ -47,7 +51,9 @@ def limit_of(step: Step) -> str:
     """A step's working days as people read them."""
     parts = []
     if step.days is not None or step.days_by:
-        parts.append(f"{step.days if step.days is not None else step.days_by} 个工作日")
+        named = _LIMITS.get(step.days_by or "")
+        told = f"{step.days if step.days is not None else step.days_by} 个工作日"
+        parts.append(named if named and step.days is None else told)
     elif step.clock:
         parts.append("与同一时限的环节共用")
     if step.fires is not None:
