@@ -400,6 +400,28 @@ def test_accounts_are_told_in_the_inbox_in_identitys_words(citizen: Actor) -> No
     assert not row.sendings.exists(), "identity sends its own text and mail"
 
 
+def test_whose_ticket_is_near_is_told_once(citizen: Actor, officer: Callable[..., Actor]) -> None:
+    from lianyun.capabilities.counters import api as counters
+    from lianyun.capabilities.counters.models import Hall, Ticket
+
+    Hall.objects.filter(code="city").update(days="daily", hours=[["00:00", "24:00"]], closed=[])
+    hall, clerk = counters.hall_of(SYSTEM, "city"), officer("zwb", "window_clerk")
+    tickets = [counters.take(hall, "A", by=clerk) for _ in range(7)]
+    # Whoever came by appointment is known; the fifth and the last are.
+    Ticket.objects.filter(pk__in=[tickets[4].pk, tickets[6].pk]).update(person=citizen.party)
+    seat = counters.sign_on(counters.counters(SYSTEM, hall)[0], by=clerk)
+    for told_now in (1, 0):
+        ticket = counters.call_next(seat, by=clerk)
+        Event.objects.filter(kind="ticket.called").update(at=DAY)
+        assert told() == told_now
+        counters.finish(ticket, by=clerk)
+    row = Message.objects.get(key="ticket_near")
+    assert tickets[4].label in row.title
+    assert "前面还有 3 位" in row.title
+    assert row.link == f"counters:ticket {tickets[4].code}"
+    assert row.sendings.get().due_at == DAY, "at once, whatever the hour"
+
+
 def test_pages_are_ones_own(citizen: Actor, officer: Callable[..., Actor]) -> None:
     send_back(opened(citizen.party))  # type: ignore[arg-type]
     told()
