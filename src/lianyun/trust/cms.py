@@ -222,7 +222,7 @@ def _read(data: bytes) -> Signed:
         raise BadSignature("不是数字签名")
     form, used, inside, *more = content.expect(0xA0).parts()[0].expect(der.SEQUENCE).parts()
     listed = [der.algorithm(v) for v in used.expect(der.SET).parts()]
-    if len(inside.expect(der.SEQUENCE).parts()) != 1:
+    if [v.as_oid() for v in inside.expect(der.SEQUENCE).parts()] != [_DATA]:
         raise BadSignature("签名中夹带内容")
     certificates = tuple(
         loaded(v.expect(der.SEQUENCE).whole)
@@ -233,7 +233,9 @@ def _read(data: bytes) -> Signed:
     signers = more[-1].expect(der.SET).parts()
     if len(signers) != 1:
         raise BadSignature("须恰有一个签名者")
-    version, who, how_digest, signed, how, value, *unsigned = signers[0].parts()
+    version, who, how_digest, signed, how, value, *unsigned = (
+        signers[0].expect(der.SEQUENCE).parts()
+    )
     issuer, serial = who.expect(der.SEQUENCE).parts()
     named = [
         c

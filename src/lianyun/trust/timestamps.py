@@ -70,6 +70,8 @@ class Stamp:
     authority: str
     serial: int
     policy: str
+    certificates: tuple[x509.Certificate, ...] = ()
+    """What the token carries; nothing signs them but their own issuers."""
 
 
 def _imprint(digest: bytes) -> bytes:
@@ -265,7 +267,8 @@ def verify(
         raise
     except _MALFORMED as wrong:
         raise BadToken("时间戳令牌格式有误") from wrong
-    return Stamp(info.at, found.subject.rfc4514_string(), info.serial, info.policy)
+    name = found.subject.rfc4514_string()
+    return Stamp(info.at, name, info.serial, info.policy, tuple(certificates))
 
 
 def _signed_by(

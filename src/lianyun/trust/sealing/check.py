@@ -407,14 +407,22 @@ def _trusted(
     """When a signature was made as far as proven, and what speaks against its signer."""
     problems: list[Problem] = []
     when = None
+    carried = list(signed.certificates)
     if signed.token is None:
         problems.append(Problem("no_stamp", "没有时间戳，盖章时间无法证明"))
     else:
         try:
             digest = hashlib.sha256(signed.value).digest()
-            when = timestamps.verify(signed.token, digest, roots, between).at
+            stamp = timestamps.verify(signed.token, digest, roots, between)
+            when = stamp.at
+            carried += stamp.certificates
         except timestamps.BadToken as wrong:
             problems.append(Problem("bad_stamp", str(wrong)))
+    # No signature covers the certificates that signature and stamp carry: where the document keeps
+    # its evidence beside them, they are the same.
+    kept = {*store.certificates, *roots}
+    if store.answers and signed.certificate in kept and not kept.issuperset(carried):
+        problems.append(Problem("changed", "签名所附的证书与文件保存的不一致，可能被改动过"))
     # Nothing proves that a signature without a stamp is older than this moment.
     at = when or dt.datetime.now(dt.UTC)
     certificate = signed.certificate

@@ -444,6 +444,21 @@ def test_pdfs_that_cannot_be_signed_say_so(house: House) -> None:
         sealed(bound)
 
 
+def test_no_byte_of_a_signature_is_changed_unseen(house: House, document: bytes) -> None:
+    """Certificates that a signature carries are signed by nobody here: the kept ones tell."""
+    found = re.search(rb"/Contents\s*<([0-9A-Fa-f]+)>", document)
+    assert found is not None
+    begin, end = found.span(1)
+    used = begin + len(document[begin:end].rstrip(b"0"))
+    for at in range(begin, used, 67):
+        digit = b"%X" % (int(document[at : at + 1], 16) ^ 5)
+        made = document[:at] + digit + document[at + 1 :]
+        try:
+            assert codes(made, house), at - begin
+        except sealing.NotPdf:
+            continue
+
+
 def test_pyhankos_own_signature_is_read(house: House) -> None:
     """A document that pyHanko signed by itself, older style, no stamp: intact, trusted up to the stamp."""
     from asn1crypto import keys as asn1_keys
