@@ -78,9 +78,7 @@ def test_a_firm_changes_its_head_and_another_objects_to_its_end(
     from lianyun.capabilities.libraries import api as libraries
     from lianyun.capabilities.licences import api as licences
     from lianyun.capabilities.registration import actions
-    from lianyun.capabilities.registration.models import Notice
     from lianyun.capabilities.registration.tests import conftest as firms
-    from lianyun.kernel import case as cases
     from lianyun.kernel.access import SYSTEM
     from lianyun.kernel.models import Event
     from lianyun.kernel.party import department
@@ -97,7 +95,6 @@ def test_a_firm_changes_its_head_and_another_objects_to_its_end(
     login(firms.found_firm(), "head.zhang")
     firms.known_everywhere()
     login(firms.person(firms.NEXT, "李四"), "head.lisi")
-    login(firms.person(firms.CREDITOR, "赵大爷"), "zhao")
     for name, username, role in (
         ("孙审查", "scjg.check", "approver"), ("吴负责", "scjg.boss", "approval_head"),
     ):  # fmt: skip
@@ -162,6 +159,27 @@ def test_a_firm_changes_its_head_and_another_objects_to_its_end(
     tab.goto(f"{site}/my/licences/")
     expect(tab.locator("main")).to_contain_text("营业执照")
 
+
+@pytest.mark.slow
+def test_an_end_is_published_and_objected_to(
+    site: str, fresh_lake: Any, tab: Any, sign_in: Any, accessible: Any, tmp_path: Path
+) -> None:
+    from django.utils import timezone
+    from playwright.sync_api import expect
+
+    from lianyun.capabilities.identity.models import User
+    from lianyun.capabilities.registration import actions
+    from lianyun.capabilities.registration.models import Notice
+    from lianyun.capabilities.registration.tests import conftest as firms
+    from lianyun.kernel import case as cases
+    from lianyun.kernel.access import SYSTEM
+    from lianyun.kernel.party import department
+
+    firms.found_firm()
+    creditor = firms.person(firms.CREDITOR, "赵大爷")
+    user = User(username="zhao", party=creditor.party, password_set_at=timezone.now())
+    user.set_password(PASSWORD)
+    user.save()
     case = cases.open_case(
         "company_cancellation", title="企业注销登记", subject="item:company_cancellation",
         applicant=firms.firm(), department=department("scjg"),
@@ -171,12 +189,17 @@ def test_a_firm_changes_its_head_and_another_objects_to_its_end(
     firms.walk(case, ("receive", "accept"))
     actions.move_on(by=SYSTEM)
     notice = Notice.objects.get()
-    sign_in(tab, "zhao", "/cancellations/")
+    tab.goto(f"{site}/cancellations/")
     _look(tab, accessible, tmp_path, "notices")
     tab.click(f"a:has-text('{firms.NAME}')")
+    page = tab.url.removeprefix(site)
+    expect(tab.get_by_role("link", name="登录后提出异议")).to_be_visible()
+    sign_in(tab, "zhao", "/my/")
+    tab.goto(f"{site}{page}")
     tab.select_option("#id_kind", "creditor")
     tab.fill("#id_reason", "欠我货款五万元没有还")
     _look(tab, accessible, tmp_path, "notice")
-    press("提出异议")
+    with tab.expect_navigation():
+        tab.locator("main").get_by_role("button", name="提出异议", exact=True).click()
     expect(tab.locator("main")).to_contain_text("等待核实")
     assert notice.objections.count() == 1
