@@ -244,11 +244,13 @@ class Taken:
         ]
         more = f", {', '.join(people)}" if people else ""
         self.con.execute(
-            "CREATE OR REPLACE TEMP TABLE _portion AS SELECT here AS _here, was AS _was, "
-            f"{body}{more} FROM (SELECT before, after, "
+            # Numbered along the key: pieces and the people of pieces are cut by these numbers.
+            "CREATE OR REPLACE TEMP TABLE _portion AS "
+            f"SELECT row_number() OVER (ORDER BY {order}) - 1 AS _n, * FROM ("
+            f"SELECT here AS _here, was AS _was, {body}{more} FROM (SELECT before, after, "
             f"after IS NOT NULL AND ({after}) AS here, before IS NOT NULL AND ({before}) AS was "
             f"FROM ({difference}) d) d WHERE (here OR was) "
-            f"AND NOT (here AND was AND ({same or 'TRUE'})) ORDER BY {order}"
+            f"AND NOT (here AND was AND ({same or 'TRUE'})))"
         )
         key = ", ".join(quote(k) for k in self.keys)
         self.rows = f"SELECT {listed} FROM _portion WHERE _here"
@@ -257,11 +259,10 @@ class Taken:
         named = ", ".join(quote(f"_person{i}") for i in range(len(people)))
         self._persons = f"SELECT {named} FROM _portion" if people else ""
         counted = self.con.execute(
-            f"SELECT rowid // {PIECE_ROWS}, count(*) FILTER (_here AND NOT _was), "
+            f"SELECT _n // {PIECE_ROWS}, count(*) FILTER (_here AND NOT _was), "
             "count(*) FILTER (_here AND _was), count(*) FILTER (NOT _here) "
             "FROM _portion GROUP BY 1 ORDER BY 1"
         ).fetchall()
-        # The table lies in the order of the key; a scan of several threads need not keep it.
         self.pieces = tuple(
             self._piece(int(number), int(newcomers), int(others), order)
             for number, newcomers, others, _ in counted
@@ -271,7 +272,7 @@ class Taken:
 
     def _piece(self, number: int, newcomers: int, others: int, order: str) -> Piece:
         first = number * PIECE_ROWS
-        rows = f"{self.rows} AND rowid BETWEEN {first} AND {first + PIECE_ROWS - 1}"
+        rows = f"{self.rows} AND _n BETWEEN {first} AND {first + PIECE_ROWS - 1}"
         return Piece(
             f"{rows} ORDER BY {order}",
             f"{rows} AND NOT _was ORDER BY {order}",
@@ -311,7 +312,7 @@ class Taken:
         a number stands in several rows. Who is named by rows that go belongs to the first."""
         if not self._persons:
             return [iter(()) for _ in self.pieces]
-        told = self.con.execute(f"{self._persons} ORDER BY rowid").to_arrow_table()
+        told = self.con.execute(f"{self._persons} ORDER BY _n").to_arrow_table()
         gone = self.con.execute(f"{self._persons} WHERE NOT _here").to_arrow_table()
         return [
             _numbers(([gone] if not number else []) + [told.slice(number * PIECE_ROWS, PIECE_ROWS)])
