@@ -28,6 +28,7 @@ from lianyun.ui import charts, maps
 
 from .. import adapters, rules
 from ..models import Key, Opening, Use, Version, Voice
+from ..rules import document
 
 SIZE = 10
 SORTS = {"new": "最近更新", "used": "使用最多", "rated": "评分最高", "title": "名称"}
@@ -480,6 +481,16 @@ def newest(viewer: Actor, limit: int = 50) -> list[Opening]:
 def everything(viewer: Actor) -> list[Opening]:
     """All openings of the site in a fixed order, for catalogues made by machines for machines."""
     return list(public().order_by("id"))
+
+
+def openapi(viewer: Actor) -> dict[str, Any]:
+    """OpenAPI 3.1 of the interface: each dataset that everybody may read with its own columns."""
+    described = [
+        document.Described(o.name, o.title, o.current.types)
+        for o in everything(viewer)
+        if o.current is not None and o.kind == "unconditional"
+    ]
+    return document.openapi(described, list(SORTS), int(settings()["limits"]["page"]))
 
 
 def changed_at(viewer: Actor) -> tuple[int, str]:

@@ -68,8 +68,12 @@ def _told(response: HttpResponse, limit: int, left: int) -> HttpResponse:
     return response
 
 
+METHODS = "GET, HEAD, OPTIONS"
+
+
 def _interface(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponseBase]:
-    """A public view that answers in JSON, refusals too."""
+    """A public view that answers in JSON, refusals too; only CKAN's actions may be POSTed."""
+    allowed = f"{METHODS}, POST" if view.__name__ == "ckan" else METHODS
 
     @wraps(view)
     def call(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -77,6 +81,10 @@ def _interface(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponseB
             response = shared(HttpResponse(status=204))
             response["Access-Control-Allow-Headers"] = "X-API-Key, Authorization, Content-Type"
             response["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
+            return response
+        if request.method not in allowed.split(", "):
+            response = _json({"error": "不接受这种请求方法"}, 405)
+            response["Allow"] = allowed
             return response
         try:
             if any("\x00" in v for values in request.GET.lists() for v in values[1]):
@@ -95,6 +103,8 @@ def _interface(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponseB
 
 
 def _opening(name: str) -> Any:
+    if not re.fullmatch(r"[-\w]{1,100}", name):
+        raise Refused("没有这个数据集", 404)
     try:
         return site.opening(ANONYMOUS, name)
     except UserError as error:
@@ -107,6 +117,15 @@ def _number(text: Any, name: str, default: int, top: int) -> int:
     if isinstance(text, bool) or not re.fullmatch(r"\d{1,9}", str(text)):
         raise UserError(f"“{name}”应为不小于 0 的整数")
     return min(int(text), top)
+
+
+def _flag(text: Any, name: str, default: bool) -> bool:
+    if text is None:
+        return default
+    word = str(text).lower()
+    if word not in ("true", "false", "1", "0"):
+        raise UserError(f"“{name}”应为 true 或 false")
+    return word in ("true", "1")
 
 
 @_interface
@@ -122,6 +141,7 @@ def index(request: HttpRequest) -> HttpResponse:
                 "rows": f"{base}/open/api/datasets/{{name}}/rows",
                 "ckan": f"{base}/open/api/3/action/{{action}}",
                 "dcat": f"{base}/open/catalog.jsonld",
+                "openapi": f"{base}/open/api/openapi.json",
                 "help": f"{base}/open/developers/",
             }
         ),
@@ -131,10 +151,19 @@ def index(request: HttpRequest) -> HttpResponse:
 
 
 @_interface
+def openapi(request: HttpRequest) -> HttpResponse:
+    """The interface as OpenAPI 3.1."""
+    _, limit, left = _counted(request)
+    return _told(_json(site.openapi(ANONYMOUS)), limit, left)
+
+
+@_interface
 def datasets(request: HttpRequest) -> HttpResponse:
     """The opened datasets, searched and narrowed."""
     _, limit, left = _counted(request)
     get = request.GET.get
+    if get("sort", "new") not in site.SORTS:
+        raise UserError(f"sort 可用：{'、'.join(site.SORTS)}")
     size = max(_number(get("size"), "size", 20, 100), 1)
     found = site.search(
         ANONYMOUS,
@@ -220,7 +249,7 @@ def question_of(parameters: Mapping[str, str], columns: Mapping[str, str]) -> re
         parameters.get("_q", "").strip()[:100],
         _number(parameters.get("_limit"), "_limit", 100, int(limits["page"])),
         _number(parameters.get("_offset"), "_offset", 0, int(limits["offset"])),
-        parameters.get("_total") != "0",
+        _flag(parameters.get("_total"), "_total", True),
     )
 
 
@@ -288,7 +317,7 @@ def _by(entries: list[dict[str, Any]], field: str, name: str) -> dict[str, tuple
 def _lists(field: str, name: str, shape: Any) -> tuple[Callable[..., Any], Callable[..., Any]]:
     def listing(data: Data, request: HttpRequest) -> Any:
         found = _by(_all(base_of(request)), field, name)
-        if str(data.get("all_fields", "")).lower() in ("true", "1"):
+        if _flag(data.get("all_fields"), "all_fields", False):
             return [shape(part, n) for part, n in found.values()]
         return sorted(found)
 
@@ -297,7 +326,7 @@ def _lists(field: str, name: str, shape: Any) -> tuple[Callable[..., Any], Calla
         for part, n in _by(entries, field, name).values():
             told = shape(part, n)
             if str(data.get("id")) in (told["id"], told["name"]):
-                if str(data.get("include_datasets", "")).lower() in ("true", "1"):
+                if _flag(data.get("include_datasets"), "include_datasets", False):
                     told["packages"] = [
                         standards.ckan_package(e) for e in entries if e[field] == part
                     ]
@@ -426,7 +455,7 @@ def _datastore(data: Data, request: HttpRequest) -> Any:
     fields = data.get("fields") or []
     names = fields if isinstance(fields, list) else str(fields).split(",")
     limit, offset = _page(data, "limit", "offset", 100)
-    with_total = str(data.get("include_total", "true")).lower() not in ("false", "0")
+    with_total = _flag(data.get("include_total"), "include_total", True)
     try:
         listed, page, total = site.rows_of(
             ANONYMOUS,
