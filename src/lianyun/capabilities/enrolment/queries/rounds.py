@@ -186,11 +186,11 @@ def published(viewer: Actor, found: Round) -> list[Public]:
     """The list as it is published: nothing before its day, names masked; by rank, else by points."""
     if found.published_at is None:
         return []
-    rows = entered(viewer, found).order_by(
-        models.F("rank").asc(nulls_last=True), "-points", "number"
-    )
+    # Who left after the ranking stays on the list: its digest and the lots can be recomputed.
+    listed = found.registrations.exclude(rank=None) if found.ranked_at else entered(viewer, found)
+    rows = listed.order_by(models.F("rank").asc(nulls_last=True), "-points", "number")
     told = rows.values_list(
-        "number", "child__name", "points", "rank", "school__name", "declined_at"
+        "number", "child__name", "points", "rank", "school__name", "declined_at", "out_at"
     )
     return [
         Public(
@@ -198,9 +198,9 @@ def published(viewer: Actor, found: Round) -> list[Public]:
             str(mask_value("name", name)),
             "" if points is None else f"{points.normalize():f}",
             rank,
-            "" if declined else school or "",
+            "已退出" if out else "" if declined else school or "",
         )
-        for number, name, points, rank, school, declined in told
+        for number, name, points, rank, school, declined, out in told
     ]
 
 
