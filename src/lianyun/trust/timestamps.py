@@ -230,11 +230,10 @@ def _opened(token: bytes) -> tuple[_Info, list[der.Value], list[x509.Certificate
         next((v.as_int() for v in more if v.tag == der.INTEGER), None),
     )
     certificates = [
-        loaded(v.whole)
+        loaded(v.expect(der.SEQUENCE).whole)
         for part in rest
         if part.tag == 0xA0
         for v in part.parts()
-        if v.tag == der.SEQUENCE
     ]
     signers = rest[-1].expect(der.SET).parts()
     if len(signers) != 1:

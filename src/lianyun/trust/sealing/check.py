@@ -418,11 +418,6 @@ def _trusted(
             carried += stamp.certificates
         except timestamps.BadToken as wrong:
             problems.append(Problem("bad_stamp", str(wrong)))
-    # No signature covers the certificates that signature and stamp carry: where the document keeps
-    # its evidence beside them, they are the same.
-    kept = {*store.certificates, *roots}
-    if store.answers and signed.certificate in kept and not kept.issuperset(carried):
-        problems.append(Problem("changed", "签名所附的证书与文件保存的不一致，可能被改动过"))
     # Nothing proves that a signature without a stamp is older than this moment.
     at = when or dt.datetime.now(dt.UTC)
     certificate = signed.certificate
@@ -435,6 +430,11 @@ def _trusted(
         if inside:
             return when, [*problems, Problem("untrusted", "签名者的证书不是由受信任的机构签发")], []
         return when, [*problems, Problem("expired", "签名证书在盖章时不在有效期内")], []
+    # No signature covers the certificates that signature and stamp carry: where the document keeps
+    # its evidence beside them, they are the same.
+    kept = {*store.certificates, *roots}
+    if store.answers and signed.certificate in kept and not kept.issuperset(carried):
+        problems.append(Problem("changed", "签名所附的证书与文件保存的不一致，可能被改动过"))
     faults, notes = _status(certificate, (*between, *roots), store, at, live)
     return when, [*problems, *faults], notes
 
