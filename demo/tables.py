@@ -382,7 +382,9 @@ def queries() -> dict[str, str]:
         "scjg_credit_codes",
         " UNION ALL ".join(
             f"SELECT r._k * 10 + {n} AS _k, r.credit_code, r.entity_name, '{name[by]}' AS registration_department, r.legal_representative, f.boss_id AS legal_rep_number FROM ({q[of]}) r JOIN firm f ON f.e = r._k"
-            for n, (of, by) in enumerate((("bb_institutions", "bb"), ("mz_social_orgs", "mz"), ("ny_cooperatives", "scjg")))
+            for n, (of, by) in enumerate(
+                (("bb_institutions", "bb"), ("mz_social_orgs", "mz"), ("ny_cooperatives", "scjg"))
+            )
         ),
     )
     put(
