@@ -38,6 +38,7 @@ def home(request: ActorRequest) -> HttpResponse:
             "recent": address_of("messages:recent"),
             "to_confirm": applications.to_confirm(request.actor),
             "offers": address_of("offers:mine"),
+            "enrolment": address_of("enrolment:mine"),
             "policies": address_of("offers:own_policies") if request.actor.behalf else "",
             "projects": address_of("construction:mine") if request.actor.behalf else "",
         },
