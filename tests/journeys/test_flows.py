@@ -118,7 +118,7 @@ def test_a_path_is_drawn_a_rule_tried_and_a_case_moved(
     expect(tab.locator("main")).to_contain_text("提交人不能审核自己的修改")
     address = tab.url
     sign_in(tab, "sjj.list", address.removeprefix(site))
-    expect(tab.locator("[data-drawn=yes]")).to_be_visible()
+    expect(tab.locator("[data-drawn=yes]")).to_have_count(2)
     expect(tab.locator("main")).to_contain_text("与第 2 版的不同")
     look()
     tab.get_by_role("button", name="准予发布").click()

@@ -20,7 +20,7 @@ MOST = 100
 def _mine(viewer: Actor) -> QuerySet[Message]:
     if viewer.party is None:
         return Message.objects.none()
-    rows = Message.objects.filter(party=viewer.party, shown=True)
+    rows = Message.objects.filter(party_id=viewer.party.pk, shown=True)
     # Who acts for a firm sees the firm's; himself, everything that he was told.
     return rows.filter(about=viewer.behalf) if viewer.behalf is not None else rows
 
