@@ -244,13 +244,14 @@ class Taken:
         ]
         more = f", {', '.join(people)}" if people else ""
         self.con.execute(
-            # Numbered along the key: pieces and the people of pieces are cut by these numbers.
-            "CREATE OR REPLACE TEMP TABLE _portion AS "
-            f"SELECT row_number() OVER (ORDER BY {order}) - 1 AS _n, * FROM ("
+            # Numbered as they come, along the key: pieces and the people of pieces are cut by these
+            # numbers. A window with an order of its own would leave the rows as its threads put
+            # them down; so they lie in order, and a piece is one stretch of the table.
+            "CREATE OR REPLACE TEMP TABLE _portion AS SELECT row_number() OVER () - 1 AS _n, * FROM ("
             f"SELECT here AS _here, was AS _was, {body}{more} FROM (SELECT before, after, "
             f"after IS NOT NULL AND ({after}) AS here, before IS NOT NULL AND ({before}) AS was "
             f"FROM ({difference}) d) d WHERE (here OR was) "
-            f"AND NOT (here AND was AND ({same or 'TRUE'})))"
+            f"AND NOT (here AND was AND ({same or 'TRUE'})) ORDER BY {order})"
         )
         key = ", ".join(quote(k) for k in self.keys)
         self.rows = f"SELECT {listed} FROM _portion WHERE _here"
