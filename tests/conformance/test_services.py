@@ -94,7 +94,7 @@ def _open() -> str:
             "masks": rules.masks_of(columns, ()),
             "purpose": "走查",
             "calls_per_day": 0,
-            "operations": ["query", "range", "verify", "statistics"],
+            "operations": ["query", "range", "verify", "statistics", "feed", "file"],
         },
         by=SYSTEM,
     )
@@ -144,8 +144,12 @@ def served(city_database: None) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(
     "document",
-    # The second holds everything, tokens and receipts too.
-    ["openapi/walked.json", pytest.param("openapi.json", marks=pytest.mark.slow)],
+    # The second holds everything, tokens and receipts too; the third the feed and the files.
+    [
+        "openapi/walked.json",
+        pytest.param("openapi.json", marks=pytest.mark.slow),
+        "delivery/openapi.json",
+    ],
 )
 def test_schemathesis_finds_no_failure(
     served: tuple[str, str], tmp_path: Any, document: str

@@ -7,6 +7,7 @@ from . import views
 app_name = "delivery"
 _BASE = "workbench/delivery/"
 urlpatterns = [
+    path("api/delivery/openapi.json", views.openapi, name="openapi"),
     path("api/feed/", views.feed, name="feed"),
     path("api/files/", views.ready, name="ready"),
     path("api/files/<slug:code>/", views.collect, name="collect"),

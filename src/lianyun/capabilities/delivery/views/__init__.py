@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .desk import act, dead, detail, edit, listing, new, receivers, settle, takers
+from .document import openapi
 from .feed import collect, feed, ready
 from .files import fetch, files, make, progress
 
@@ -18,6 +19,7 @@ __all__ = [
     "listing",
     "make",
     "new",
+    "openapi",
     "progress",
     "ready",
     "receivers",
