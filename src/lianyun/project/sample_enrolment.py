@@ -93,7 +93,9 @@ def _walk(home: Path, officer: Callable[[str], Any], tell: Tell) -> dict[str, An
     if len(families) < 20 or not listed:
         return {"entered": 0}
     towns = [f[4] for f in families]
-    near = sorted(listed, key=lambda s: (-towns.count(s.town), s.code))[:SCHOOLS]
+    # The invented register has several schools of one name; a parent must tell them apart.
+    named = {s.name: s for s in listed}.values()
+    near = sorted(named, key=lambda s: (-towns.count(s.town), s.code))[:SCHOOLS]
     chance = random.Random(2026)
     places = max(len(families) * 9 // (10 * len(near)), 1)
     schools = [(s.code, s.name, places, [s.town] if s.town else []) for s in near]
