@@ -17,17 +17,16 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
 from statistics import median
 from typing import Any
+
+from installation import installation
 
 ALLOWED = 1.5
 STEP_MS = 20.0
@@ -317,24 +316,8 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=300)
     parser.add_argument("--open", type=int, default=100_000)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="lianyun-bench-") as home:
-        Path(home).chmod(0o755)
-        os.environ.update(LIANYUN_HOME=home, DJANGO_SETTINGS_MODULE="lianyun.project.settings")
-        from lianyun.project import postgres, schema
-
-        server = postgres.Server(Path(home), durable=True)
-        os.environ["LIANYUN_DATABASE_URL"] = server.start(dies_with_parent=True)
-        try:
-            import django
-
-            django.setup()
-            schema.main([])
-            missed = measure(arguments.cases, arguments.open)
-            from django.db import connections
-
-            connections.close_all()
-        finally:
-            server.stop()
+    with installation():
+        missed = measure(arguments.cases, arguments.open)
     return missed
 
 

@@ -11,15 +11,14 @@ Target: a call with its finish within 100 ms at the median while all clerks pres
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
+
+from installation import installation
 
 TARGET = 0.100
 
@@ -165,24 +164,8 @@ def main() -> int:
     parser.add_argument("--clerks", type=int, default=4)
     parser.add_argument("--growth", type=int, default=4)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="lianyun-bench-") as home:
-        Path(home).chmod(0o755)
-        os.environ.update(LIANYUN_HOME=home, DJANGO_SETTINGS_MODULE="lianyun.project.settings")
-        from lianyun.project import postgres, schema
-
-        server = postgres.Server(Path(home), durable=True)
-        os.environ["LIANYUN_DATABASE_URL"] = server.start(dies_with_parent=True)
-        try:
-            import django
-
-            django.setup()
-            schema.main([])
-            met = measure(arguments.tickets, arguments.clerks, arguments.growth)
-            from django.db import connections
-
-            connections.close_all()
-        finally:
-            server.stop()
+    with installation():
+        met = measure(arguments.tickets, arguments.clerks, arguments.growth)
     return 0 if met else 1
 
 

@@ -16,14 +16,13 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
-import os
 import random
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
+
+from installation import installation
 
 from lianyun.capabilities.enrolment.rules.allot import (
     Entrant,
@@ -196,24 +195,8 @@ def rows(children: int, schools: int) -> bool:
 
 def on_rows(children: int, schools: int) -> bool:
     """Prepare a new installation and measure the actions in it."""
-    with tempfile.TemporaryDirectory(prefix="lianyun-bench-") as home:
-        Path(home).chmod(0o755)
-        os.environ.update(LIANYUN_HOME=home, DJANGO_SETTINGS_MODULE="lianyun.project.settings")
-        from lianyun.project import postgres, schema
-
-        server = postgres.Server(Path(home), durable=True)
-        os.environ["LIANYUN_DATABASE_URL"] = server.start(dies_with_parent=True)
-        try:
-            import django
-
-            django.setup()
-            schema.main([])
-            met = rows(children, schools)
-            from django.db import connections
-
-            connections.close_all()
-        finally:
-            server.stop()
+    with installation():
+        met = rows(children, schools)
     return met
 
 

@@ -11,15 +11,14 @@ Target: 95 of 100 pages and posts within 100 ms.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 from typing import Any
+
+from installation import installation
 
 TARGET = 0.100
 POSTED = {
@@ -155,24 +154,8 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=200)
     parser.add_argument("--growth", type=int, default=5)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="lianyun-bench-") as home:
-        Path(home).chmod(0o755)
-        os.environ.update(LIANYUN_HOME=home, DJANGO_SETTINGS_MODULE="lianyun.project.settings")
-        from lianyun.project import postgres, schema
-
-        server = postgres.Server(Path(home), durable=True)
-        os.environ["LIANYUN_DATABASE_URL"] = server.start(dies_with_parent=True)
-        try:
-            import django
-
-            django.setup()
-            schema.main([])
-            met = measure(arguments.requests, arguments.growth)
-            from django.db import connections
-
-            connections.close_all()
-        finally:
-            server.stop()
+    with installation():
+        met = measure(arguments.requests, arguments.growth)
     return 0 if met else 1
 
 

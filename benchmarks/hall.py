@@ -18,12 +18,12 @@ import re
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
+
+from installation import installation
 
 Answer = tuple[int, dict[str, str], str]
 TARGET = 1.0
@@ -373,26 +373,10 @@ def main() -> int:
     parser.add_argument("--applicants", type=int, default=100)
     parser.add_argument("--workers", type=int, default=2)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="lianyun-bench-") as home:
-        Path(home).chmod(0o755)
-        os.environ.update(LIANYUN_HOME=home, DJANGO_SETTINGS_MODULE="lianyun.project.settings")
-        from lianyun.project import postgres, schema
-
-        server = postgres.Server(Path(home), durable=True)
-        os.environ["LIANYUN_DATABASE_URL"] = server.start(dies_with_parent=True)
-        try:
-            import django
-
-            django.setup()
-            schema.main([])
-            database = server.pid()
-            assert database is not None
-            met = measure(home, database, arguments.applicants, arguments.workers)
-            from django.db import connections
-
-            connections.close_all()
-        finally:
-            server.stop()
+    with installation() as (home, server):
+        database = server.pid()
+        assert database is not None
+        met = measure(str(home), database, arguments.applicants, arguments.workers)
     return 0 if met else 1
 
 

@@ -17,11 +17,11 @@ import logging
 import os
 import statistics
 import sys
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
+
+from installation import installation
 
 PEER_TARGET, CORE_TARGET, CHECK_TARGET, HELD_TARGET = 3.0, 0.8, 200.0, 0.010
 KIND = "residence_permit"
@@ -209,24 +209,8 @@ def main() -> int:
     parser.add_argument("--peer", type=int, default=40)
     given = parser.parse_args()
     logging.disable(logging.WARNING)  # pyHanko warns at each file that it may not fetch
-    with tempfile.TemporaryDirectory(prefix="lianyun-bench-") as home:
-        Path(home).chmod(0o755)
-        os.environ.update(LIANYUN_HOME=home, DJANGO_SETTINGS_MODULE="lianyun.project.settings")
-        from lianyun.project import postgres, schema
-
-        server = postgres.Server(Path(home), durable=True)
-        os.environ["LIANYUN_DATABASE_URL"] = server.start(dies_with_parent=True)
-        try:
-            import django
-
-            django.setup()
-            schema.main([])
-            met = measure(given)
-            from django.db import connections
-
-            connections.close_all()
-        finally:
-            server.stop()
+    with installation():
+        met = measure(given)
     return 0 if met else 1
 
 

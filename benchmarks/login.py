@@ -19,14 +19,13 @@ from __future__ import annotations
 import argparse
 import base64
 import hashlib
-import os
 import sys
-import tempfile
 import time
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlencode, urlsplit
+
+from installation import installation
 
 KEYCLOAK = 15.0
 PASSWORD = "Haizhou-2026"
@@ -150,25 +149,9 @@ def main() -> int:
     parser.add_argument("--logins", type=int, default=100)
     parser.add_argument("--growth", type=int, default=4)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="lianyun-bench-") as home:
-        Path(home).chmod(0o755)
-        os.environ.update(LIANYUN_HOME=home, DJANGO_SETTINGS_MODULE="lianyun.project.settings")
-        from lianyun.project import postgres, schema
-
-        server = postgres.Server(Path(home), durable=True)
-        os.environ["LIANYUN_DATABASE_URL"] = server.start(dies_with_parent=True)
-        try:
-            import django
-
-            django.setup()
-            schema.main([])
-            import_module("lianyun.project.asgi")  # pages loaded, memory frozen: as a server starts
-            met = measure(arguments.logins, arguments.growth)
-            from django.db import connections
-
-            connections.close_all()
-        finally:
-            server.stop()
+    with installation():
+        import_module("lianyun.project.asgi")  # pages loaded, memory frozen: as a server starts
+        met = measure(arguments.logins, arguments.growth)
     return 0 if met else 1
 
 

@@ -10,16 +10,15 @@ Beside it: how many questions and materials asking once spares. Target: at most 
 from __future__ import annotations
 
 import argparse
-import os
 import struct
 import sys
-import tempfile
 import time
 import zlib
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 from typing import Any
+
+from installation import installation
 
 TARGET = 1.5
 PACKAGE = "newborn"
@@ -217,24 +216,8 @@ def main() -> int:
     parser.add_argument("--families", type=int, default=10)
     parser.add_argument("--growth", type=int, default=3)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="lianyun-bench-") as home:
-        Path(home).chmod(0o755)
-        os.environ.update(LIANYUN_HOME=home, DJANGO_SETTINGS_MODULE="lianyun.project.settings")
-        from lianyun.project import postgres, schema
-
-        server = postgres.Server(Path(home), durable=True)
-        os.environ["LIANYUN_DATABASE_URL"] = server.start(dies_with_parent=True)
-        try:
-            import django
-
-            django.setup()
-            schema.main([])
-            met = measure(arguments.families, arguments.growth)
-            from django.db import connections
-
-            connections.close_all()
-        finally:
-            server.stop()
+    with installation():
+        met = measure(arguments.families, arguments.growth)
     return 0 if met else 1
 
 

@@ -12,7 +12,6 @@ whose cost grows with all cases.
 from __future__ import annotations
 
 import argparse
-import os
 import random
 import statistics
 import sys
@@ -20,6 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 from typing import Any
+
+from installation import installation
 
 ITEMS, TARGET_MS = 7505, 100.0
 SIZES = [0, 100_000, 1_000_000]
@@ -282,28 +283,8 @@ def main() -> int:
     parser.add_argument("--items", type=int, default=ITEMS)
     parser.add_argument("--rounds", type=int, default=40)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="lianyun-bench-") as home:
-        Path(home).chmod(0o755)
-        os.environ.update(
-            LIANYUN_HOME=home,
-            LIANYUN_ACCESS_POLICY="demonstration",  # an officer without a second factor
-            DJANGO_SETTINGS_MODULE="lianyun.project.settings",
-        )
-        from lianyun.project import postgres, schema
-
-        server = postgres.Server(Path(home), durable=True)
-        os.environ["LIANYUN_DATABASE_URL"] = server.start(dies_with_parent=True)
-        try:
-            import django
-
-            django.setup()
-            schema.main([])
-            met = measure(arguments.cases, arguments.items, arguments.rounds)
-            from django.db import connections
-
-            connections.close_all()
-        finally:
-            server.stop()
+    with installation(LIANYUN_ACCESS_POLICY="demonstration"):  # an officer without a second factor
+        met = measure(arguments.cases, arguments.items, arguments.rounds)
     return 0 if met else 1
 
 

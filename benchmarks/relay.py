@@ -12,16 +12,16 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from installation import installation
 
 TARGET_MS = 20.0
 ITEM = "housing_fund_purchase"
@@ -182,24 +182,8 @@ def main() -> int:
     parser.add_argument("--letters", type=int, default=250)
     parser.add_argument("--growth", type=int, default=4)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="lianyun-bench-") as home:
-        Path(home).chmod(0o755)
-        os.environ.update(LIANYUN_HOME=home, DJANGO_SETTINGS_MODULE="lianyun.project.settings")
-        from lianyun.project import postgres, schema
-
-        server = postgres.Server(Path(home), durable=True)
-        os.environ["LIANYUN_DATABASE_URL"] = server.start(dies_with_parent=True)
-        try:
-            import django
-
-            django.setup()
-            schema.main([])
-            met = measure(Path(home), arguments.letters, arguments.growth)
-            from django.db import connections
-
-            connections.close_all()
-        finally:
-            server.stop()
+    with installation() as (home, _):
+        met = measure(home, arguments.letters, arguments.growth)
     return 0 if met else 1
 
 
