@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import atexit
 import fcntl
+import json
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -190,8 +192,6 @@ def lake_dsn(lake_place: LakePlace) -> str:
 @pytest.fixture
 def empty_database() -> Iterator[Callable[[], str]]:
     """Makes empty databases on the run's server; each call returns the URL of a new one."""
-    import secrets
-
     made: list[str] = []
 
     def make() -> str:
@@ -201,6 +201,60 @@ def empty_database() -> Iterator[Callable[[], str]]:
     yield make
     for name in made:
         drop_database(name)
+
+
+IN_PROCESSES = """
+import json, os
+from django.db import connections
+
+def in_processes(count, work):
+    # Every child holds its own connection and waits until all are there.
+    connections.close_all()
+    gate, open_gate = os.pipe()
+    children = []
+    for _ in range(count):
+        told, tell = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            os.close(open_gate)
+            connections["default"].ensure_connection()
+            os.read(gate, 1)
+            os.write(tell, json.dumps(work()).encode())
+            os._exit(0)
+        os.close(tell)
+        children.append((pid, told))
+    os.close(gate)
+    os.close(open_gate)
+    ends = []
+    for pid, told in children:
+        said = os.fdopen(told, "rb").read()
+        _, status = os.waitpid(pid, 0)
+        ends.append(json.loads(said) if said else -os.WTERMSIG(status))
+    return ends
+
+"""
+"""Text for a script of `told`: work done by processes in the same instant, each with a connection of
+its own that waits until all are there; what each returned, or minus the signal that ended it."""
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment of an installation that only processes of this test know."""
+    name = f"house_{secrets.token_hex(4)}"
+    yield {
+        **os.environ,
+        "LIANYUN_DATABASE_URL": create_database(name, installed_database()),
+        "LIANYUN_HOME": str(tmp_path / "home"),
+        "LIANYUN_LAKE": str(tmp_path),
+    }
+    drop_database(name)
+
+
+def told(house: dict[str, str], script: str) -> Any:
+    """What a script prints last, as JSON, in a process of its own."""
+    done = subprocess.run([sys.executable, "-c", script], env=house, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 @pytest.fixture

@@ -2,14 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import secrets
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from lianyun.project import testing
@@ -47,30 +39,6 @@ for step, outcome in (("register", "close"), ("check", "publish")):
 actions.move(found, "object", "rank", by=SYSTEM)
 actions.move(found, "choose", "close", by=SYSTEM)
 
-def in_processes(count, work):
-    connections.close_all()
-    gate, open_gate = os.pipe()
-    children = []
-    for _ in range(count):
-        told, tell = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            os.close(open_gate)
-            connections["default"].ensure_connection()
-            os.read(gate, 1)
-            os.write(tell, json.dumps(work()).encode())
-            os._exit(0)
-        os.close(tell)
-        children.append((pid, told))
-    os.close(gate)
-    os.close(open_gate)
-    ends = []
-    for pid, told in children:
-        said = os.fdopen(told, "rb").read()
-        _, status = os.waitpid(pid, 0)
-        ends.append(json.loads(said) if said else -os.WTERMSIG(status))
-    return ends
-
 def dies():
     before = allotting.pour
     def pour(*args):
@@ -95,26 +63,11 @@ print(json.dumps({"killed": killed, "left": left, "digests": digests, "signed": 
 """
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """A database that only processes of this test know."""
-    name = f"enrolment_once_{secrets.token_hex(4)}"
-    yield {
-        **os.environ,
-        "LIANYUN_DATABASE_URL": testing.create_database(name, testing.installed_database()),
-        "LIANYUN_HOME": str(tmp_path / "home"),
-        "LIANYUN_LAKE": str(tmp_path),
-    }
-    testing.drop_database(name)
-
-
 @pytest.mark.slow
 def test_killed_in_the_middle_nothing_stands_and_three_at_once_make_one(
     house: dict[str, str],
 ) -> None:
-    done = subprocess.run([sys.executable, "-c", STORY], env=house, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout.strip().splitlines()[-1])
+    told = testing.told(house, testing.IN_PROCESSES + STORY)
     assert told["killed"] == [-9]
     assert told["left"] == [0, 0]
     assert len(set(told["digests"])) == 1

@@ -2,13 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import secrets
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,31 +34,6 @@ def ready():
     for material in ("driving_licence", "vehicle_licence"):
         actions.hand_in(row, material, (f"{material}.png", PNG), by=citizen)
     return row.pk
-
-def in_processes(count, work):
-    # Every child holds its own connection and waits until all are there.
-    connections.close_all()
-    gate, open_gate = os.pipe()
-    children = []
-    for _ in range(count):
-        told, tell = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            os.close(open_gate)
-            connections["default"].ensure_connection()
-            os.read(gate, 1)
-            os.write(tell, json.dumps(work()).encode())
-            os._exit(0)
-        os.close(tell)
-        children.append((pid, told))
-    os.close(gate)
-    os.close(open_gate)
-    ends = []
-    for pid, told in children:
-        said = os.fdopen(told, "rb").read()
-        _, status = os.waitpid(pid, 0)
-        ends.append(json.loads(said) if said else -os.WTERMSIG(status))
-    return ends
 
 def file(pk):
     try:
@@ -114,27 +82,6 @@ print(json.dumps(out))
 """
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """A database that only processes of this test know."""
-    name = f"hall_once_{secrets.token_hex(4)}"
-    yield {
-        **os.environ,
-        "LIANYUN_DATABASE_URL": testing.create_database(name, testing.installed_database()),
-        "LIANYUN_HOME": str(tmp_path / "home"),
-        "LIANYUN_LAKE": str(tmp_path),
-    }
-    testing.drop_database(name)
-
-
-def told(house: dict[str, str], script: str) -> Any:
-    done = subprocess.run(
-        [sys.executable, "-c", STORY + script], env=house, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.strip().splitlines()[-1])
-
-
 def judge(found: dict[str, Any], filers: int) -> None:
     assert found["killed"] == -9
     assert found["after_kill"] == {"cases": 0, "items": 0, "draft_open": True, "filed": 0}
@@ -147,10 +94,10 @@ def judge(found: dict[str, Any], filers: int) -> None:
 def test_killed_in_the_middle_nothing_is_filed_and_two_at_once_file_one_case(
     house: dict[str, str],
 ) -> None:
-    judge(told(house, SHORT), 2)
+    judge(testing.told(house, testing.IN_PROCESSES + STORY + SHORT), 2)
 
 
 @pytest.mark.slow
 def test_wherever_it_is_killed_and_however_many_file(house: dict[str, str]) -> None:
-    for found in told(house, LONG):
+    for found in testing.told(house, testing.IN_PROCESSES + STORY + LONG):
         judge(found, 6)

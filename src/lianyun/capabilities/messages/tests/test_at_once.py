@@ -2,15 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import secrets
-import subprocess
-import sys
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from lianyun.project import testing
@@ -100,26 +91,11 @@ print(json.dumps({"count": COUNT, "first": first, "after": after, "end": end}))
 """
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> Iterator[dict[str, str]]:
-    """A database that only processes of this test know."""
-    name = f"messages_once_{secrets.token_hex(4)}"
-    yield {
-        **os.environ,
-        "LIANYUN_DATABASE_URL": testing.create_database(name, testing.installed_database()),
-        "LIANYUN_HOME": str(tmp_path / "home"),
-        "LIANYUN_LAKE": str(tmp_path),
-    }
-    testing.drop_database(name)
-
-
 @pytest.mark.slow
 def test_four_workers_send_each_letter_once_and_a_dead_one_loses_none(
     house: dict[str, str],
 ) -> None:
-    done = subprocess.run([sys.executable, "-c", STORY], env=house, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    told = testing.told(house, STORY)
     count = told["count"]
     assert told["first"] == {
         "ends": [0, 0, 0, 0], "messages": count, "mails": count, "readers": count, "open": 0
