@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -37,6 +38,20 @@ def city_database(lianyun_database: None, django_db_blocker: Any) -> Iterator[No
         yield
         connections.close_all()
         default["NAME"] = connections["default"].settings_dict["NAME"] = before
+    drop_database(name)
+
+
+@pytest.fixture(scope="module")
+def own_lake(tmp_path_factory: Any) -> Iterator[None]:
+    """A lake of the module's own, with its catalogue; dropped after it."""
+    from django.test import override_settings
+
+    from lianyun.project.testing import create_database, drop_database
+
+    name = f"lake_{secrets.token_hex(6)}"
+    folder = str(tmp_path_factory.mktemp("lake"))
+    with override_settings(LAKE_CATALOGUE_URL=create_database(name), LAKE=folder):
+        yield
     drop_database(name)
 
 

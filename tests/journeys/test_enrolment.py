@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,16 +20,15 @@ from lianyun.capabilities.enrolment.tests.conftest import (
     person,
     pour,
 )
-from lianyun.project.testing import create_database, drop_database, fits
+from lianyun.project.testing import fits
 
 PASSWORD = "Haizhou-2026"
 PHONE, DESK = {"width": 375, "height": 800}, {"width": 1280, "height": 900}
 
 
 @pytest.fixture(scope="module")
-def city(city_database: None, tmp_path_factory: Any) -> Iterator[Any]:
+def city(city_database: None, own_lake: None) -> Any:
     """A mother with a login and a child of the age, officers, a round that is open for an hour more."""
-    from django.test import override_settings
     from django.utils import timezone
 
     from lianyun.capabilities.enrolment import actions
@@ -40,41 +38,36 @@ def city(city_database: None, tmp_path_factory: Any) -> Iterator[Any]:
     from lianyun.kernel.access import SYSTEM, actor_of
     from lianyun.kernel.party import department
 
-    name = f"lake_{secrets.token_hex(6)}"
-    catalogue = create_database(name)
-    folder = str(tmp_path_factory.mktemp("lake"))
-    with override_settings(LAKE_CATALOGUE_URL=catalogue, LAKE=folder):
-        pour()
-        mother = person(MOTHER, "张三丰")
-        user = User(username="zhang", party=mother.party, password_set_at=timezone.now())
-        user.set_password(PASSWORD)
-        user.save()
-        by = {}
-        for slug, who, username, role in (
-            ("jy", "招生干部", "jy.clerk", "enrolment_clerk"),
-            ("jy", "招生负责人", "jy.head", "enrolment_head"),
-            ("rs", "社保复核", "rs.review", "points_reviewer"),
-        ):
-            identity.create_account(
-                department(slug), who, username, [role], password=PASSWORD, must_change=False, by=SYSTEM
-            )  # fmt: skip
-            party = User.objects.get(username=username).party
-            assert party is not None
-            by[username] = actor_of(party)
-        now = timezone.now()
-        year = timezone.localdate().year
-        guard(mother, number_of(f"320706{year - 7}0315001"), "张小满")
-        days = {
-            d.key: now + dt.timedelta(hours=n)
-            for d, n in zip(calendar.DAYS, (-1, 1, 2, 700, 701, 800, 900, 1000), strict=True)
-        }
-        found = actions.make_round(
-            "primary_points", year=year, title="", days=days, schools=SCHOOLS, by=by["jy.clerk"]
-        )
-        actions.move(found, "prepare", "submit", by=by["jy.clerk"])
-        at = type(found).objects.get(pk=found.pk)
-        yield at, by
-    drop_database(name)
+    pour()
+    mother = person(MOTHER, "张三丰")
+    user = User(username="zhang", party=mother.party, password_set_at=timezone.now())
+    user.set_password(PASSWORD)
+    user.save()
+    by = {}
+    for slug, who, username, role in (
+        ("jy", "招生干部", "jy.clerk", "enrolment_clerk"),
+        ("jy", "招生负责人", "jy.head", "enrolment_head"),
+        ("rs", "社保复核", "rs.review", "points_reviewer"),
+    ):
+        identity.create_account(
+            department(slug), who, username, [role], password=PASSWORD, must_change=False, by=SYSTEM
+        )  # fmt: skip
+        party = User.objects.get(username=username).party
+        assert party is not None
+        by[username] = actor_of(party)
+    now = timezone.now()
+    year = timezone.localdate().year
+    guard(mother, number_of(f"320706{year - 7}0315001"), "张小满")
+    days = {
+        d.key: now + dt.timedelta(hours=n)
+        for d, n in zip(calendar.DAYS, (-1, 1, 2, 700, 701, 800, 900, 1000), strict=True)
+    }
+    found = actions.make_round(
+        "primary_points", year=year, title="", days=days, schools=SCHOOLS, by=by["jy.clerk"]
+    )
+    actions.move(found, "prepare", "submit", by=by["jy.clerk"])
+    at = type(found).objects.get(pk=found.pk)
+    return at, by
 
 
 def test_a_child_goes_to_school(

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,7 +18,7 @@ from lianyun.capabilities.hall.tests.conftest import (
     give_licence,
     pour,
 )
-from lianyun.project.testing import create_database, drop_database, fits
+from lianyun.project.testing import fits
 
 PASSWORD = "Haizhou-2026"
 FIRM = "91110000600037341L"
@@ -27,9 +26,8 @@ PHONE, DESK = {"width": 375, "height": 800}, {"width": 1280, "height": 900}
 
 
 @pytest.fixture(scope="module")
-def city(city_database: None, tmp_path_factory: Any) -> Iterator[None]:
+def city(city_database: None, own_lake: None) -> None:
     """Two citizens with logins; one holds a driving licence and a car; the library is built."""
-    from django.test import override_settings
     from django.utils import timezone
 
     from lianyun.capabilities.audit import api as audit
@@ -39,31 +37,25 @@ def city(city_database: None, tmp_path_factory: Any) -> Iterator[None]:
     from lianyun.kernel.access import SYSTEM
     from lianyun.kernel.party import department
 
-    name = f"lake_{secrets.token_hex(6)}"
-    catalogue = create_database(name)
-    folder = str(tmp_path_factory.mktemp("lake"))
-    with override_settings(LAKE_CATALOGUE_URL=catalogue, LAKE=folder):
-        pour()
-        for number, who, username in ((PERSON, "张三丰", "zhang"), (STRANGER, "李四", "lisi")):
-            actor = person(number, who)
-            user = User(username=username, party=actor.party, password_set_at=timezone.now())
-            user.set_password(PASSWORD)
-            user.save()
-            if number == PERSON:
-                assert actor.party is not None
-                audit.link_person(party=actor.party, citizen_number=number, by=SYSTEM)
-                give_licence(actor)
-                firm = identity.party_of_credit_code(FIRM, name="甲物流有限公司")
-                Agency.objects.create(
-                    kind="agent", principal=firm, agent=actor.party, scope=["apply", "follow"],
-                    since=timezone.localdate(), accepted_at=timezone.now(),
-                )  # fmt: skip
-        identity.create_account(
-            department("zwb"), "王村帮", "cun.wang", ["village_clerk"],
-            password=PASSWORD, must_change=False, by=SYSTEM,
-        )  # fmt: skip
-        yield
-    drop_database(name)
+    pour()
+    for number, who, username in ((PERSON, "张三丰", "zhang"), (STRANGER, "李四", "lisi")):
+        actor = person(number, who)
+        user = User(username=username, party=actor.party, password_set_at=timezone.now())
+        user.set_password(PASSWORD)
+        user.save()
+        if number == PERSON:
+            assert actor.party is not None
+            audit.link_person(party=actor.party, citizen_number=number, by=SYSTEM)
+            give_licence(actor)
+            firm = identity.party_of_credit_code(FIRM, name="甲物流有限公司")
+            Agency.objects.create(
+                kind="agent", principal=firm, agent=actor.party, scope=["apply", "follow"],
+                since=timezone.localdate(), accepted_at=timezone.now(),
+            )  # fmt: skip
+    identity.create_account(
+        department("zwb"), "王村帮", "cun.wang", ["village_clerk"],
+        password=PASSWORD, must_change=False, by=SYSTEM,
+    )  # fmt: skip
 
 
 def seen(tab: Any, accessible: Callable[[Any], None], name: str) -> None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-import secrets
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from lianyun.capabilities.offers.tests.conftest import FIRM, MOTHER, SECOND, agent, approve, pour
-from lianyun.project.testing import create_database, drop_database, fits
+from lianyun.project.testing import fits
 
 PASSWORD = "Haizhou-2026"
 PHONE, DESK = {"width": 375, "height": 800}, {"width": 1280, "height": 900}
@@ -23,9 +22,8 @@ OFFICERS = (
 
 
 @pytest.fixture(scope="module")
-def city(city_database: None, tmp_path_factory: Any) -> Iterator[Any]:
+def city(city_database: None, own_lake: None) -> Any:
     """A mother with a login who acts for two firms, officers, two rules that speak, one that waits."""
-    from django.test import override_settings
     from django.utils import timezone
 
     from lianyun.capabilities.audit import api as audit
@@ -36,32 +34,27 @@ def city(city_database: None, tmp_path_factory: Any) -> Iterator[Any]:
     from lianyun.kernel.access import SYSTEM
     from lianyun.kernel.party import department
 
-    name = f"lake_{secrets.token_hex(6)}"
-    catalogue = create_database(name)
-    folder = str(tmp_path_factory.mktemp("lake"))
-    with override_settings(LAKE_CATALOGUE_URL=catalogue, LAKE=folder):
-        pour()
-        if items.find("newborn_registration") is None:
-            items.sync_declared(by=SYSTEM)
-        for slug, title, username, role in OFFICERS:
-            identity.create_account(
-                department(slug), title, username, [role], password=PASSWORD, must_change=False,
-                by=SYSTEM,
-            )  # fmt: skip
-        mother = person(MOTHER, "张三丰")
-        account = identity.account_of(mother)
-        assert account is not None
-        assert mother.party is not None
-        account.level = identity.PERSON
-        account.save(update_fields=["level"])
-        audit.link_person(party=mother.party, citizen_number=MOTHER, by=SYSTEM)
-        user = User(username="zhang", party=mother.party, password_set_at=timezone.now())
-        user.set_password(PASSWORD)
-        user.save()
-        firms = [agent(mother, SECOND, "海州某厂"), agent(mother, FIRM, "连云港某某公司")]
-        approve("offer_newborn", "new_firm_start")
-        yield firms
-    drop_database(name)
+    pour()
+    if items.find("newborn_registration") is None:
+        items.sync_declared(by=SYSTEM)
+    for slug, title, username, role in OFFICERS:
+        identity.create_account(
+            department(slug), title, username, [role], password=PASSWORD, must_change=False,
+            by=SYSTEM,
+        )  # fmt: skip
+    mother = person(MOTHER, "张三丰")
+    account = identity.account_of(mother)
+    assert account is not None
+    assert mother.party is not None
+    account.level = identity.PERSON
+    account.save(update_fields=["level"])
+    audit.link_person(party=mother.party, citizen_number=MOTHER, by=SYSTEM)
+    user = User(username="zhang", party=mother.party, password_set_at=timezone.now())
+    user.set_password(PASSWORD)
+    user.save()
+    firms = [agent(mother, SECOND, "海州某厂"), agent(mother, FIRM, "连云港某某公司")]
+    approve("offer_newborn", "new_firm_start")
+    return firms
 
 
 def test_told_why_filed_by_one_press_switched_off(

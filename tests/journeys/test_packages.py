@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import os
-import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
 from lianyun.capabilities.packages.tests.conftest import NUMBER, fill_in, person, picture, pour
-from lianyun.project.testing import create_database, drop_database, fits
+from lianyun.project.testing import fits
 
 PASSWORD = "Haizhou-2026"
 PHONE, DESK = {"width": 375, "height": 800}, {"width": 1280, "height": 900}
 
 
 @pytest.fixture(scope="module")
-def city(city_database: None, tmp_path_factory: Any) -> Iterator[None]:
+def city(city_database: None, own_lake: None) -> None:
     """The father with a login, an approver of the police, a leader; the library is built."""
-    from django.test import override_settings
     from django.utils import timezone
 
     from lianyun.capabilities.identity import api as identity
@@ -28,25 +26,19 @@ def city(city_database: None, tmp_path_factory: Any) -> Iterator[None]:
     from lianyun.kernel.access import SYSTEM
     from lianyun.kernel.party import department
 
-    name = f"lake_{secrets.token_hex(6)}"
-    catalogue = create_database(name)
-    folder = str(tmp_path_factory.mktemp("lake"))
-    with override_settings(LAKE_CATALOGUE_URL=catalogue, LAKE=folder):
-        pour()
-        user = User(
-            username="zhang", party=person(NUMBER, "张三丰").party, password_set_at=timezone.now()
-        )
-        user.set_password(PASSWORD)
-        user.save()
-        for slug, who, username, role in (
-            ("ga", "赵审查", "ga.check", "approver"),
-            ("zwb", "钱领导", "zwb.leader", "leader"),
-        ):
-            identity.create_account(
-                department(slug), who, username, [role], password=PASSWORD, must_change=False, by=SYSTEM
-            )  # fmt: skip
-        yield
-    drop_database(name)
+    pour()
+    user = User(
+        username="zhang", party=person(NUMBER, "张三丰").party, password_set_at=timezone.now()
+    )
+    user.set_password(PASSWORD)
+    user.save()
+    for slug, who, username, role in (
+        ("ga", "赵审查", "ga.check", "approver"),
+        ("zwb", "钱领导", "zwb.leader", "leader"),
+    ):
+        identity.create_account(
+            department(slug), who, username, [role], password=PASSWORD, must_change=False, by=SYSTEM
+        )  # fmt: skip
 
 
 def _look(tab: Any, accessible: Callable[[Any], None], name: str) -> None:

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from playwright.sync_api import expect
 
 from lianyun.capabilities.hall.tests.conftest import PERSON, fill, person
-from lianyun.project.testing import create_database, drop_database, fits
+from lianyun.project.testing import fits
 
 PASSWORD = "Haizhou-2026"
 NUMBER, ADDRESS = "320700JZ2025000001", "海州区郁洲路 8 号 2 幢 301 室"
@@ -20,9 +19,8 @@ PHONE, DESK = {"width": 375, "height": 800}, {"width": 1280, "height": 900}
 
 
 @pytest.fixture(scope="module")
-def city(city_database: None, tmp_path_factory: Any) -> Iterator[None]:
+def city(city_database: None, own_lake: None) -> None:
     """Zhang, registered as living here, with a permit that ends in ten days."""
-    from django.test import override_settings
     from django.utils import timezone
 
     from lianyun.capabilities.identity.models import User
@@ -30,40 +28,34 @@ def city(city_database: None, tmp_path_factory: Any) -> Iterator[None]:
     from lianyun.capabilities.licences import api as licences
     from lianyun.kernel.access import SYSTEM
 
-    name = f"lake_{secrets.token_hex(6)}"
-    catalogue = create_database(name)
-    folder = str(tmp_path_factory.mktemp("lake"))
-    with override_settings(LAKE_CATALOGUE_URL=catalogue, LAKE=folder):
-        if items.find("residence_permit_renewal") is None:
-            items.sync_declared(by=SYSTEM)
-        today = timezone.localdate()
-        fill(
-            "trusted",
-            "ga_floating",
-            {
-                "citizen_number": PERSON, "name": "张三丰", "residence_address": ADDRESS,
-                "update_time": "2026-11-02 08:00:00", "_batch": "b1", "_line": "1",
-                "_loaded_at": "2026-11-02 08:00:00",
-            },
-        )  # fmt: skip
-        actor = person(PERSON, "张三丰")
-        user = User(username="zhang", party=actor.party, password_set_at=timezone.now())
-        user.set_password(PASSWORD)
-        user.save()
-        begins = today - dt.timedelta(days=355)
-        licences.issue(
-            "residence_permit",
-            actor.party,
-            {
-                "name": "张三丰", "citizen_number": PERSON, "licence_number": NUMBER,
-                "residence_address": ADDRESS, "issued_on": begins, "valid_from": begins,
-                "valid_to": today + dt.timedelta(days=10),
-            },
-            once="permit-of-zhang",
-            by=SYSTEM,
-        )  # fmt: skip
-        yield
-    drop_database(name)
+    if items.find("residence_permit_renewal") is None:
+        items.sync_declared(by=SYSTEM)
+    today = timezone.localdate()
+    fill(
+        "trusted",
+        "ga_floating",
+        {
+            "citizen_number": PERSON, "name": "张三丰", "residence_address": ADDRESS,
+            "update_time": "2026-11-02 08:00:00", "_batch": "b1", "_line": "1",
+            "_loaded_at": "2026-11-02 08:00:00",
+        },
+    )  # fmt: skip
+    actor = person(PERSON, "张三丰")
+    user = User(username="zhang", party=actor.party, password_set_at=timezone.now())
+    user.set_password(PASSWORD)
+    user.save()
+    begins = today - dt.timedelta(days=355)
+    licences.issue(
+        "residence_permit",
+        actor.party,
+        {
+            "name": "张三丰", "citizen_number": PERSON, "licence_number": NUMBER,
+            "residence_address": ADDRESS, "issued_on": begins, "valid_from": begins,
+            "valid_to": today + dt.timedelta(days=10),
+        },
+        once="permit-of-zhang",
+        by=SYSTEM,
+    )  # fmt: skip
 
 
 def _look(tab: Any, accessible: Callable[[Any], None], name: str) -> None:
