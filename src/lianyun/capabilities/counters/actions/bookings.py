@@ -146,8 +146,9 @@ def cancel(booking: Booking, *, by: Actor) -> None:
     if not queries.may_cancel(by, row, now):
         minutes = declared()["cancel_minutes"]
         raise UserError(f"已签到或距预约时段不足 {minutes} 分钟，不能取消")
-    row.cancelled_at = now
-    row.save(update_fields=["cancelled_at"])
+    # The hall's reasons for an earlier move are no reason for what the person does (`called_off`).
+    row.cancelled_at, row.why, row.before = now, "", ""
+    row.save(update_fields=["cancelled_at", "why", "before"])
     Slot.objects.filter(pk=row.slot_id).update(taken=models.F("taken") - 1)
     record("booking.cancelled", row, by=by, data={"item": row.item, "day": row.day})
 

@@ -81,8 +81,8 @@ def _told(booking: Booking, reason: str) -> dict[str, Any]:
 
 
 def _called_off(booking: Booking, reason: str, now: dt.datetime, by: Actor) -> None:
-    booking.cancelled_at, booking.why = now, reason
-    booking.save(update_fields=["cancelled_at", "why"])
+    booking.cancelled_at, booking.why, booking.before = now, reason, ""
+    booking.save(update_fields=["cancelled_at", "why", "before"])
     Slot.objects.filter(pk=booking.slot_id).update(taken=models.F("taken") - 1)
     record("booking.called_off", booking, by=by, data=_told(booking, reason))
 

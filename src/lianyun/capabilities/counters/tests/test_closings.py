@@ -95,5 +95,17 @@ def test_a_closed_day_moves_or_calls_off(
     closings.lift_closing(made, by=manager)
     again = bookings.book(hall, ITEM, day, TEN, person=citizen.party, by=citizen)
     assert again.day == day
+
+    # Moved by the hall and then cancelled by the person: that is not the hall's calling it off.
+    at = again.slot.begin
+    closed = closings.close_day(hall, day, letter="B", reason="消防演练", move=True, by=manager)
+    assert closed.moved == 1
+    bookings.cancel(again, by=citizen)
+    again.refresh_from_db()
+    assert again.cancelled_at is not None
+    assert not again.called_off
+    with pytest.raises(UserError, match="没有被大厅取消"):
+        bookings.rebook(again, again.day, at, by=citizen)
+    closings.lift_closing(closed, by=manager)
     with pytest.raises(UserError, match="已经取消"):
         closings.lift_closing(made, by=manager)
