@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
 from lianyun.capabilities.audit import api as audit
 from lianyun.capabilities.hall import api as hall
@@ -37,7 +37,9 @@ def subjects() -> dict[str, str]:
 def changes(viewer: Actor) -> QuerySet[Change]:
     """Changes and cancellations that were granted, those that wait first."""
     viewer.require("registration.read")
-    return Change.objects.select_related("case").order_by("made_at", "-id")
+    return Change.objects.select_related("case").order_by(
+        F("made_at").desc(nulls_first=True), "-id"
+    )
 
 
 def change_of(case: Case) -> Change | None:
@@ -50,13 +52,8 @@ def waiting(viewer: Actor, limit: int = 200) -> list[Case]:
     del viewer  # the job's own list
     rows = WorkItem.objects.filter(
         step=REGISTER, done_at=None, case__state=Case.OPEN, case__subject__in=list(subjects())
-    ).select_related("case")
-    tried = set(
-        Change.objects.filter(case__in=[w.case_id for w in rows])
-        .exclude(trouble="")
-        .values_list("case_id", flat=True)
-    )
-    return [w.case for w in rows.order_by("id")[:limit] if w.case_id not in tried]
+    ).exclude(case__in=Change.objects.exclude(trouble="").values("case"))
+    return [w.case for w in rows.select_related("case").order_by("id")[:limit]]
 
 
 def words_of_status() -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
 from lianyun.kernel import packs
 from lianyun.kernel.access import Actor
@@ -34,9 +34,9 @@ def check_name(viewer: Actor, name: str, own: str = "") -> rules.Verdict:
 
 
 def firms(viewer: Actor) -> QuerySet[Firm]:
-    """Firms registered here and those that wait, newest first."""
+    """Firms registered here, newest first, and before them those that wait."""
     viewer.require("registration.read")
-    return Firm.objects.select_related("case").order_by("made_at", "-id")
+    return Firm.objects.select_related("case").order_by(F("made_at").desc(nulls_first=True), "-id")
 
 
 def firm(viewer: Actor, number: int) -> Firm | None:

@@ -79,9 +79,8 @@ def unpublished(viewer: Actor, limit: int = 200) -> list[Case]:
     rows = WorkItem.objects.filter(
         step=STEP, done_at=None, case__state=Case.OPEN,
         case__subject=f"item:{CANCELLATION}",
-    ).select_related("case")  # fmt: skip
-    known = set(Notice.objects.values_list("case_id", flat=True))
-    return [w.case for w in rows.order_by("id")[:limit] if w.case_id not in known]
+    ).exclude(case__in=Notice.objects.values("case"))  # fmt: skip
+    return [w.case for w in rows.select_related("case").order_by("id")[:limit]]
 
 
 def due(viewer: Actor, today: dt.date | None = None, limit: int = 200) -> list[Notice]:

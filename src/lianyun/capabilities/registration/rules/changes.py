@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -104,8 +104,8 @@ def differing(row: Mapping[str, str], values: Mapping[str, str]) -> list[Pair]:
 def standing_fault(row: Mapping[str, str] | None, words: Mapping[str, str]) -> str:
     """Why a firm's row bears neither change nor cancellation today; empty where it does.
 
-    A firm whose licence was revoked (吊销未注销) may still be cancelled, but not changed: that is
-    told by whoever asks. `words` are the code list's names.
+    A firm that rests (歇业) may be cancelled, but not changed: that is told by whoever asks. `words`
+    are the code list's names.
     """
     if row is None:
         return "登记库中没有这家企业"
@@ -120,11 +120,6 @@ def notice_ends(begins: dt.date, days: int) -> dt.date:
     return begins + dt.timedelta(days=days)
 
 
-def amounts(holders: Sequence[Mapping[str, Any]]) -> Decimal:
-    """What all shareholders together have subscribed, in 万元."""
-    return sum((Decimal(str(h.get("amount") or 0)) for h in holders), Decimal(0))
-
-
 __all__ = [
     "CANCEL",
     "CHANGE",
@@ -137,7 +132,6 @@ __all__ = [
     "OBJECTED",
     "PRINTED",
     "Pair",
-    "amounts",
     "differing",
     "notice_ends",
     "standing_fault",
