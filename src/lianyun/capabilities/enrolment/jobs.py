@@ -15,5 +15,8 @@ def settle() -> None:
     steps = rounds.phases(SYSTEM, over)
     for found in over:
         if steps[found.pk] == calendar.OVER:
-            while actions.settle_round(found, by=SYSTEM):
-                pass
+            # A case that somebody has suspended keeps the answer until it goes on: the round is
+            # settled by a later run then, and this one must not wait for it.
+            before = None
+            while (left := actions.settle_round(found, by=SYSTEM)) and left != before:
+                before = left

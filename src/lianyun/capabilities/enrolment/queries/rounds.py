@@ -144,11 +144,10 @@ def table_of(viewer: Actor, found: Round) -> list[Priced]:
 
 @dataclass(frozen=True)
 class Held:
-    """A school with what it offers, how many wished for it, and where its places ended."""
+    """A school with what it offers, and where its places ended."""
 
     school: School
     line: Mapping[str, Any] | None
-    first: int = 0
 
 
 def schools(viewer: Actor, found: Round) -> list[Held]:

@@ -28,7 +28,7 @@ STAGES = {"primary": "小学一年级", "junior": "初中一年级"}
 
 @dataclass(frozen=True)
 class Day:
-    """One entry of a round's calendar: its key, title, whether the minute counts, whether it is needed."""
+    """One entry of a round's calendar: its key, title, whether it is needed."""
 
     key: str
     title: str

@@ -25,7 +25,6 @@ from .. import actions, adapters
 from ..actions.registering import Entry
 from ..queries import officers, rounds
 from ..rules import calendar
-from ..rules.points import PAPER
 from .public import days_of
 
 SHAPE = "%Y-%m-%dT%H:%M"
@@ -477,7 +476,6 @@ def case(request: ActorRequest, code: str) -> HttpResponse:
             "desk": address_of("desk:case", found.code)
             if found.key == "enrolment_application" and viewer.may("desk.read", found.department)
             else "",
-            "by_officer": PAPER,
         },
     )
 
