@@ -52,8 +52,8 @@ class MariaDB:
     @contextlib.contextmanager
     def packing(self, taken: Taken) -> Iterator[None]:
         """See Receiver: what has changed is written aside."""
-        bodies = [_body(_keys(taken), taken.gone)] if taken.deletes and not taken.full else []
-        bodies += [_body(taken.columns, p.rows) for p in taken.pieces]
+        bodies = [_body(pump.keys(taken), taken.gone)] if taken.deletes and not taken.full else []
+        bodies += [_body(taken.columns, p.rows) for p in taken.pieces if p.newcomers or p.others]
         self.ahead = pump.Ahead(taken, bodies)
         try:
             yield
@@ -235,7 +235,7 @@ class MariaDB:
     ) -> int:
         place = _name(parcel.table)
         on = " AND ".join(f"t.{_name(k)} = x.{_name(k)}" for k in taken.keys)
-        keys = _keys(taken)
+        keys = pump.keys(taken)
         body = ", ".join(f"{_name(c.name)} {self._kind(c, len(keys))}" for c in keys)
         primary = ", ".join(_name(c.name) for c in keys)
         size = 0
@@ -310,10 +310,6 @@ class MariaDB:
             told = cursor.fetchone()
             raise ReceiverError(f"接收库不能原样保存数据：{str(told[2])[:200]}")
         return 0
-
-
-def _keys(taken: Taken) -> tuple[Given, ...]:
-    return tuple(c for c in taken.columns if c.key)
 
 
 def _body(columns: tuple[Given, ...], sql: str) -> pump.Body:

@@ -44,8 +44,13 @@ class Postgres:
     @contextlib.contextmanager
     def packing(self, taken: Taken) -> Iterator[None]:
         """See Receiver: what has changed is written aside."""
-        bodies = [_body(_keys(taken), taken.gone)] if taken.deletes and not taken.full else []
-        bodies += [_body(taken.columns, s) for p in taken.pieces for s in (p.come, p.changed)]
+        bodies = [_body(pump.keys(taken), taken.gone)] if taken.deletes and not taken.full else []
+        bodies += [
+            _body(taken.columns, rows)
+            for p in taken.pieces
+            for rows, count in ((p.come, p.newcomers), (p.changed, p.others))
+            if count
+        ]
         self.ahead = pump.Ahead(taken, bodies)
         try:
             yield
@@ -237,7 +242,7 @@ class Postgres:
             con.execute(
                 f"CREATE TEMP TABLE _gone ON COMMIT DROP AS SELECT {keys} FROM {place} LIMIT 0".encode()
             )
-            size += self._copy(con, taken, taken.gone, "_gone", _keys(taken), still)
+            size += self._copy(con, taken, taken.gone, "_gone", pump.keys(taken), still)
             con.execute(f"DELETE FROM {place} t USING _gone x WHERE {on}".encode())
         if taken.full:
             size += self._replace(con, taken, place, taken.ordered, still)
@@ -349,10 +354,6 @@ class Postgres:
             f"ON CONFLICT ({keys}) DO {doing}".encode()
         )
         return size
-
-
-def _keys(taken: Taken) -> tuple[Given, ...]:
-    return tuple(c for c in taken.columns if c.key)
 
 
 def _body(columns: tuple[Given, ...], sql: str) -> pump.Body:

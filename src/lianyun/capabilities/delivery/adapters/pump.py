@@ -134,6 +134,11 @@ def chunks(descriptor: int, still: Callable[[], None]) -> Iterator[bytes]:
         yield piece
 
 
+def keys(taken: Taken) -> tuple[Given, ...]:
+    """The columns that tell the rows apart."""
+    return tuple(c for c in taken.columns if c.key)
+
+
 def texts(columns: tuple[Given, ...]) -> str:
     """The FORCE_QUOTE list of a COPY: every text, so that an empty one is no NULL."""
     listed = ", ".join(quote(c.name) for c in columns if c.kind == "VARCHAR")
