@@ -39,14 +39,9 @@ def city() -> str:
     return str(packs.mapping("core", "city.yaml").get("name", ""))
 
 
-def sample() -> bool:
-    """Whether this is a sample city, where stand-ins take what is sent."""
-    return bool(packs.mapping("core", "city.yaml").get("sample", True))
-
-
 def site() -> str:
     """The address under which the public finds this installation; '' where none is configured."""
     return (os.environ.get("LIANYUN_SITE") or "").rstrip("/")
 
 
-__all__ = ["city", "declarations", "heard", "kinds", "sample", "site", "terms"]
+__all__ = ["city", "declarations", "heard", "kinds", "site", "terms"]

@@ -11,6 +11,7 @@ from django.db.models import Count, Q, QuerySet
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 
+from lianyun.capabilities.identity import api as identity
 from lianyun.kernel.access import Actor
 
 from .. import adapters
@@ -120,7 +121,7 @@ def by_kind(viewer: Actor, days: int) -> list[dict[str, Any]]:
 def stands_in(viewer: Actor) -> list[str]:
     """Which ways nobody serves here, in words: a sample city simulates them, a real one fails."""
     viewer.require("messages.read")
-    then = "为模拟数据，没有真正发送" if adapters.sample() else "发不出去，会记为失败"
+    then = "为模拟数据，没有真正发送" if identity.sample_city() else "发不出去，会记为失败"
     return [
         f"没有配置{server}（{variable}）：{way}{then}。"
         for there, server, variable, way in (

@@ -77,7 +77,6 @@ def desk(request: ActorRequest) -> HttpResponse:
                 "条",
             ),
             "kinds": queries.by_kind(viewer, DAYS),
-            "terms": adapters.terms(),
             "faults": adapters.declarations()[1],
             "stands_in": queries.stands_in(viewer),
         },

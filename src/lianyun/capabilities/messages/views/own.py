@@ -40,6 +40,7 @@ def _way(message: Any) -> str:
 @signed_in
 def inbox(request: ActorRequest) -> HttpResponse:
     """All messages, newest first, by group."""
+    unread = queries.unread(request.actor)
     group, only = request.GET.get("group", ""), request.GET.get("show") == "unread"
     groups = list(dict.fromkeys(k.group for k in adapters.kinds().values()))
     group = group if group in groups else ""
@@ -55,9 +56,9 @@ def inbox(request: ActorRequest) -> HttpResponse:
         {
             "frame": _frame(request),
             "page": page,
-            "tabs": [("全部", request.path), ("未读", f"{request.path}?show=unread", int(queries.unread(request.actor)))]
+            "tabs": [("全部", request.path), ("未读", f"{request.path}?show=unread", unread)]
             + [(g, f"{request.path}?group={g}") for g in there],
-            "kinds": adapters.kinds(),
+            "unread": unread,  # the frame shows it too
         },
     )  # fmt: skip
 
