@@ -81,13 +81,11 @@ def move_to_newest_table(key: str, *, reason: str, by: Actor) -> Moved:
     if table is None or waiting is None or not left:
         raise UserError("没有按旧规则判定的在办件")
     done = 0
-    for row in Case.objects.select_for_update(of=("self",)).filter(
-        pk__in=list(waiting.order_by("pk").values_list("pk", flat=True)[:MOST])
-    ):
-        before = queries.table_of_case(row, key)
+    stood = dict(waiting.order_by("pk").values_list("pk", "table")[:MOST])
+    for row in Case.objects.select_for_update(of=("self",)).filter(pk__in=list(stood)):
         row.data = {**row.data, "judged_by": {**row.data.get("judged_by", {}), key: table.version}}
         row.save(update_fields=["data"])
-        told = {"table": key, "title": table.title, "from": before, "to": table.version}
+        told = {"table": key, "title": table.title, "from": stood[row.pk], "to": table.version}
         record("case.rules_changed", row, by=by, case=row, data={**told, "reason": reason[:500]})
         done += 1
     told = {"to": table.version, "reason": reason[:500], "done": done}

@@ -8,7 +8,7 @@ from lianyun.kernel.access import Actor
 from lianyun.kernel.models import Case
 
 from . import actions, queries, rules
-from .rules import Fault, Reading, TableChange
+from .rules import RESULTS, Fault, Reading, TableChange
 
 
 def check_path(key: str, text: str, viewer: Actor) -> Reading:
@@ -52,6 +52,7 @@ def propose(kind: str, key: str, text: str, *, reason: str, by: Actor) -> Case:
 
 
 __all__ = [
+    "RESULTS",
     "Fault",
     "Reading",
     "TableChange",

@@ -18,7 +18,7 @@ from lianyun.kernel.access import Actor, UserError
 from lianyun.kernel.case import Case, WorkItem
 from lianyun.kernel.manifest import permissions
 from lianyun.kernel.models import Event, Party
-from lianyun.kernel.path import Decision, Path, judging
+from lianyun.kernel.path import Decision, Path
 
 from . import rules
 from .models import Proposal
@@ -109,12 +109,6 @@ def decision(key: str, version: int | None, viewer: Actor) -> tuple[Decision, li
     if found is None:
         raise UserError("没有这张决策表或版本")
     return found, rows
-
-
-def table_of_case(case: Case, key: str) -> int:
-    """The version of a decision that judges a case; 0 where there is none."""
-    found = judging(key, case.opened_at, (case.data.get("judged_by") or {}).get(key))
-    return found.version if found is not None else 0
 
 
 def _asking(key: str) -> models.QuerySet[Case]:

@@ -185,7 +185,7 @@ def path_facts(
     out = []
     model = decision_of(content, code)
     for output in (o for t in model.tables for o in t.outputs) if model is not None else ():
-        words = dict(checks.RESULTS) if output.name == "result" else {}
+        words = flows.RESULTS if output.name == "result" else {}
         values = [v.strip('"') for v in output.values]
         choices = tuple((v, words.get(v, v)) for v in values)
         title = f"决策表的{output.title or output.name}"

@@ -13,7 +13,7 @@ from lianyun.kernel.path import current_decision
 from ..rules import content as parts
 from ..rules import telling, text
 from ..rules.meeting import chosen
-from .checking import bpmn_of, form_of, licence_names, table_told
+from .checking import bpmn_of, form_of, known_facts, licence_names, path_facts, table_told
 from .world import lists
 
 Content = Mapping[str, Any]
@@ -58,6 +58,10 @@ def words_of(part: str, content: Content, code: str, slug: str, viewer: Actor) -
         form = form_of(content, code)
         out["fields"] = [(f.id, f.title) for _, f in form.plain_fields()] if form else []
         out["result_elements"] = licence_names(content, code, slug)
+    if part in (parts.ITEM, parts.FORM, parts.PATH):
+        ask = path_facts if part == parts.PATH else known_facts
+        found = ask(content, code, slug, viewer)
+        out["facts"] = [(f.name, f.title, f.kind, f.choices) for f in found]
     return out
 
 
@@ -119,15 +123,14 @@ def choices(
     code, slug = where
     old, mine = now.get(part) or {}, aside.get(part) or {}
     words = words_of(part, now, code, slug, viewer)
+    stood = dmn_of(now, code, viewer) if part == parts.DECISION else ""
     out = []
     for number, listed in enumerate(places):
         place = tuple(map(str, listed))
         new = chosen(old, mine, [place])
         tables: list[flows.TableChange] = []
         if part == parts.DECISION:
-            tables = flows.table_changes(
-                dmn_of(now, code, viewer), dmn_of({**now, part: new}, code, viewer)
-            )
+            tables = flows.table_changes(stood, dmn_of({**now, part: new}, code, viewer))
         rows = telling.told(part, old, new, words)
         out.append(Choice(number, telling.place_words(part, place), rows, tables))
     return out

@@ -174,8 +174,3 @@ def place_of_case(viewer: Actor, code: str) -> tuple[int | None, str]:
         raise UserError("没有这个办件")
     work = work_items(viewer).filter(case=case).first()
     return (work.pk if work else None), case.subject.removeprefix("workbook:")
-
-
-def changed_parts(before: dict[str, Any] | None, now: dict[str, Any]) -> list[str]:
-    """The titles of the parts in which two contents differ."""
-    return [parts.PARTS[p] for p in parts.changed(before or {}, now)]

@@ -30,8 +30,6 @@ _MET: Choices = (
     ("forerun", "前面事项的结果"), ("promise", "告知承诺"), ("upload", "上传"),
 )  # fmt: skip
 """How a material was met, as the hall records it."""
-RESULTS: Choices = (("granted", "准予"), ("refused", "不予"), ("review", "转人工办理"))
-"""What a table's `result` says, as the approval desk understands it."""
 _OWN = {
     "name", "person_name", "citizen_number", "holder_name", "holder_number", "owner_name", "owner",
     "owner_number", "entity_name", "unit_name", "credit_code",
@@ -125,7 +123,6 @@ def told_facts(item: Mapping[str, Any], around: Around) -> list[Fact]:
             kind = {"money": "number", "multi": "text", "moment": "text"}.get(
                 asked.kind, asked.kind
             )
-            kind = "choice" if asked.options and asked.kind == "choice" else kind
             kind = "text" if kind == "choice" and not asked.options else kind
             out[asked.id] = Fact(asked.id, asked.title, kind, asked.options)
     for situation in item.get("situations") or []:
@@ -326,7 +323,6 @@ def placed(field: str, words: str, severity: str, item: Mapping[str, Any]) -> Fi
 __all__ = [
     "ERROR",
     "PLACES",
-    "RESULTS",
     "WARNING",
     "Around",
     "Element",

@@ -10,6 +10,7 @@ from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
+from lianyun.capabilities.flows import api as flows
 from lianyun.capabilities.forms import api as forms
 from lianyun.capabilities.licences import api as licences
 from lianyun.decision import BadTable, compile_decision, decide, load
@@ -18,7 +19,6 @@ from lianyun.ui.forms import once
 from lianyun.ui.pages import ActorRequest, page
 
 from .. import actions, queries
-from ..rules import checks
 from ..rules import content as parts
 from ..rules import text as words
 from .listing import frame
@@ -97,7 +97,7 @@ def _near(row: Any, page: str, request: ActorRequest) -> dict[str, Any]:
             found = [f for f in found if f.name == "applicant_kind" and page == "form"]
         facts = {"facts": [(f.name, f.title, f.kind, f.choices) for f in found]}
         if page in ("decision", "path"):
-            return {**facts, "results": checks.RESULTS}
+            return {**facts, "results": list(flows.RESULTS.items())}
         out: dict[str, Any] = facts
     else:
         out = {}

@@ -17,6 +17,7 @@ from .lint import (
 from .words import (
     ENDS,
     POLICY_TITLES,
+    RESULTS,
     TYPES,
     WAITS,
     Field,
@@ -34,6 +35,7 @@ __all__ = [
     "ERROR",
     "PATH",
     "POLICY_TITLES",
+    "RESULTS",
     "TYPES",
     "WAITS",
     "WARNING",

@@ -10,7 +10,7 @@ from lianyun.decision import compile_decision
 from lianyun.kernel.access import SYSTEM, Actor, Denied, UserError
 from lianyun.kernel.case import Case, open_case, step
 from lianyun.kernel.event import timeline
-from lianyun.kernel.path import compile_path, current, declare, declare_decision
+from lianyun.kernel.path import compile_path, current, declare, declare_decision, judging
 
 pytestmark = pytest.mark.django_db
 
@@ -62,7 +62,9 @@ def test_running_cases_are_put_onto_the_newest_rules_on_record() -> None:
     rule(70)
     open_case("way", title="晚", data={"table": "rule", "age": 75}, by=SYSTEM)
     assert queries.judged("rule", SYSTEM) == {1: 1, 2: 1}
-    assert queries.table_of_case(early, "rule") == 1
+    found = judging("rule", early.opened_at)
+    assert found is not None
+    assert found.version == 1
     with pytest.raises(Denied):
         actions.move_to_newest_table("rule", reason="改", by=Actor())
     with pytest.raises(UserError, match="理由"):
